@@ -1,0 +1,519 @@
+"""The NumPy twin of every kernel: the same names, arguments and errors, in a few lines each.
+
+This file is the specification. Sums are taken in float64 and rounded once to the dtype of the
+array written to, so a kernel may differ from it by the rounding of its own sums and no more.
+It is deliberately not fast and starts no threads: ``n_threads`` is accepted and has no effect.
+Tests run it beside every compiled build; ``fastsoftmax.kernels.use("reference")`` trains with it.
+
+Layout. Inside a minibatch, ``raw_prediction`` and its gradient are *class-major*, shape
+``(n_rows, batch)``, where ``n_rows`` is the number of rows of ``coef``: neighbouring samples lie
+side by side, so that one vector register holds one class of many samples. Arrays of the caller
+(``X``, ``raw_prediction`` of :func:`softmax`, what :func:`predict_proba` writes) are sample-major.
+
+Losses. ``"softmax"`` is the cross-entropy of softmax over the rows of ``coef``. ``"logistic"`` is
+one logistic loss a row, summed over the rows: with one row the positive class is code 1 (two
+classes), with K rows row k separates class k from the rest (one-vs-rest).
+"""
+
+import numpy as np
+
+LOSSES = ("softmax", "logistic")
+UPDATES = ("sgd", "momentum", "nesterov", "adagrad")
+
+#: Added to the root of AdaGrad's sum of squares, so that an untouched weight divides 0 by this.
+ADAGRAD_EPSILON = 1e-10
+
+_BLOCK = 4096  # rows of X looked at at once where a float64 copy of all of X would be too much
+
+
+def _float64(array):
+    return np.asarray(array, dtype=np.float64)
+
+
+def _one_hot(y_true, n_rows, loss):
+    """Targets (n_rows, n_samples) of 0 and 1: which samples each row of ``coef`` should fire on."""
+    first_code = 1 if (loss == "logistic" and n_rows == 1) else 0
+    return (np.arange(first_code, first_code + n_rows)[:, None] == y_true).astype(np.float64)
+
+
+# --- The four steps of a minibatch ----------------------------------------------------------------
+
+
+def stage(X, rows, shift, inverse_scale, tile_out):
+    """tile_out[i, j] = (X[rows[i], j] - shift[j]) * inverse_scale[j].
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        uint8, int8, int16, float16, float32 or float64; any strides; may be read-only.
+    rows : intp ndarray of shape (batch,)
+        Which rows, in which order; repeats allowed. Checked by the caller.
+    shift, inverse_scale : ndarrays of shape (n_features,) and tile_out's dtype, or both None
+        None leaves the values as they are.
+    tile_out : C-contiguous float32 or float64 ndarray of shape (batch, n_features)
+    """
+    gathered = X[rows].astype(tile_out.dtype)
+    if shift is not None:
+        gathered = (gathered - shift) * inverse_scale
+    tile_out[:] = gathered
+
+
+def forward(tile, coef, intercept, raw_prediction_out):
+    """raw_prediction_out[k, i] = Σ_j coef[k, j] · tile[i, j] + intercept[k].
+
+    Parameters
+    ----------
+    tile : C-contiguous ndarray of shape (batch, n_features)
+    coef : C-contiguous ndarray of shape (n_rows, n_features)
+    intercept : ndarray of shape (n_rows,)
+    raw_prediction_out : C-contiguous ndarray of shape (n_rows, batch)
+    """
+    raw_prediction_out[:] = _float64(coef) @ _float64(tile).T + _float64(intercept)[:, None]
+
+
+def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out):
+    """Turn raw predictions into weight · (softmax − one-hot), in place, and give each loss.
+
+    ``loss_out[i] = weight[i] · (log Σ_k exp(raw_k − max) − (raw_y − max))``. The order of the
+    subtractions keeps the digits: the maximum cancels before the logarithm is added.
+
+    Parameters
+    ----------
+    raw_prediction_inplace : C-contiguous ndarray of shape (n_classes, batch)
+    y_true : int32 ndarray of shape (batch,)
+        Class codes in [0, n_classes). Checked by the caller.
+    weight : ndarray of shape (batch,)
+    loss_out : ndarray of shape (batch,)
+    """
+    raw = _float64(raw_prediction_inplace)
+    shifted = raw - raw.max(axis=0)
+    exponential = np.exp(shifted)
+    total = exponential.sum(axis=0)
+    one_hot = _one_hot(y_true, raw.shape[0], "softmax")
+    samples = np.arange(raw.shape[1])
+    loss_out[:] = weight * (np.log(total) - shifted[y_true, samples])
+    raw_prediction_inplace[:] = weight * (exponential / total - one_hot)
+
+
+def logistic_gradient(raw_prediction_inplace, y_true, weight, loss_out):
+    """Turn raw predictions into weight · (sigmoid − target), in place, and give each loss.
+
+    ``loss_out[i] = weight[i] · Σ_k (log(1 + exp(−|raw_k|)) + max(raw_k, 0) − target_k · raw_k)``.
+    With one row, the target is 1 where ``y_true == 1``; with several, row k's is 1 where
+    ``y_true == k``. Shapes as in :func:`softmax_gradient`, with n_rows for n_classes.
+    """
+    raw = _float64(raw_prediction_inplace)
+    target = _one_hot(y_true, raw.shape[0], "logistic")
+    decay = np.exp(-np.abs(raw))
+    loss = np.log1p(decay) + np.maximum(raw, 0) - target * raw
+    loss_out[:] = weight * loss.sum(axis=0)
+    raw_prediction_inplace[:] = weight * (np.where(raw >= 0, 1, decay) / (1 + decay) - target)
+
+
+def _update(parameter, state, gradient, learning_rate, momentum, update):
+    """One optimiser step on float64 copies; gives the new parameter and state."""
+    if update == "sgd":
+        return parameter - learning_rate * gradient, state
+    if update == "adagrad":
+        state = state + gradient * gradient
+        return parameter - learning_rate * gradient / (np.sqrt(state) + ADAGRAD_EPSILON), state
+    state = momentum * state + learning_rate * gradient
+    if update == "momentum":
+        return parameter - state, state
+    return parameter - (momentum * state + learning_rate * gradient), state
+
+
+def backward_update(
+    tile,
+    gradient,
+    coef_inplace,
+    intercept_inplace,
+    coef_state_inplace,
+    intercept_state_inplace,
+    learning_rate,
+    momentum,
+    alpha,
+    update,
+):
+    """Sum the minibatch's gradient and step the parameters with it, at once.
+
+    With G = ``gradient`` @ ``tile`` + alpha · coef (and, for the intercept, the row sums of
+    ``gradient``, without alpha)::
+
+        "sgd"        θ ← θ − η G
+        "momentum"   v ← γ v + η G;   θ ← θ − v
+        "nesterov"   v ← γ v + η G;   θ ← θ − (γ v + η G)
+        "adagrad"    a ← a + G²;      θ ← θ − η G / (√a + 1e-10)
+
+    Parameters
+    ----------
+    tile : C-contiguous ndarray of shape (batch, n_features)
+    gradient : C-contiguous ndarray of shape (n_rows, batch)
+        Of the loss with respect to raw_prediction, already weighted and divided by the batch.
+    coef_inplace, coef_state_inplace : C-contiguous ndarrays of shape (n_rows, n_features)
+    intercept_inplace, intercept_state_inplace : ndarrays of shape (n_rows,), or both None
+        None: the intercept stays as it is. The states hold v or a; "sgd" leaves them alone.
+    learning_rate, momentum, alpha : float
+    update : {"sgd", "momentum", "nesterov", "adagrad"}
+
+    References
+    ----------
+    Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
+    Duchi, Hazan, Singer, "Adaptive subgradient methods", 2011.
+    """
+    coef = _float64(coef_inplace)
+    total = _float64(gradient) @ _float64(tile) + alpha * coef
+    coef_inplace[:], coef_state_inplace[:] = _update(
+        coef, _float64(coef_state_inplace), total, learning_rate, momentum, update
+    )
+    if intercept_inplace is not None:
+        intercept_inplace[:], intercept_state_inplace[:] = _update(
+            _float64(intercept_inplace),
+            _float64(intercept_state_inplace),
+            _float64(gradient).sum(axis=1),
+            learning_rate,
+            momentum,
+            update,
+        )
+
+
+# --- Passes over the data -------------------------------------------------------------------------
+
+
+def _gradient_step(loss):
+    return softmax_gradient if loss == "softmax" else logistic_gradient
+
+
+def epoch(
+    X,
+    rows,
+    y_true,
+    sample_weight,
+    shift,
+    inverse_scale,
+    coef_inplace,
+    intercept_inplace,
+    coef_state_inplace,
+    intercept_state_inplace,
+    learning_rates,
+    batch_size,
+    loss,
+    update,
+    momentum,
+    alpha,
+    fit_intercept,
+    n_threads,
+):
+    """Train on the rows in the order given, one minibatch after the other.
+
+    Minibatch b is ``rows[b · batch_size : (b + 1) · batch_size]`` (the last may be shorter); its
+    samples weigh ``sample_weight[row] / size of the minibatch`` and it is taken with
+    ``learning_rates[b]``. A minibatch whose loss is not finite ends the pass; the parameters are
+    then of no use.
+
+    Parameters
+    ----------
+    X, rows, shift, inverse_scale : as in :func:`stage`
+    y_true : int32 ndarray of shape (n_samples,)
+    sample_weight : ndarray of shape (n_samples,), or None for ones
+        Of mean 1 over the rows used, so that the minibatch's gradient is unbiased.
+    coef_inplace, intercept_inplace, coef_state_inplace, intercept_state_inplace : ndarrays
+        As in :func:`backward_update`, all of one dtype, float32 or float64, which is the dtype
+        of the computation; always arrays here.
+    learning_rates : float64 ndarray of shape (number of minibatches,)
+    batch_size : int
+    loss : {"softmax", "logistic"}
+    update, momentum, alpha : as in :func:`backward_update`
+    fit_intercept : bool
+    n_threads : int
+        The result is the same bit for bit whatever its value.
+
+    Returns
+    -------
+    loss_sum : float
+        Σ over the rows of sample_weight · loss, each loss as it was before its own update and
+        without the penalty; not finite if the pass was ended by such a loss.
+    """
+    dtype = coef_inplace.dtype
+    tile = np.empty((batch_size, X.shape[1]), dtype)
+    raw_prediction = np.empty((coef_inplace.shape[0], batch_size), dtype)
+    loss_sum = 0.0
+    for step, start in enumerate(range(0, len(rows), batch_size)):
+        batch = rows[start : start + batch_size]
+        size = len(batch)
+        if size != len(tile):
+            tile, raw_prediction = tile[:size], np.empty((len(raw_prediction), size), dtype)
+        weight = np.full(size, 1 / size, dtype)
+        if sample_weight is not None:
+            weight *= sample_weight[batch]
+        losses = np.empty(size, dtype)
+
+        stage(X, batch, shift, inverse_scale, tile)
+        forward(tile, coef_inplace, intercept_inplace, raw_prediction)
+        _gradient_step(loss)(raw_prediction, y_true[batch], weight, losses)
+        loss_sum += size * losses.sum(dtype=np.float64)
+        backward_update(
+            tile,
+            raw_prediction,
+            coef_inplace,
+            intercept_inplace if fit_intercept else None,
+            coef_state_inplace,
+            intercept_state_inplace if fit_intercept else None,
+            learning_rates[step],
+            momentum,
+            alpha,
+            update,
+        )
+        if not np.isfinite(loss_sum):
+            break
+    return float(loss_sum)
+
+
+def loss_sum(
+    X, rows, y_true, sample_weight, shift, inverse_scale, coef, intercept, loss, n_threads
+):
+    """Σ over the rows of sample_weight · loss at fixed parameters; nothing is updated.
+
+    Parameters as in :func:`epoch`.
+
+    Returns
+    -------
+    loss_sum : float
+    """
+    total = 0.0
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        tile = np.empty((len(block), X.shape[1]), coef.dtype)
+        raw_prediction = np.empty((len(coef), len(block)), coef.dtype)
+        losses = np.empty(len(block), coef.dtype)
+        weight = np.ones(len(block), coef.dtype) if sample_weight is None else sample_weight[block]
+        stage(X, block, shift, inverse_scale, tile)
+        forward(tile, coef, intercept, raw_prediction)
+        _gradient_step(loss)(raw_prediction, y_true[block], weight, losses)
+        total += losses.sum(dtype=np.float64)
+    return float(total)
+
+
+def column_statistics(X, sample_weight, mean_out, squares_out, n_threads):
+    """Weighted mean of each column, and the weighted sum of squares about it.
+
+    ``mean_out[j] = Σ_i s_i X[i, j] / Σ s`` and ``squares_out[j] = Σ_i s_i (X[i, j] − mean_j)²``,
+    in float64 by blocks of rows merged pairwise, so that a large offset costs no digits.
+
+    Parameters
+    ----------
+    X : as in :func:`stage`
+    sample_weight : float64 ndarray of shape (n_samples,), or None for ones
+    mean_out, squares_out : float64 ndarrays of shape (n_features,)
+    n_threads : int
+
+    Returns
+    -------
+    weight_sum : float
+        Σ s; where it is 0, ``mean_out`` and ``squares_out`` are 0.
+
+    References
+    ----------
+    Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+    variances", 1979.
+    """
+    mean_out[:] = squares_out[:] = 0.0
+    weight_sum = 0.0
+    for start in range(0, len(X), _BLOCK):
+        block = _float64(X[start : start + _BLOCK])
+        weight = (
+            np.ones(len(block)) if sample_weight is None else sample_weight[start : start + _BLOCK]
+        )
+        block_weight = weight.sum()
+        if block_weight == 0:
+            continue
+        mean = weight @ block / block_weight
+        squares = weight @ (block - mean) ** 2
+        weight_sum += block_weight
+        delta = mean - mean_out
+        mean_out += delta * (block_weight / weight_sum)
+        squares_out += squares + delta**2 * (block_weight * (1 - block_weight / weight_sum))
+    return float(weight_sum)
+
+
+# --- Prediction -----------------------------------------------------------------------------------
+
+
+def _raw_prediction(X, coef, intercept):
+    """Yield (slice of the rows, float64 raw predictions, sample-major) over blocks of X."""
+    for start in range(0, len(X), _BLOCK):
+        block = slice(start, min(start + _BLOCK, len(X)))
+        tile = _float64(X[block].astype(coef.dtype))
+        yield block, tile @ _float64(coef).T + _float64(intercept)
+
+
+def decision_function(X, coef, intercept, raw_prediction_out, n_threads):
+    """raw_prediction_out[i, k] = Σ_j X[i, j] · coef[k, j] + intercept[k].
+
+    Parameters
+    ----------
+    X : as in :func:`stage`
+    coef : C-contiguous float32 or float64 ndarray of shape (n_rows, n_features)
+    intercept : ndarray of shape (n_rows,) and coef's dtype
+    raw_prediction_out : C-contiguous ndarray of shape (n_samples, n_rows) and coef's dtype
+    n_threads : int
+    """
+    for block, raw in _raw_prediction(X, coef, intercept):
+        raw_prediction_out[block] = raw
+
+
+def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
+    """Class probabilities of every row of X.
+
+    ``"softmax"``: softmax of the raw predictions. ``"logistic"`` with one row: the sigmoid of
+    the raw prediction and its complement; with K rows: the K sigmoids divided by their sum, and
+    1/K each where all of them round to 0.
+
+    Parameters as in :func:`decision_function`, but probability_out has one column a class:
+    shape (n_samples, 2) where coef has one row, else (n_samples, n_rows).
+    """
+    for block, raw in _raw_prediction(X, coef, intercept):
+        if loss == "softmax":
+            softmax(raw, raw)
+            probability_out[block] = raw
+            continue
+        decay = np.exp(-np.abs(raw))
+        positive = np.where(raw >= 0, 1, decay) / (1 + decay)
+        if len(coef) == 1:
+            negative = np.where(raw >= 0, decay, 1) / (1 + decay)
+            probability_out[block] = np.hstack([negative, positive])
+        else:
+            total = positive.sum(axis=1, keepdims=True)
+            with np.errstate(invalid="ignore"):
+                probability = positive / total
+            probability[total[:, 0] == 0] = 1 / len(coef)
+            probability_out[block] = probability
+
+
+def predict(X, coef, intercept, code_out, n_threads):
+    """Class code of every row of X: the first largest raw prediction, or, with one row, its sign.
+
+    Parameters as in :func:`decision_function`, but code_out is an intp ndarray (n_samples,).
+    With one row of coef, code 1 where the raw prediction is above 0, else 0.
+    """
+    for block, raw in _raw_prediction(X, coef, intercept):
+        code_out[block] = raw[:, 0] > 0 if len(coef) == 1 else raw.argmax(axis=1)
+
+
+# --- Functions of the caller's arrays, row by row -------------------------------------------------
+
+
+def _exponentials(raw_prediction):
+    """The maximum, raw − max, its exponential and the sum of these but the maximum's own.
+
+    That sum is what log1p wants: log Σ exp(raw − max) = log1p(others), without losing others to
+    the 1 of the maximum where one class is far ahead. Shapes (n, 1), (n, K), (n, K), (n, 1).
+    """
+    raw = _float64(raw_prediction)
+    maximum = raw.max(axis=1, keepdims=True, initial=-np.inf)
+    with np.errstate(invalid="ignore", over="ignore"):
+        shifted = raw - maximum
+        exponential = np.exp(shifted)
+    is_largest = np.zeros(raw.shape, dtype=bool)
+    if raw.shape[1] > 0:
+        np.put_along_axis(is_largest, raw.argmax(axis=1)[:, None], True, axis=1)
+    others = exponential.sum(axis=1, keepdims=True, where=~is_largest)
+    return maximum, shifted, exponential, others
+
+
+def softmax(raw_prediction, out):
+    """out[i] = exp(raw[i] − max) / Σ exp(raw[i] − max), row by row.
+
+    Parameters
+    ----------
+    raw_prediction : float32 or float64 ndarray of shape (n_samples, n_classes)
+        The last axis contiguous. −inf gives probability 0; +inf, NaN or −inf alone make the row
+        NaN.
+    out : ndarray of the same shape and dtype, last axis contiguous; may be raw_prediction itself
+    """
+    exponential = _exponentials(raw_prediction)[2]
+    out[:] = exponential / exponential.sum(axis=1, keepdims=True)
+
+
+def logsumexp(raw_prediction, out):
+    """out[i] = max + log Σ_k exp(raw[i, k] − max); −inf for a row of −inf alone or of no classes.
+
+    Parameters
+    ----------
+    raw_prediction : as in :func:`softmax`
+    out : ndarray of shape (n_samples,), of the same dtype
+        +inf where a value is +inf and none is NaN.
+    """
+    maximum, _, _, others = _exponentials(raw_prediction)
+    infinite = np.isinf(maximum)  # then the sum is NaN, but it would add nothing to the maximum
+    out[:] = (maximum + np.where(infinite, 0, np.log1p(others)))[:, 0]
+
+
+def log_softmax(raw_prediction, out):
+    """out[i, k] = (raw[i, k] − max) − log Σ exp(raw[i] − max); never the logarithm of softmax.
+
+    Parameters as in :func:`softmax`; −inf stays −inf, and rows that have no softmax are NaN.
+    """
+    maximum, shifted, _, others = _exponentials(raw_prediction)
+    with np.errstate(over="ignore"):  # a difference beyond the dtype is an infinity
+        out[:] = np.where(np.isinf(maximum), np.nan, shifted - np.log1p(others))
+
+
+def cross_entropy(raw_prediction, y_true, loss_out):
+    """loss_out[i] = log Σ_k exp(raw[i, k] − max) − (raw[i, y_i] − max).
+
+    Parameters
+    ----------
+    raw_prediction : as in :func:`softmax`
+    y_true : int32 ndarray of shape (n_samples,), in [0, n_classes); checked by the caller
+    loss_out : ndarray of shape (n_samples,), of the same dtype as raw_prediction
+        +inf where the true class's raw prediction is −inf; NaN where there is no softmax.
+    """
+    maximum, shifted, _, others = _exponentials(raw_prediction)
+    loss = np.log1p(others)[:, 0] - shifted[np.arange(len(shifted)), y_true]
+    with np.errstate(over="ignore"):
+        loss_out[:] = np.where(np.isinf(maximum[:, 0]), np.nan, loss)
+
+
+def cross_entropy_gradient(raw_prediction, y_true, weight, out):
+    """out[i] = weight[i] · (softmax(raw[i]) − one-hot(y_i)).
+
+    Parameters
+    ----------
+    raw_prediction, out : as in :func:`softmax`; out may be raw_prediction itself
+    y_true : as in :func:`cross_entropy`
+    weight : ndarray of shape (n_samples,), of the same dtype
+    """
+    exponential = _exponentials(raw_prediction)[2]
+    probability = exponential / exponential.sum(axis=1, keepdims=True)
+    probability[np.arange(len(probability)), y_true] -= 1
+    out[:] = weight[:, None] * probability
+
+
+def momentum_update(params_inplace, velocity_inplace, gradient, learning_rate, momentum, nesterov):
+    """Take v ← γ v + η g; θ ← θ − v, or with ``nesterov`` θ ← θ − (γ v + η g), on flat arrays.
+
+    Parameters
+    ----------
+    params_inplace, velocity_inplace, gradient : 1-D contiguous ndarrays of one size and dtype
+    learning_rate, momentum : float
+    nesterov : bool
+    """
+    params_inplace[:], velocity_inplace[:] = _update(
+        _float64(params_inplace),
+        _float64(velocity_inplace),
+        _float64(gradient),
+        learning_rate,
+        momentum,
+        "nesterov" if nesterov else "momentum",
+    )
+
+
+def adagrad_update(params_inplace, accumulator_inplace, gradient, learning_rate, epsilon):
+    """Take a ← a + g²; θ ← θ − η g / (√a + ε), on flat arrays (:func:`momentum_update`)."""
+    gradient = _float64(gradient)
+    accumulator = _float64(accumulator_inplace) + gradient * gradient
+    params_inplace[:] = _float64(params_inplace) - learning_rate * gradient / (
+        np.sqrt(accumulator) + epsilon
+    )
+    accumulator_inplace[:] = accumulator
