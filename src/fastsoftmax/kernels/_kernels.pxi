@@ -1,0 +1,104 @@
+# The kernels: one source, compiled once for each instruction set by the stubs that include it.
+#
+# Each `def` has the name, signature and meaning of its NumPy twin in fastsoftmax/reference.py,
+# which documents it; it checks the dtype, order and size of what it is given (the values are
+# checked by the callers, estimator.py and functional.py), lets the GIL go and calls the `cdef`s
+# above it.
+# How vectors and register tiles work is in simd.h; no Python object is touched without the GIL.
+# The rooms, in the order in which they are included below: memory, rows of X, the steps of a
+# minibatch, an epoch, passes that change nothing, functions of the caller's arrays.
+
+
+cimport numpy as cnp
+from cython.parallel cimport parallel
+from libc.math cimport isfinite, sqrt, sqrtf
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int8_t, int16_t, int32_t, intptr_t, uint8_t, uint16_t, uintptr_t
+
+import numpy as np
+
+cnp.import_array()
+
+ctypedef fused real:  # what is computed in
+    float
+    double
+
+ctypedef fused item:  # what X may hold, besides float16
+    uint8_t
+    int8_t
+    int16_t
+    float
+    double
+
+cdef extern from "simd.h" nogil:
+    const int FS_VECTOR_BYTES
+    const int FS_FORWARD_CLASSES
+    const int FS_BACKWARD_CLASSES
+    const int FS_SGD
+    const int FS_MOMENTUM
+    const int FS_NESTEROV
+    const int FS_ADAGRAD
+    ctypedef struct fs_upcoming:
+        const char *data
+        const intptr_t *rows
+        ptrdiff_t n_rows
+        ptrdiff_t row_stride
+        ptrdiff_t item_size
+    float fs_half_to_float(uint16_t)
+    void fs_forward_f32(const float *, const float *, ptrdiff_t, ptrdiff_t, const float *, float *,
+                        ptrdiff_t, ptrdiff_t, int)
+    void fs_forward_f64(const double *, const double *, ptrdiff_t, ptrdiff_t, const double *,
+                        double *, ptrdiff_t, ptrdiff_t, int)
+    void fs_softmax_lanes_f32(float *, ptrdiff_t, ptrdiff_t, const float *, float *, float *)
+    void fs_softmax_lanes_f64(double *, ptrdiff_t, ptrdiff_t, const double *, double *, double *)
+    void fs_sigmoid_lanes_f32(float *, float *)
+    void fs_sigmoid_lanes_f64(double *, double *)
+    void fs_backward_f32(const float *, ptrdiff_t, const float *, ptrdiff_t, ptrdiff_t, float *,
+                         float *, float *, int, int, float, float, float, int, const fs_upcoming *,
+                         ptrdiff_t, ptrdiff_t, int)
+    void fs_backward_f64(const double *, ptrdiff_t, const double *, ptrdiff_t, ptrdiff_t, double *,
+                         double *, double *, int, int, double, double, double, int,
+                         const fs_upcoming *, ptrdiff_t, ptrdiff_t, int)
+    float fs_sum_f32(const float *, ptrdiff_t)
+    double fs_sum_f64(const double *, ptrdiff_t)
+    float fs_row_max_f32(const float *, ptrdiff_t)
+    double fs_row_max_f64(const double *, ptrdiff_t)
+    float fs_row_exp_f32(const float *, ptrdiff_t, float, float *)
+    double fs_row_exp_f64(const double *, ptrdiff_t, double, double *)
+    void fs_row_scale_f32(float *, ptrdiff_t, float)
+    void fs_row_scale_f64(double *, ptrdiff_t, double)
+    float fs_log1p_scalar_f32(float)
+    double fs_log1p_scalar_f64(double)
+    void fs_step_array_f32(const float *, float *, float *, ptrdiff_t, float, float, float, int)
+    void fs_step_array_f64(const double *, double *, double *, ptrdiff_t, double, double, double,
+                           int)
+
+cdef extern from "threads.h" nogil:
+    ctypedef struct fs_barrier:
+        pass
+    void fs_barrier_init(fs_barrier *)
+    void fs_barrier_wait(fs_barrier *, int n_threads)
+    int fs_thread_number()
+    int fs_team_size()
+
+cdef int SOFTMAX = 0, LOGISTIC = 1
+cdef dict _LOSS = {"softmax": SOFTMAX, "logistic": LOGISTIC}
+cdef dict _UPDATE = {
+    "sgd": FS_SGD, "momentum": FS_MOMENTUM, "nesterov": FS_NESTEROV, "adagrad": FS_ADAGRAD
+}
+
+
+cdef enum:
+    GROUP = 16  # samples that a thread takes at once: whole cache lines of raw_prediction
+    # Rows staged at once. More would not fit a core's cache; a larger minibatch is taken in parts.
+    TILE_ROWS = 256
+    PREDICTION_ROWS = 64  # the same for prediction, which touches each tile only once
+    LINE = 64  # bytes of a cache line
+
+include "_memory.pxi"
+include "_rows.pxi"
+include "_minibatch.pxi"
+include "_steps.pxi"
+include "_epoch.pxi"
+include "_passes.pxi"
+include "_functions.pxi"

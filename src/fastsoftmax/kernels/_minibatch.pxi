@@ -1,0 +1,167 @@
+# Steps two to four of a minibatch: forward, loss gradient in place, backward with the update.
+#
+# They work on padded tiles (_memory.pxi), on a range of samples or features that is one thread's
+# share, and know nothing of threads. Included by _kernels.pxi; called by _epoch.pxi, _passes.pxi.
+
+# --- Forward --------------------------------------------------------------------------------------
+
+cdef void _forward(
+    const real *tile, const real *coef, Py_ssize_t stride, Py_ssize_t n_features,
+    const real *intercept, Py_ssize_t n_rows, real *raw, Py_ssize_t raw_stride,
+    Py_ssize_t n_samples,
+) noexcept nogil:
+    """Raw predictions of a whole number of GROUPs, the classes in tiles of nearly equal size."""
+    cdef Py_ssize_t n_tiles = (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
+    cdef Py_ssize_t t, first, last
+    n_features = _round_up(n_features, _lanes(tile))
+    for t in range(n_tiles):
+        first = n_rows * t // n_tiles
+        last = n_rows * (t + 1) // n_tiles
+        if real is float:
+            fs_forward_f32(tile, coef + first * stride, stride, n_features, intercept + first,
+                           raw + first * raw_stride, raw_stride, n_samples, last - first)
+        else:
+            fs_forward_f64(tile, coef + first * stride, stride, n_features, intercept + first,
+                           raw + first * raw_stride, raw_stride, n_samples, last - first)
+
+
+# --- Loss and gradient, in place ------------------------------------------------------------------
+
+cdef inline void _softmax_lanes(
+    real *raw, Py_ssize_t raw_stride, Py_ssize_t n_rows, const real *scale, real *log_sum,
+    real *maximum,
+) noexcept nogil:
+    if real is float:
+        fs_softmax_lanes_f32(raw, raw_stride, n_rows, scale, log_sum, maximum)
+    else:
+        fs_softmax_lanes_f64(raw, raw_stride, n_rows, scale, log_sum, maximum)
+
+
+cdef inline void _sigmoid_lanes(real *raw, real *log_out) noexcept nogil:
+    if real is float:
+        fs_sigmoid_lanes_f32(raw, log_out)
+    else:
+        fs_sigmoid_lanes_f64(raw, log_out)
+
+
+cdef void _softmax_gradient(
+    real *raw, Py_ssize_t raw_stride, Py_ssize_t n_rows, const int32_t *y_true,
+    const real *weight, real *loss, Py_ssize_t n_samples,
+) noexcept nogil:
+    """weight · (softmax − one-hot) in place of the raw predictions of whole vectors of samples."""
+    cdef Py_ssize_t lanes = _lanes(raw), group, s, lane
+    cdef real[16] raw_true, log_sum, maximum
+    for group in range(n_samples // lanes):
+        s = group * lanes
+        for lane in range(lanes):
+            raw_true[lane] = raw[y_true[s + lane] * raw_stride + s + lane]
+        _softmax_lanes(raw + s, raw_stride, n_rows, weight + s, &log_sum[0], &maximum[0])
+        for lane in range(lanes):
+            loss[s + lane] = weight[s + lane] * (log_sum[lane] - (raw_true[lane] - maximum[lane]))
+            raw[y_true[s + lane] * raw_stride + s + lane] -= weight[s + lane]
+
+
+cdef void _logistic_gradient(
+    real *raw, Py_ssize_t raw_stride, Py_ssize_t n_rows, const int32_t *y_true,
+    const real *weight, real *loss, Py_ssize_t n_samples,
+) noexcept nogil:
+    """The same for the logistic losses of the rows, which are added up."""
+    cdef Py_ssize_t lanes = _lanes(raw), group, s, lane, k
+    cdef int32_t code
+    cdef real target, before
+    cdef real[16] total, log_sum, raw_before
+    cdef real *at
+    for group in range(n_samples // lanes):
+        s = group * lanes
+        for lane in range(lanes):
+            total[lane] = 0
+        for k in range(n_rows):
+            code = 1 if n_rows == 1 else <int32_t> k
+            at = raw + k * raw_stride + s
+            for lane in range(lanes):
+                raw_before[lane] = at[lane]
+            _sigmoid_lanes(at, &log_sum[0])
+            for lane in range(lanes):
+                target = 1 if y_true[s + lane] == code else 0
+                before = raw_before[lane]
+                # max(raw, 0) − target · raw first: exact, so that a small loss keeps its digits.
+                total[lane] += log_sum[lane] + ((before if before > 0 else 0) - target * before)
+                at[lane] = weight[s + lane] * (at[lane] - target)
+        for lane in range(lanes):
+            loss[s + lane] = weight[s + lane] * total[lane]
+
+
+cdef inline void _gradient(
+    int loss_kind, real *raw, Py_ssize_t raw_stride, Py_ssize_t n_rows, const int32_t *y_true,
+    const real *weight, real *loss, Py_ssize_t n_samples,
+) noexcept nogil:
+    if loss_kind == SOFTMAX:
+        _softmax_gradient(raw, raw_stride, n_rows, y_true, weight, loss, n_samples)
+    else:
+        _logistic_gradient(raw, raw_stride, n_rows, y_true, weight, loss, n_samples)
+
+
+# --- Backward and update, fused -------------------------------------------------------------------
+
+cdef struct Step:  # one optimiser step
+    double learning_rate
+    double momentum
+    double alpha
+    int update
+    bint is_first  # of the parts of a minibatch that is larger than a tile
+    bint is_last
+
+
+cdef void _backward_update(
+    const real *tile, Py_ssize_t stride, const real *gradient, Py_ssize_t gradient_stride,
+    Py_ssize_t n_samples, real *coef, real *state, real *partial, Py_ssize_t n_rows,
+    const Step *step, const fs_upcoming *upcoming, Py_ssize_t first, Py_ssize_t last,
+) noexcept nogil:
+    """Sum the gradient of the features [first, last) over the samples and step with it."""
+    cdef Py_ssize_t n_tiles = (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES
+    cdef Py_ssize_t t, k, n_classes
+    cdef fs_upcoming nothing
+    nothing.data = NULL
+    nothing.item_size = 0
+    for t in range(n_tiles):
+        k = n_rows * t // n_tiles
+        n_classes = n_rows * (t + 1) // n_tiles - k
+        if real is float:
+            fs_backward_f32(
+                tile, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
+                coef + k * stride, state + k * stride, partial + k * stride, step.is_first,
+                step.is_last, <float> step.learning_rate, <float> step.momentum,
+                <float> step.alpha, step.update, upcoming if t == 0 else &nothing, first, last,
+                n_classes)
+        else:
+            fs_backward_f64(
+                tile, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
+                coef + k * stride, state + k * stride, partial + k * stride, step.is_first,
+                step.is_last, step.learning_rate, step.momentum, step.alpha, step.update,
+                upcoming if t == 0 else &nothing, first, last, n_classes)
+
+
+cdef void _intercept_update(
+    const real *gradient, Py_ssize_t gradient_stride, Py_ssize_t n_samples, real *intercept,
+    real *state, real *partial, Py_ssize_t n_rows, const Step *step,
+) noexcept nogil:
+    """The same for the intercept, whose gradient is the row sums; it is not penalised.
+
+    The arrays hold a whole number of vectors. The gradient's padding samples are zeros.
+    """
+    cdef Py_ssize_t lanes = _lanes(gradient), k
+    for k in range(n_rows):
+        if step.is_first:
+            partial[k] = 0
+        if real is float:
+            partial[k] += fs_sum_f32(gradient + k * gradient_stride, _round_up(n_samples, lanes))
+        else:
+            partial[k] += fs_sum_f64(gradient + k * gradient_stride, _round_up(n_samples, lanes))
+    if not step.is_last:
+        return
+    if real is float:
+        fs_step_array_f32(partial, intercept, state, _round_up(n_rows, lanes),
+                          <float> step.learning_rate, <float> step.momentum, 0, step.update)
+    else:
+        fs_step_array_f64(partial, intercept, state, _round_up(n_rows, lanes),
+                          step.learning_rate, step.momentum, 0, step.update)

@@ -1,0 +1,304 @@
+# Passes over X that change nothing: predictions, the loss at fixed parameters, column statistics.
+#
+# Blocks of rows are staged, predicted and finished one by one, so that no array but the result is
+# as long as X. Each block is computed alike whichever thread takes it. Included by _kernels.pxi.
+
+cdef enum:
+    RAW, PROBABILITY, CODE, LOSS  # what a pass leaves behind
+
+
+cdef struct Pass:  # what the threads of a pass share
+    Training samples  # X, and for LOSS the targets
+    int kind
+    const void *coef  # (n_rows, stride), padded with zeros
+    const void *intercept
+    Py_ssize_t n_rows
+    Py_ssize_t stride
+    Py_ssize_t n_blocks
+    void *out  # (n_samples, n_rows or classes), intp codes, or a double a block
+    char *buffers  # n_threads times buffer_size bytes: tile, raw, ones, two spare
+    Py_ssize_t buffer_size
+
+
+cdef void _write_raw(const real *raw, Py_ssize_t n_rows, real *out, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i, k
+    for i in range(n):
+        for k in range(n_rows):
+            out[i * n_rows + k] = raw[k * PREDICTION_ROWS + i]
+
+
+cdef void _sigmoids(real *raw, Py_ssize_t n) noexcept nogil:
+    """raw becomes sigmoid(raw), for n a whole number of groups."""
+    cdef Py_ssize_t lanes = _lanes(raw), group
+    cdef real[16] unused
+    for group in range(n // lanes):
+        _sigmoid_lanes(raw + group * lanes, &unused[0])
+
+
+cdef void _write_sigmoids(real *raw, Py_ssize_t n_rows, real *out, Py_ssize_t n) noexcept nogil:
+    """Logistic probabilities: of both classes of one row, or of K rows divided by their sum."""
+    cdef Py_ssize_t i, k
+    cdef real total
+    if n_rows == 1:  # 1 − sigmoid(x) would lose the digits of the rarer class: sigmoid(−x) does not
+        for i in range(PREDICTION_ROWS):
+            raw[PREDICTION_ROWS + i] = -raw[i]
+        _sigmoids(raw, 2 * PREDICTION_ROWS)
+        for i in range(n):
+            out[2 * i] = raw[PREDICTION_ROWS + i]
+            out[2 * i + 1] = raw[i]
+        return
+    for k in range(n_rows):
+        _sigmoids(raw + k * PREDICTION_ROWS, _round_up(n, GROUP))
+    for i in range(n):
+        total = 0
+        for k in range(n_rows):
+            total += raw[k * PREDICTION_ROWS + i]
+        for k in range(n_rows):
+            out[i * n_rows + k] = (
+                raw[k * PREDICTION_ROWS + i] / total if total != 0 else (<real> 1) / n_rows
+            )
+
+
+cdef void _write_codes(
+    const real *raw, Py_ssize_t n_rows, intptr_t *out, Py_ssize_t n
+) noexcept nogil:
+    """The first largest of each column, or the sign of a single one."""
+    cdef real[PREDICTION_ROWS] best
+    cdef intptr_t[PREDICTION_ROWS] code
+    cdef Py_ssize_t i, k
+    cdef real value
+    for i in range(PREDICTION_ROWS):
+        best[i] = raw[i] if n_rows > 1 else 0
+        code[i] = 0
+    for k in range(1 if n_rows > 1 else 0, n_rows):
+        for i in range(PREDICTION_ROWS):
+            value = raw[k * PREDICTION_ROWS + i]
+            code[i] = (k if n_rows > 1 else 1) if value > best[i] else code[i]
+            best[i] = value if value > best[i] else best[i]
+    for i in range(n):
+        out[i] = code[i]
+
+
+cdef void _pass_block(
+    const Pass *p, const real *unused, Py_ssize_t block, char *buffer
+) noexcept nogil:
+    """Stage a block of rows, predict it, and leave behind what this pass is for."""
+    cdef real *tile = <real *> buffer
+    cdef real *raw = tile + PREDICTION_ROWS * p.stride
+    cdef real *weight = raw + (p.n_rows + 1) * PREDICTION_ROWS
+    cdef real *loss = weight + PREDICTION_ROWS
+    cdef const Training *t = &p.samples
+    cdef Py_ssize_t start = block * PREDICTION_ROWS, i, s
+    cdef Py_ssize_t n = min(<Py_ssize_t> PREDICTION_ROWS, t.n_numbers - start)
+    cdef Py_ssize_t padded = _round_up(n, GROUP), lanes = _lanes(unused)
+    cdef const real *sample_weight = <const real *> t.sample_weight
+    cdef int32_t[PREDICTION_ROWS] codes
+    cdef real[16] unused_log, unused_top
+    cdef double total = 0
+    _stage(&t.X, t.numbers, start, n, tile, p.stride)
+    _forward(tile, <const real *> p.coef, p.stride, t.X.n_features, <const real *> p.intercept,
+             p.n_rows, raw, PREDICTION_ROWS, padded)
+    if p.kind == RAW:
+        _write_raw(raw, p.n_rows, <real *> p.out + start * p.n_rows, n)
+    elif p.kind == CODE:
+        _write_codes(raw, p.n_rows, <intptr_t *> p.out + start, n)
+    elif p.kind == PROBABILITY and t.loss_kind == LOGISTIC:
+        _write_sigmoids(raw, p.n_rows, <real *> p.out + start * max(p.n_rows, 2), n)
+    elif p.kind == PROBABILITY:
+        for i in range(padded):
+            weight[i] = 1
+        for s in range(padded // lanes):
+            _softmax_lanes(raw + s * lanes, PREDICTION_ROWS, p.n_rows, weight + s * lanes,
+                           &unused_log[0], &unused_top[0])
+        _write_raw(raw, p.n_rows, <real *> p.out + start * p.n_rows, n)
+    else:
+        for i in range(padded):
+            codes[i] = t.y_true[t.numbers[start + i]] if i < n else 0
+            weight[i] = 0 if i >= n else (
+                <real> 1 if sample_weight == NULL else sample_weight[t.numbers[start + i]]
+            )
+        _gradient(t.loss_kind, raw, PREDICTION_ROWS, p.n_rows, &codes[0], weight, loss, padded)
+        for i in range(n):
+            total += loss[i]
+        (<double *> p.out)[block] = total
+
+
+cdef void _pass_thread(const Pass *p, const real *unused, int thread, int n_threads) noexcept nogil:
+    cdef Py_ssize_t block
+    for block in range(p.n_blocks * thread // n_threads, p.n_blocks * (thread + 1) // n_threads):
+        _pass_block(p, unused, block, p.buffers + thread * p.buffer_size)
+
+
+cdef int _run_pass(
+    const real *unused, Pass *p, cnp.ndarray coef, cnp.ndarray intercept, int n_threads
+) except -1:
+    """Give each thread a run of blocks; each block is computed alike whoever takes it."""
+    cdef list keep = []
+    cdef int dtype = cnp.PyArray_TYPE(coef)
+    cdef Py_ssize_t d = p.samples.X.n_features, n_rows = coef.shape[0]
+    p.n_rows = n_rows
+    p.stride = _stride(d, unused)
+    p.coef = _packed(keep, <const real *> _data(coef, "coef", dtype, (n_rows, d)), n_rows, d)
+    p.intercept = _data(intercept, "intercept", dtype, (n_rows,))
+    p.n_blocks = (p.samples.n_numbers + PREDICTION_ROWS - 1) // PREDICTION_ROWS
+    n_threads = _useful_threads(
+        min(<Py_ssize_t> n_threads, max(<Py_ssize_t> 1, p.n_blocks)),
+        <double> p.samples.n_numbers * d * n_rows)
+    p.buffer_size = (p.stride + n_rows + 3) * PREDICTION_ROWS * <Py_ssize_t> sizeof(real)
+    p.buffers = <char *> _aligned(keep, n_threads * p.buffer_size)
+    with nogil:
+        if n_threads == 1:
+            _pass_thread(p, unused, 0, 1)
+        else:
+            with parallel(num_threads=n_threads):
+                _pass_thread(p, unused, fs_thread_number(), fs_team_size())
+    return 0
+
+
+cdef int _run_prediction(
+    int kind, cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, void *out, str loss,
+    int n_threads,
+) except -1:
+    cdef Pass p
+    cdef int dtype = cnp.PyArray_TYPE(coef)
+    _describe(&p.samples.X, X, None, None, dtype)
+    p.samples.numbers = NULL
+    p.samples.n_numbers = p.samples.X.n_samples
+    p.samples.loss_kind = _LOSS[loss]
+    p.kind = kind
+    p.out = out
+    if dtype == cnp.NPY_FLOAT32:
+        return _run_pass(<const float *> NULL, &p, coef, intercept, n_threads)
+    return _run_pass(<const double *> NULL, &p, coef, intercept, n_threads)
+
+
+def decision_function(
+    cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray raw_prediction_out,
+    int n_threads,
+):
+    """See reference.decision_function."""
+    cdef void *out = _data(raw_prediction_out, "raw_prediction_out", _dtype(coef, "coef"),
+                           (X.shape[0], coef.shape[0]))
+    _run_prediction(RAW, X, coef, intercept, out, "softmax", n_threads)
+
+
+def predict_proba(
+    cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray probability_out, str loss,
+    int n_threads,
+):
+    """See reference.predict_proba."""
+    cdef void *out = _data(probability_out, "probability_out", _dtype(coef, "coef"),
+                           (X.shape[0], max(coef.shape[0], 2)))
+    _run_prediction(PROBABILITY, X, coef, intercept, out, loss, n_threads)
+
+
+def predict(
+    cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray code_out, int n_threads
+):
+    """See reference.predict."""
+    cdef void *out = _data(code_out, "code_out", cnp.NPY_INTP, (X.shape[0],))
+    _dtype(coef, "coef")
+    _run_prediction(CODE, X, coef, intercept, out, "softmax", n_threads)
+
+
+def loss_sum(
+    cnp.ndarray X, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, shift, inverse_scale,
+    cnp.ndarray coef, cnp.ndarray intercept, str loss, int n_threads,
+):
+    """See reference.loss_sum."""
+    cdef Pass p
+    cdef int dtype = _dtype(coef, "coef")
+    _describe(&p.samples.X, X, shift, inverse_scale, dtype)
+    _describe_targets(&p.samples, rows, y_true, sample_weight, loss, dtype)
+    cdef double[::1] sums = np.zeros((rows.size + PREDICTION_ROWS - 1) // PREDICTION_ROWS + 1)
+    p.kind = LOSS
+    p.out = &sums[0]
+    if dtype == cnp.NPY_FLOAT32:
+        _run_pass(<const float *> NULL, &p, coef, intercept, n_threads)
+    else:
+        _run_pass(<const double *> NULL, &p, coef, intercept, n_threads)
+    return float(sum(sums))
+
+
+# --- Statistics of the columns --------------------------------------------------------------------
+
+cdef struct Statistics:
+    Rows X
+    const double *sample_weight  # NULL: ones
+    double *mean
+    double *squares
+    double *buffers  # n_threads times (PREDICTION_ROWS + 2) rows of doubles
+
+
+cdef double _merge_columns(const Statistics *s, int thread, int n_threads) noexcept nogil:
+    """Mean and squares of this thread's columns, by blocks of rows (Chan et al. 1979)."""
+    cdef Py_ssize_t d = s.X.n_features, n = s.X.n_samples, block, start, i, j, size
+    cdef Py_ssize_t first = d * thread // n_threads, last = d * (thread + 1) // n_threads
+    cdef Py_ssize_t width = last - first
+    cdef double *tile = s.buffers + (PREDICTION_ROWS + 2) * first
+    cdef double *mean = tile + PREDICTION_ROWS * width
+    cdef double *squares = mean + width
+    cdef double total = 0, block_total, share, delta
+    cdef double[PREDICTION_ROWS] weight
+    cdef Rows columns = s.X
+    columns.data += first * columns.item_stride
+    columns.n_features = width
+    for block in range((n + PREDICTION_ROWS - 1) // PREDICTION_ROWS):
+        start = block * PREDICTION_ROWS
+        size = min(<Py_ssize_t> PREDICTION_ROWS, n - start)
+        block_total = 0
+        for i in range(size):
+            weight[i] = 1 if s.sample_weight == NULL else s.sample_weight[start + i]
+            block_total += weight[i]
+        if block_total == 0:
+            continue
+        _stage(&columns, NULL, start, size, tile, width)
+        for j in range(width):
+            mean[j] = squares[j] = 0
+        for i in range(size):
+            for j in range(width):
+                mean[j] += weight[i] * tile[i * width + j]
+        for j in range(width):
+            mean[j] /= block_total
+        for i in range(size):
+            for j in range(width):
+                delta = tile[i * width + j] - mean[j]
+                squares[j] += weight[i] * delta * delta
+        total += block_total
+        share = block_total / total
+        for j in range(width):
+            delta = mean[j] - s.mean[first + j]
+            s.mean[first + j] += delta * share
+            s.squares[first + j] += squares[j] + delta * delta * (block_total * (1 - share))
+    return total
+
+
+def column_statistics(
+    cnp.ndarray X, sample_weight, cnp.ndarray mean_out, cnp.ndarray squares_out, int n_threads
+):
+    """See reference.column_statistics."""
+    cdef list keep = []
+    cdef Statistics s
+    cdef double total = 0
+    _describe(&s.X, X, None, None, cnp.NPY_FLOAT64)
+    cdef Py_ssize_t d = s.X.n_features
+    s.mean = <double *> _data(mean_out, "mean_out", cnp.NPY_FLOAT64, (d,))
+    s.squares = <double *> _data(squares_out, "squares_out", cnp.NPY_FLOAT64, (d,))
+    s.sample_weight = NULL
+    if sample_weight is not None:
+        s.sample_weight = <const double *> _data(
+            sample_weight, "sample_weight", cnp.NPY_FLOAT64, (s.X.n_samples,))
+    mean_out[:] = 0
+    squares_out[:] = 0
+    s.buffers = <double *> _aligned(keep, (PREDICTION_ROWS + 2) * d * sizeof(double))
+    n_threads = _useful_threads(n_threads, <double> s.X.n_samples * d)
+    if n_threads == 1:
+        with nogil:
+            total = _merge_columns(&s, 0, 1)
+    else:
+        with nogil, parallel(num_threads=n_threads):
+            if fs_thread_number() == 0:
+                (&total)[0] = _merge_columns(&s, 0, fs_team_size())
+            else:
+                _merge_columns(&s, fs_thread_number(), fs_team_size())
+    return total

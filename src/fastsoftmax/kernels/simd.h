@@ -1,0 +1,188 @@
+/* Vectors, exp, log1p and register tiles: the little that Cython cannot say.
+ *
+ * This file fixes the vector width of the build and the shapes of its tiles, then includes
+ * vector.h once for float and once for double. No allocation, no threads, no Python here.
+ * Needs GCC's vector extensions (gcc or clang). Included by _kernels.pxi alone.
+ */
+#ifndef FS_SIMD_H
+#define FS_SIMD_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define FS_INLINE static inline __attribute__((always_inline, unused))
+#define FS_NOINLINE static __attribute__((noinline, unused))
+#define FS_UNROLL _Pragma("GCC unroll 16")
+
+/* Tile shapes leave a quarter of the registers for operands.
+ * FORWARD: 4 samples x this many classes. BACKWARD: this many classes x 2 vectors of features. */
+#define FS_FORWARD_SAMPLES 4
+#if defined(__AVX512F__)
+#define FS_VECTOR_BYTES 64
+#define FS_FORWARD_CLASSES 6
+#define FS_BACKWARD_CLASSES 12
+#elif defined(__AVX2__)
+#define FS_VECTOR_BYTES 32
+#define FS_FORWARD_CLASSES 3
+#define FS_BACKWARD_CLASSES 6
+#elif defined(__aarch64__)
+#define FS_VECTOR_BYTES 16
+#define FS_FORWARD_CLASSES 6
+#define FS_BACKWARD_CLASSES 12
+#else
+#define FS_VECTOR_BYTES 16
+#define FS_FORWARD_CLASSES 2
+#define FS_BACKWARD_CLASSES 4
+#endif
+
+/* What a step does with the gradient; the order is that of UPDATES in reference.py. */
+enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
+#define FS_ADAGRAD_EPSILON 1e-10 /* reference.ADAGRAD_EPSILON */
+
+/* Rows of X that the next minibatch will need, asked for while this one is computed. */
+typedef struct {
+    const char *data;      /* NULL: nothing to fetch */
+    const intptr_t *rows;  /* row numbers */
+    ptrdiff_t n_rows;
+    ptrdiff_t row_stride;  /* bytes */
+    ptrdiff_t item_size;   /* bytes */
+} fs_upcoming;
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define FS_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#endif
+#endif
+#ifndef FS_SHUFFLE
+#define FS_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (IVEC){__VA_ARGS__})
+#endif
+
+/* IEEE half to single precision by bits: exact, subnormals, infinities and NaN included. */
+FS_INLINE float fs_half_to_float(uint16_t half)
+{
+    uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, bits;
+    float value;
+    memcpy(&value, &magnitude, sizeof value);
+    value *= 0x1p112f; /* moves the exponent's bias from 15 to 127, and normalises subnormals */
+    memcpy(&bits, &value, sizeof bits);
+    bits |= (half & 0x7c00) == 0x7c00 ? 0x7f800000u : 0u;
+    bits |= (uint32_t)(half & 0x8000) << 16;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* Greatest and least of two vectors, the second where either is NaN. The suffix of these and of
+ * the tables below is the item's size in bytes. */
+#if FS_VECTOR_BYTES == 64
+#define FS_MAX_4(a, b) (VEC) _mm512_max_ps((__m512)(a), (__m512)(b))
+#define FS_MIN_4(a, b) (VEC) _mm512_min_ps((__m512)(a), (__m512)(b))
+#define FS_MAX_8(a, b) (VEC) _mm512_max_pd((__m512d)(a), (__m512d)(b))
+#define FS_MIN_8(a, b) (VEC) _mm512_min_pd((__m512d)(a), (__m512d)(b))
+#elif FS_VECTOR_BYTES == 32
+#define FS_MAX_4(a, b) (VEC) _mm256_max_ps((__m256)(a), (__m256)(b))
+#define FS_MIN_4(a, b) (VEC) _mm256_min_ps((__m256)(a), (__m256)(b))
+#define FS_MAX_8(a, b) (VEC) _mm256_max_pd((__m256d)(a), (__m256d)(b))
+#define FS_MIN_8(a, b) (VEC) _mm256_min_pd((__m256d)(a), (__m256d)(b))
+#elif defined(__x86_64__)
+#define FS_MAX_4(a, b) (VEC) _mm_max_ps((__m128)(a), (__m128)(b))
+#define FS_MIN_4(a, b) (VEC) _mm_min_ps((__m128)(a), (__m128)(b))
+#define FS_MAX_8(a, b) (VEC) _mm_max_pd((__m128d)(a), (__m128d)(b))
+#define FS_MIN_8(a, b) (VEC) _mm_min_pd((__m128d)(a), (__m128d)(b))
+#else
+#define FS_MAX_4(a, b) FS_(select)((a) > (b), a, b)
+#define FS_MIN_4(a, b) FS_(select)((a) < (b), a, b)
+#define FS_MAX_8 FS_MAX_4
+#define FS_MIN_8 FS_MIN_4
+#endif
+
+/* Shuffles that add up four vectors at once (sum4 in vector.h). PAIR: two vectors' items side by
+ * side; QUAD: four vectors' items in every four; FOLD: halves swapped until only four remain. */
+#if FS_VECTOR_BYTES == 64
+#define FS_PAIR_LO_4 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define FS_PAIR_HI_4 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#define FS_QUAD_LO_4 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define FS_QUAD_HI_4 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define FS_FOLD_4(s) FS_FOLD_QUARTERS(FS_FOLD_HALVES(s))
+#define FS_FOLD_HALVES(s) ((s) + FS_SHUFFLE(s, s, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
+#define FS_FOLD_QUARTERS(s) ((s) + FS_SHUFFLE(s, s, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11))
+#define FS_PAIR_LO_8 0, 8, 2, 10, 4, 12, 6, 14
+#define FS_PAIR_HI_8 1, 9, 3, 11, 5, 13, 7, 15
+#define FS_QUAD_LO_8 0, 1, 8, 9, 4, 5, 12, 13
+#define FS_QUAD_HI_8 2, 3, 10, 11, 6, 7, 14, 15
+#define FS_FOLD_8(s) ((s) + FS_SHUFFLE(s, s, 4, 5, 6, 7, 0, 1, 2, 3))
+#elif FS_VECTOR_BYTES == 32
+#define FS_PAIR_LO_4 0, 8, 1, 9, 4, 12, 5, 13
+#define FS_PAIR_HI_4 2, 10, 3, 11, 6, 14, 7, 15
+#define FS_QUAD_LO_4 0, 1, 8, 9, 4, 5, 12, 13
+#define FS_QUAD_HI_4 2, 3, 10, 11, 6, 7, 14, 15
+#define FS_FOLD_4(s) ((s) + FS_SHUFFLE(s, s, 4, 5, 6, 7, 0, 1, 2, 3))
+#define FS_PAIR_LO_8 0, 4, 2, 6
+#define FS_PAIR_HI_8 1, 5, 3, 7
+#define FS_QUAD_LO_8 0, 1, 4, 5
+#define FS_QUAD_HI_8 2, 3, 6, 7
+#define FS_FOLD_8(s) (s)
+#else
+#define FS_PAIR_LO_4 0, 4, 1, 5
+#define FS_PAIR_HI_4 2, 6, 3, 7
+#define FS_QUAD_LO_4 0, 1, 4, 5
+#define FS_QUAD_HI_4 2, 3, 6, 7
+#define FS_FOLD_4(s) (s)
+#define FS_PAIR_LO_8 0, 2
+#define FS_PAIR_HI_8 1, 3
+#define FS_QUAD_LO_8 0, 1 /* four doubles are two vectors: no quads to make (sum4) */
+#define FS_QUAD_HI_8 0, 1
+#define FS_FOLD_8(s) (s)
+#endif
+
+#define FS_JOIN2(a, b) a##b
+#define FS_JOIN(a, b) FS_JOIN2(a, b)
+
+#define REAL float
+#define ITEM 4
+#define INT int32_t
+#define FS_(name) fs_##name##_f32
+#define MANTISSA_BITS 23
+#define EXPONENT_BIAS 127
+#define ROUND_MAGIC 0x1.8p23f /* adding it leaves the nearest integer in the low bits */
+#define LOG2_E 0x1.715476p0f
+#define LN2_HI 0x1.62e4p-1f   /* 15 bits, so that n · LN2_HI is exact without FMA too */
+#define LN2_LO 0x1.7f7d1cp-20f
+#define EXP_LOWEST -104.0f    /* e^-104 is below half the smallest subnormal */
+#define EXP_HIGHEST 89.0f     /* e^89 is above the largest number */
+#define SQRT_HALF_BITS 0x3f3504f3
+/* bench/exp_coefficients.py derives these and their error, 0.09 ULP. */
+#define EXP_TERMS 0x1.6d110ap-10f, 0x1.120b6ep-7f, 0x1.55551ap-5f, 0x1.5554dcp-3f, 0x1p-1f
+/* (log((1+s)/(1-s)) - 2s)/s in powers of s², lowest first: error 2^-34 (fdlibm's e_logf.c). */
+#define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
+#include "vector.h"
+
+#define REAL double
+#define ITEM 8
+#define INT int64_t
+#define FS_(name) fs_##name##_f64
+#define MANTISSA_BITS 52
+#define EXPONENT_BIAS 1023
+#define ROUND_MAGIC 0x1.8p52
+#define LOG2_E 0x1.71547652b82fep0
+#define LN2_HI 0x1.62e42feep-1
+#define LN2_LO 0x1.a39ef35793c76p-33
+#define EXP_LOWEST -746.0
+#define EXP_HIGHEST 710.0
+#define SQRT_HALF_BITS 0x3fe6a09e667f3bcd
+/* bench/exp_coefficients.py: error 0.07 ULP. */
+#define EXP_TERMS 0x1.af38a9b0ec855p-26, 0x1.289185613a3d6p-22, 0x1.71de0dae63bb3p-19, \
+    0x1.a019b90d2ae7ap-16, 0x1.a01a01a7c41d5p-13, 0x1.6c16c1788bd90p-10, \
+    0x1.11111111109b3p-7, 0x1.5555555553d63p-5, 0x1.5555555555556p-3, 0x1.0000000000001p-1
+/* As above, error 2^-58 (fdlibm's e_log.c). */
+#define LOG_TERMS 1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01, \
+    2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01, \
+    6.666666666666735130e-01
+#include "vector.h"
+
+#endif

@@ -1,0 +1,63 @@
+/* A barrier for a team of OpenMP threads, and what OpenMP says of the team.
+ *
+ * A minibatch takes some ten microseconds, so waiting threads spin; they give the core away after
+ * a while, so that a team larger than the machine still gets on. Without OpenMP a team is one
+ * thread and nothing waits. Included by _kernels.pxi alone.
+ */
+#ifndef FS_THREADS_H
+#define FS_THREADS_H
+
+#include <sched.h>
+#ifdef _OPENMP
+#include <omp.h>
+static inline int fs_thread_number(void) { return omp_get_thread_num(); }
+static inline int fs_team_size(void) { return omp_get_num_threads(); }
+#else
+static inline int fs_thread_number(void) { return 0; }
+static inline int fs_team_size(void) { return 1; }
+#endif
+
+/* Spins before the core is given away: about 20 µs, longer than threads of equal work differ. */
+#define FS_SPINS 2000
+
+typedef struct {
+    int waiting;
+    char apart[60]; /* the counter and what the threads watch lie on two cache lines */
+    int round;
+} fs_barrier;
+
+static inline void fs_barrier_init(fs_barrier *barrier)
+{
+    barrier->waiting = 0;
+    barrier->round = 0;
+}
+
+static inline void fs_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ __volatile__("yield");
+#endif
+}
+
+/* Returns once all n_threads have called it; what they wrote before is then seen by all. */
+static inline void fs_barrier_wait(fs_barrier *barrier, int n_threads)
+{
+    if (n_threads == 1)
+        return;
+    const int round = __atomic_load_n(&barrier->round, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&barrier->waiting, 1, __ATOMIC_ACQ_REL) == n_threads) {
+        __atomic_store_n(&barrier->waiting, 0, __ATOMIC_RELAXED);
+        __atomic_store_n(&barrier->round, round + 1, __ATOMIC_RELEASE);
+        return;
+    }
+    for (int spins = 0; __atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round; spins++) {
+        if (spins < FS_SPINS)
+            fs_pause();
+        else
+            sched_yield();
+    }
+}
+
+#endif

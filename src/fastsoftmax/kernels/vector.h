@@ -1,0 +1,380 @@
+/* Everything that exists once for float and once for double: included twice by simd.h.
+ *
+ * Contract of all tiles: feature counts are whole vectors, the padding being zeros; rows start on
+ * vector boundaries. What a tile computes for one sample or feature never depends on its
+ * neighbours, so splitting the work among threads changes no bit.
+ */
+#define VEC FS_(vec)
+#define IVEC FS_(ivec)
+#define LANES (FS_VECTOR_BYTES / ITEM)
+
+typedef REAL VEC __attribute__((vector_size(FS_VECTOR_BYTES)));
+typedef INT IVEC __attribute__((vector_size(FS_VECTOR_BYTES)));
+typedef REAL FS_(unaligned) __attribute__((vector_size(FS_VECTOR_BYTES), aligned(sizeof(REAL)),
+                                           may_alias));
+
+FS_INLINE VEC FS_(load)(const REAL *p) { return *(const FS_(unaligned) *)p; }
+FS_INLINE void FS_(store)(REAL *p, VEC x) { *(FS_(unaligned) *)p = x; }
+FS_INLINE VEC FS_(broadcast)(REAL x) { return x - (VEC){0}; }
+/* mask ? a : b, lane by lane; a comparison's mask is all ones or all zeros. */
+FS_INLINE VEC FS_(select)(IVEC mask, VEC a, VEC b)
+{
+    return (VEC)((mask & (IVEC)a) | (~mask & (IVEC)b));
+}
+/* b where either is NaN. */
+FS_INLINE VEC FS_(max)(VEC a, VEC b) { return FS_JOIN(FS_MAX_, ITEM)(a, b); }
+FS_INLINE VEC FS_(min)(VEC a, VEC b) { return FS_JOIN(FS_MIN_, ITEM)(a, b); }
+
+/* 2^n for |n| within the normal exponents. */
+FS_INLINE VEC FS_(power_of_two)(IVEC n)
+{
+    return (VEC)((n + EXPONENT_BIAS) << MANTISSA_BITS);
+}
+
+/* e^x. Cody-Waite reduction x = n ln 2 + r, then 1 + r + r² q(r), then 2^n in one rounding, so
+ * that subnormal results are right. -inf gives 0, +inf gives inf, NaN stays NaN. */
+FS_INLINE VEC FS_(exp)(VEC x)
+{
+    static const REAL terms[] = {EXP_TERMS};
+    x = FS_(max)(FS_(broadcast)(EXP_LOWEST), x);
+    x = FS_(min)(FS_(broadcast)(EXP_HIGHEST), x);
+    VEC shifted = x * LOG2_E + ROUND_MAGIC;
+    VEC n = shifted - ROUND_MAGIC;
+    VEC r = (x - n * LN2_HI) - n * LN2_LO;
+    VEC q = FS_(broadcast)(terms[0]);
+    FS_UNROLL
+    for (size_t t = 1; t < sizeof terms / sizeof *terms; t++)
+        q = q * r + terms[t];
+    VEC p = (q * (r * r) + r) + (REAL)1;
+#if FS_VECTOR_BYTES == 64
+    return ITEM == 4 ? (VEC)_mm512_scalef_ps((__m512)p, (__m512)n)
+                     : (VEC)_mm512_scalef_pd((__m512d)p, (__m512d)n);
+#else
+    /* Two factors, as 2^n alone may be subnormal or infinite; the first product is exact. */
+    IVEC power = (IVEC)shifted - (IVEC)FS_(broadcast)(ROUND_MAGIC);
+    IVEC half = power >> 1;
+    return p * FS_(power_of_two)(half) * FS_(power_of_two)(power - half);
+#endif
+}
+
+/* log(1 + x) for finite x ≥ 0 or NaN. 1 + x = 2^k m with m about 1, and log m from
+ * s = (m - 1)/(m + 1); what 1 + x rounds away comes back as a first-order term. */
+FS_INLINE VEC FS_(log1p)(VEC x)
+{
+    static const REAL terms[] = {LOG_TERMS};
+    const INT one = (INT)EXPONENT_BIAS << MANTISSA_BITS;
+    VEC u = x + (REAL)1;
+    VEC lost = (x - (u - (REAL)1)) / u;
+    IVEC bits = (IVEC)u + (one - (INT)SQRT_HALF_BITS);
+    IVEC k = (bits >> MANTISSA_BITS) - EXPONENT_BIAS;
+    VEC m = (VEC)((bits & (((INT)1 << MANTISSA_BITS) - 1)) + (INT)SQRT_HALF_BITS);
+    VEC exponent = (VEC)(k + (IVEC)FS_(broadcast)(ROUND_MAGIC)) - ROUND_MAGIC;
+    VEC f = m - (REAL)1;
+    VEC s = f / (f + (REAL)2), z = s * s;
+    VEC series = FS_(broadcast)(terms[0]);
+    FS_UNROLL
+    for (size_t t = 1; t < sizeof terms / sizeof *terms; t++)
+        series = series * z + terms[t];
+    VEC half_square = f * f * (REAL)0.5;
+    VEC small = s * (half_square + z * series) + (exponent * LN2_LO + lost);
+    return exponent * LN2_HI + (f - (half_square - small));
+}
+
+/* out[s] = sum of the items of a vector + base, for four vectors; costs 13 operations in place of
+ * the 32 of four sums one by one. */
+FS_INLINE void FS_(sum4)(VEC a, VEC b, VEC c, VEC d, REAL base, REAL *out)
+{
+    VEC ab = FS_SHUFFLE(a, b, FS_JOIN(FS_PAIR_LO_, ITEM)) + FS_SHUFFLE(a, b, FS_JOIN(FS_PAIR_HI_, ITEM));
+    VEC cd = FS_SHUFFLE(c, d, FS_JOIN(FS_PAIR_LO_, ITEM)) + FS_SHUFFLE(c, d, FS_JOIN(FS_PAIR_HI_, ITEM));
+#if FS_VECTOR_BYTES == 16 && ITEM == 8
+    FS_(store)(out, ab + base);
+    FS_(store)(out + 2, cd + base);
+#else
+    VEC sum = FS_SHUFFLE(ab, cd, FS_JOIN(FS_QUAD_LO_, ITEM)) + FS_SHUFFLE(ab, cd, FS_JOIN(FS_QUAD_HI_, ITEM));
+    sum = FS_JOIN(FS_FOLD_, ITEM)(sum) + base;
+    memcpy(out, &sum, 4 * sizeof(REAL));
+#endif
+}
+
+/* raw[c][s] = coef row c · tile row s + intercept[c] for 4 samples and n_classes classes. */
+FS_INLINE void FS_(forward_tile)(const REAL *tile, const REAL *coef, ptrdiff_t stride,
+                                 ptrdiff_t n_features, const REAL *intercept, REAL *raw,
+                                 ptrdiff_t raw_stride, const int n_classes)
+{
+    VEC sum[FS_FORWARD_CLASSES][FS_FORWARD_SAMPLES] = {{{0}}};
+    for (ptrdiff_t j = 0; j < n_features; j += LANES) {
+        VEC x[FS_FORWARD_SAMPLES];
+        FS_UNROLL
+        for (int s = 0; s < FS_FORWARD_SAMPLES; s++)
+            x[s] = FS_(load)(tile + s * stride + j);
+        FS_UNROLL
+        for (int c = 0; c < n_classes; c++) {
+            VEC w = FS_(load)(coef + c * stride + j);
+            FS_UNROLL
+            for (int s = 0; s < FS_FORWARD_SAMPLES; s++)
+                sum[c][s] += w * x[s];
+        }
+    }
+    FS_UNROLL
+    for (int c = 0; c < n_classes; c++)
+        FS_(sum4)(sum[c][0], sum[c][1], sum[c][2], sum[c][3], intercept[c], raw + c * raw_stride);
+}
+
+/* Raw predictions of n_samples samples, a multiple of 4, for n_classes ≤ FS_FORWARD_CLASSES. */
+FS_NOINLINE void FS_(forward)(const REAL *tile, const REAL *coef, ptrdiff_t stride,
+                              ptrdiff_t n_features, const REAL *intercept, REAL *raw,
+                              ptrdiff_t raw_stride, ptrdiff_t n_samples, int n_classes)
+{
+#define FS_CASE(n)                                                                              \
+    case n:                                                                                     \
+        if (n <= FS_FORWARD_CLASSES)                                                            \
+            for (ptrdiff_t s = 0; s < n_samples; s += FS_FORWARD_SAMPLES)                       \
+                FS_(forward_tile)(tile + s * stride, coef, stride, n_features, intercept,       \
+                                  raw + s, raw_stride, n <= FS_FORWARD_CLASSES ? n : 1);        \
+        break;
+    switch (n_classes) { FS_CASE(1) FS_CASE(2) FS_CASE(3) FS_CASE(4) FS_CASE(5) FS_CASE(6) }
+#undef FS_CASE
+}
+
+/* raw becomes scale · softmax over the classes, one sample a lane; the sum and the maximum that
+ * the loss needs are given back. raw and n_classes as forward leaves them. */
+FS_INLINE void FS_(softmax_lanes)(REAL *raw, ptrdiff_t raw_stride, ptrdiff_t n_classes,
+                                  const REAL *scale, REAL *log_sum_out, REAL *maximum_out)
+{
+    VEC top = FS_(load)(raw), total = {0};
+    for (ptrdiff_t c = 1; c < n_classes; c++)
+        top = FS_(max)(top, FS_(load)(raw + c * raw_stride));
+    for (ptrdiff_t c = 0; c < n_classes; c++) {
+        VEC e = FS_(exp)(FS_(load)(raw + c * raw_stride) - top);
+        FS_(store)(raw + c * raw_stride, e);
+        total += e;
+    }
+    VEC factor = FS_(load)(scale) / total;
+    for (ptrdiff_t c = 0; c < n_classes; c++)
+        FS_(store)(raw + c * raw_stride, FS_(load)(raw + c * raw_stride) * factor);
+    FS_(store)(log_sum_out, FS_(log1p)(total - (REAL)1));
+    FS_(store)(maximum_out, top);
+}
+
+/* raw becomes sigmoid(raw), one sample a lane; log_out is log(1 + e^-|raw|). */
+FS_INLINE void FS_(sigmoid_lanes)(REAL *raw, REAL *log_out)
+{
+    VEC x = FS_(load)(raw);
+    VEC decay = FS_(exp)(FS_(min)(-x, x)); /* e^-|x|, NaN staying NaN */
+    VEC numerator = FS_(select)(x >= 0, FS_(broadcast)(1), decay);
+    FS_(store)(raw, numerator / (decay + (REAL)1));
+    FS_(store)(log_out, FS_(log1p)(decay));
+}
+
+/* One optimiser step on a vector of parameters; `gradient` is the loss's, without the penalty. */
+FS_INLINE void FS_(step)(VEC gradient, REAL *parameter, REAL *state, REAL learning_rate,
+                         REAL momentum, REAL alpha, int update)
+{
+    VEC p = FS_(load)(parameter);
+    gradient += p * alpha;
+    if (update == FS_SGD) {
+        p -= gradient * learning_rate;
+    } else if (update == FS_ADAGRAD) {
+        VEC squares = FS_(load)(state) + gradient * gradient, root;
+        for (int l = 0; l < LANES; l++)
+            root[l] = ITEM == 4 ? (REAL)sqrtf((float)squares[l]) : (REAL)sqrt((double)squares[l]);
+        FS_(store)(state, squares);
+        p -= gradient * learning_rate / (root + (REAL)FS_ADAGRAD_EPSILON);
+    } else {
+        VEC velocity = FS_(load)(state) * momentum + gradient * learning_rate;
+        FS_(store)(state, velocity);
+        p -= update == FS_NESTEROV ? velocity * momentum + gradient * learning_rate : velocity;
+    }
+    FS_(store)(parameter, p);
+}
+
+/* FS_(step) over n parameters, a multiple of the lanes. */
+FS_INLINE void FS_(step_array)(const REAL *gradient, REAL *parameter, REAL *state, ptrdiff_t n,
+                               REAL learning_rate, REAL momentum, REAL alpha, int update)
+{
+    for (ptrdiff_t i = 0; i < n; i += LANES)
+        FS_(step)(FS_(load)(gradient + i), parameter + i, state + i, learning_rate, momentum,
+                  alpha, update);
+}
+
+/* Gradient of n_classes classes × n_vectors vectors of features, summed over the samples in
+ * registers; then stepped with at once, or kept in `partial` where more samples are to come. */
+FS_INLINE void FS_(backward_tile)(const REAL *tile, ptrdiff_t stride, const REAL *gradient,
+                                  ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
+                                  REAL *state, REAL *partial, int is_first, int is_last,
+                                  REAL learning_rate, REAL momentum, REAL alpha, int update,
+                                  const fs_upcoming *upcoming, ptrdiff_t byte_offset,
+                                  const int n_classes, const int n_vectors)
+{
+    VEC sum[FS_BACKWARD_CLASSES][2];
+    FS_UNROLL
+    for (int c = 0; c < n_classes; c++)
+        FS_UNROLL
+        for (int v = 0; v < n_vectors; v++)
+            sum[c][v] = is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
+    const char *next = upcoming->data ? upcoming->data + byte_offset : NULL;
+    const ptrdiff_t next_bytes = n_vectors * LANES * upcoming->item_size;
+    for (ptrdiff_t i = 0; i < n_samples; i++) {
+        if (next && i < upcoming->n_rows)
+            for (ptrdiff_t b = 0; b < next_bytes; b += 64)
+                __builtin_prefetch(next + upcoming->rows[i] * upcoming->row_stride + b);
+        VEC x[2];
+        FS_UNROLL
+        for (int v = 0; v < n_vectors; v++)
+            x[v] = FS_(load)(tile + i * stride + v * LANES);
+        FS_UNROLL
+        for (int c = 0; c < n_classes; c++) {
+            VEC g = FS_(broadcast)(gradient[c * gradient_stride + i]);
+            FS_UNROLL
+            for (int v = 0; v < n_vectors; v++)
+                sum[c][v] += g * x[v];
+        }
+    }
+    FS_UNROLL
+    for (int c = 0; c < n_classes; c++)
+        FS_UNROLL
+        for (int v = 0; v < n_vectors; v++) {
+            ptrdiff_t at = c * stride + v * LANES;
+            if (is_last)
+                FS_(step)(sum[c][v], coef + at, state + at, learning_rate, momentum, alpha, update);
+            else
+                FS_(store)(partial + at, sum[c][v]);
+        }
+}
+
+/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES. */
+FS_NOINLINE void FS_(backward)(const REAL *tile, ptrdiff_t stride, const REAL *gradient,
+                               ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
+                               REAL *state, REAL *partial, int is_first, int is_last,
+                               REAL learning_rate, REAL momentum, REAL alpha, int update,
+                               const fs_upcoming *upcoming, ptrdiff_t first, ptrdiff_t last,
+                               int n_classes)
+{
+#define FS_STRIPE(n, v)                                                                         \
+    FS_(backward_tile)(tile + j, stride, gradient, gradient_stride, n_samples, coef + j,        \
+                       state + j, partial + j, is_first, is_last, learning_rate, momentum,      \
+                       alpha, update, upcoming, j * upcoming->item_size,                        \
+                       n <= FS_BACKWARD_CLASSES ? n : 1, v)
+#define FS_CASE(n)                                                                              \
+    case n:                                                                                     \
+        if (n <= FS_BACKWARD_CLASSES) {                                                         \
+            ptrdiff_t j = first;                                                                \
+            for (; j + 2 * LANES <= last; j += 2 * LANES)                                       \
+                FS_STRIPE(n, 2);                                                                \
+            if (j < last)                                                                       \
+                FS_STRIPE(n, 1);                                                                \
+        }                                                                                       \
+        break;
+    switch (n_classes) {
+        FS_CASE(1) FS_CASE(2) FS_CASE(3) FS_CASE(4) FS_CASE(5) FS_CASE(6)
+        FS_CASE(7) FS_CASE(8) FS_CASE(9) FS_CASE(10) FS_CASE(11) FS_CASE(12)
+    }
+#undef FS_CASE
+#undef FS_STRIPE
+}
+
+/* The first n < LANES items of a vector; the other lanes are `fill`. */
+FS_INLINE VEC FS_(load_tail)(const REAL *p, ptrdiff_t n, REAL fill)
+{
+    VEC x = FS_(broadcast)(fill);
+    memcpy(&x, p, (size_t)n * sizeof(REAL));
+    return x;
+}
+FS_INLINE void FS_(store_tail)(REAL *p, ptrdiff_t n, VEC x)
+{
+    memcpy(p, &x, (size_t)n * sizeof(REAL));
+}
+
+FS_INLINE REAL FS_(sum_lanes)(VEC x)
+{
+    REAL total = 0;
+    for (int l = 0; l < LANES; l++)
+        total += x[l];
+    return total;
+}
+
+/* Sum of n items, a multiple of the lanes: lane by lane, then the lanes in order. */
+FS_INLINE REAL FS_(sum)(const REAL *values, ptrdiff_t n)
+{
+    VEC sum = {0};
+    for (ptrdiff_t i = 0; i < n; i += LANES)
+        sum += FS_(load)(values + i);
+    return FS_(sum_lanes)(sum);
+}
+
+FS_INLINE REAL FS_(row_max)(const REAL *row, ptrdiff_t n)
+{
+    const REAL lowest = -(REAL)INFINITY;
+    VEC top = FS_(broadcast)(lowest); /* and for NaN items: they show in row_exp */
+    ptrdiff_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        top = FS_(max)(top, FS_(load)(row + i));
+    if (i < n)
+        top = FS_(max)(top, FS_(load_tail)(row + i, n - i, lowest));
+    REAL result = top[0];
+    for (int l = 1; l < LANES; l++)
+        result = top[l] > result ? top[l] : result;
+    return result;
+}
+
+/* Σ exp(row - top) less the 1 of one maximum: the argument of log1p that keeps the digits of a
+ * loss near 0. exp(row - top) is left in `out` unless that is NULL. Where top is infinite the
+ * softmax is not defined, so `out` is NaN, but top + log1p of the sum is the log-sum-exp still. */
+FS_INLINE REAL FS_(row_exp)(const REAL *row, ptrdiff_t n, REAL top, REAL *out)
+{
+    if (!isfinite(top)) {
+        REAL others = -1;
+        for (ptrdiff_t i = 0; i < n; i++) {
+            others += row[i] == top ? 1 : isnan(row[i]) ? (REAL)NAN : 0;
+            if (out)
+                out[i] = (REAL)NAN;
+        }
+        return others < 0 ? 0 : others;
+    }
+    const VEC tops = FS_(broadcast)(top);
+    VEC rest = {0};
+    IVEC ties = {0};
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        const int whole = i + LANES <= n;
+        VEC x = whole ? FS_(load)(row + i) : FS_(load_tail)(row + i, n - i, -(REAL)INFINITY);
+        VEC e = FS_(exp)(x - tops);
+        IVEC tie = x == tops;
+        if (out && whole)
+            FS_(store)(out + i, e);
+        else if (out)
+            FS_(store_tail)(out + i, n - i, e);
+        rest += FS_(select)(tie, (VEC){0}, e);
+        ties -= tie;
+    }
+    REAL others = -1;
+    for (int l = 0; l < LANES; l++)
+        others += (REAL)ties[l];
+    return FS_(sum_lanes)(rest) + others;
+}
+
+FS_INLINE void FS_(row_scale)(REAL *row, ptrdiff_t n, REAL factor)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        row[i] *= factor;
+}
+
+FS_INLINE REAL FS_(log1p_scalar)(REAL x) { return FS_(log1p)(FS_(broadcast)(x))[0]; }
+
+#undef VEC
+#undef IVEC
+#undef LANES
+#undef REAL
+#undef ITEM
+#undef INT
+#undef FS_
+#undef MANTISSA_BITS
+#undef EXPONENT_BIAS
+#undef ROUND_MAGIC
+#undef LOG2_E
+#undef LN2_HI
+#undef LN2_LO
+#undef EXP_LOWEST
+#undef EXP_HIGHEST
+#undef SQRT_HALF_BITS
+#undef EXP_TERMS
+#undef LOG_TERMS

@@ -1,0 +1,12 @@
+"""Fixtures of all tests: the build of the kernels to compute with. No data, no helpers."""
+
+import pytest
+
+from fastsoftmax import kernels
+
+
+@pytest.fixture(params=(*kernels.available, "reference"))
+def build(request):
+    """Compute with this build for the length of a test; gives its name."""
+    with kernels.use(request.param):
+        yield request.param
