@@ -1,0 +1,44 @@
+"""Softmax regression on big matrices, trained by compiled kernels behind a scikit-learn estimator.
+
+The public names and nothing else. The estimator is imported when it is first asked for, so that
+``import fastsoftmax.functional`` needs NumPy alone.
+"""
+
+from .functional import (
+    adagrad_update,
+    cross_entropy,
+    cross_entropy_gradient,
+    log_softmax,
+    logsumexp,
+    momentum_update,
+    one_hot,
+    softmax,
+    zscore,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SoftmaxClassifier",
+    "adagrad_update",
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "log_softmax",
+    "logsumexp",
+    "momentum_update",
+    "one_hot",
+    "softmax",
+    "zscore",
+]
+
+
+def __getattr__(name):
+    if name == "SoftmaxClassifier":
+        from .estimator import SoftmaxClassifier
+
+        return SoftmaxClassifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), "SoftmaxClassifier"])
