@@ -1,0 +1,432 @@
+"""SoftmaxClassifier: the scikit-learn face of softmax regression.
+
+Parameters, their validation, labels, weights and units of X; then the epochs are training.py's and
+the arithmetic the kernels'. No loop over rows or epochs is here, and X is not copied. A call that
+fails leaves the estimator as it was: attributes are set last, from locals.
+"""
+
+import warnings
+from contextlib import nullcontext
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from .kernels.threads import effective_n_threads
+from .memory import Memory
+from .prediction import LinearPrediction
+from .progress import shown_progress
+from .schedules import SCHEDULES, WITH_AN_END
+from .standardization import measure
+from .training import Plan, Problem, State, train
+from .validation import (
+    check_class_weight,
+    check_classes,
+    check_known_classes,
+    check_sample_weight,
+    check_warm_start,
+    encode_labels,
+    mean_one,
+    native_byte_order,
+    row_weights,
+    unchanged_on_failure,
+)
+
+__all__ = ["SoftmaxClassifier"]
+
+#: What training takes as it is; the rest is converted to the first of them.
+_FIT_DTYPES = (np.float64, np.float32)
+
+
+class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
+    """Softmax regression (multinomial logistic regression) by minibatch gradient descent.
+
+    Minimises, over coef W of shape (n_classes, n_features) and intercept b ::
+
+        (1/Σᵢ sᵢ) Σᵢ sᵢ · D(S(W xᵢ + b), onehot(yᵢ)) + (α/2)·‖W‖²
+
+    S is softmax, D cross-entropy, sᵢ the sample weight times the class weight, xᵢ the row, z-scored
+    with ``standardize``. With two classes W has one row w and D is the logistic loss. ``alpha`` is
+    1 / (C · n_samples) of scikit-learn's ``LogisticRegression``, for any number of classes.
+
+    float32 and float64 matrices are read where they lie, whatever their strides, and set the dtype
+    of the computation; other numbers are converted to float64.
+
+    Parameters
+    ----------
+    solver : {"sgd", "adagrad"}, default="sgd"
+        "sgd" is minibatch descent with ``momentum`` [2]_. "adagrad" divides each weight's steps
+        by the root of its sum of squared gradients [3]_, without momentum.
+    multi_class : {"softmax", "ovr"}, default="softmax"
+        "ovr" minimises instead the sum of n_classes logistic losses, one a class against the rest.
+        The same for two classes.
+    alpha : float in [0, inf), default=1e-4
+        Strength of the L2 penalty. The intercept is not penalised.
+    learning_rate : float in (0, inf), default=0.01
+        At the start. The default suits z-scored features; see Notes for when it is too high.
+    schedule : {"constant", "inverse_time", "exponential", "linear", "cosine"}, default="constant"
+        How the learning rate η falls over t, the epochs done so far (fractional within an epoch):
+        η / (1 + decay·t), η·exp(−decay·t), η·(1 − t/max_iter), η·½(1 + cos(π t/max_iter)).
+    decay : float in [0, inf), default=0.1
+        Of the schedules "inverse_time" and "exponential".
+    momentum : float in [0, 1), default=0.9
+        γ of v ← γv + ηg; W ← W − v. Not used by "adagrad".
+    nesterov : bool, default=False
+        W ← W − (γv + ηg) in place of W ← W − v. Needs ``solver="sgd"`` and ``momentum`` above 0.
+    batch_size : int in [1, inf), default=128
+        Rows a step. n_samples and more is plain gradient descent.
+    max_iter : int in [1, inf), default=20
+        At most so many epochs. It is a budget: spending it all is no failure and is not warned of.
+    tol : float in [0, inf) or None, default=1e-4
+        Training stops when, for ``n_iter_no_change`` epochs in a row, ``loss_curve_`` has not come
+        more than ``tol`` below its best. None: never stop early.
+    n_iter_no_change : int in [1, inf), default=5
+        See ``tol``.
+    standardize : bool or {"population", "sample"}, default=False
+        Train on z-scores (x − mean)/σ, with σ² the mean squared deviation ("population", or True)
+        or its sum over Σ ``sample_weight`` − 1 ("sample"). ``coef_`` and ``intercept_`` are in the
+        units of X all the same. A constant feature is divided by 1.
+    weight_init : {"zeros", "normal"}, default="zeros"
+        Where coef starts; "normal" draws with standard deviation ``init_scale``. The objective is
+        convex, so that this matters for experiments alone. The intercept starts at 0.
+    init_scale : float in [0, inf), default=0.01
+        Of ``weight_init="normal"``.
+    fit_intercept : bool, default=True
+        If False, b is 0. With ``standardize``, ``intercept_`` is then what centring alone brings.
+    class_weight : dict {label: weight}, "balanced" or None, default=None
+        "balanced" weighs a class by Σs / (n_classes · Σs of the class).
+    shuffle : bool, default=True
+        Take the rows in a new random order each epoch.
+    random_state : int, RandomState instance or None, default=None
+        For the order of rows and ``weight_init="normal"``.
+    n_jobs : int or None, default=None
+        Threads. None and -1: the cores this process may use, within OMP_NUM_THREADS, its control
+        group and threadpoolctl; -2: one fewer. Coefficients are the same bit for bit at any value.
+    warm_start : bool, default=False
+        ``fit`` starts from the ``coef_`` and ``intercept_`` of the last fit, which must have had
+        the same classes and number of features; the optimiser starts anew.
+    verbose : int in [0, inf) or bool, default=0
+        Above 0: a tqdm bar where it is installed, else a line an epoch on stderr.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
+        In the units of X, of its dtype.
+    intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels.
+    n_iter_ : int
+        Epochs run; epochs repeated after divergence are not counted.
+    loss_curve_ : float64 ndarray of shape (n_iter_,)
+        Objective of each epoch: the mean over its rows of each loss as it was met, before that
+        minibatch's step, plus the penalty at the epoch's end. It lags the objective at the end of
+        the epoch, and costs nothing.
+    mean_, scale_ : float64 ndarrays of shape (n_features,)
+        What ``standardize`` subtracted and divided by; only if it is on.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only if X had string column names.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, at the end, if the learning rate had to be halved.
+
+    Notes
+    -----
+    When an epoch diverges (its objective, or that of a sample of rows at its end, is not finite or
+    is above 3 times both that of the start and that of zero weights), its steps are undone, the
+    learning rate is halved and the epoch is repeated over the same order of rows. ``coef_`` is
+    always finite.
+
+    A row with ``sample_weight`` 0 is left out: the fit is that of a matrix without it.
+
+    References
+    ----------
+    .. [1] Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4.
+    .. [2] Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in
+       deep learning", ICML 2013.
+    .. [3] Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
+       optimization", JMLR 12, 2011.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    >>> bool(classifier.score(X, y) > 0.95)
+    True
+    """
+
+    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
+        "solver": [StrOptions({"sgd", "adagrad"})],
+        "multi_class": [StrOptions({"softmax", "ovr"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "decay": [Interval(Real, 0, None, closed="left")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "nesterov": ["boolean"],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean", StrOptions({"population", "sample"})],
+        "weight_init": [StrOptions({"zeros", "normal"})],
+        "init_scale": [Interval(Real, 0, None, closed="left")],
+        "fit_intercept": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        solver="sgd",
+        multi_class="softmax",
+        alpha=1e-4,
+        learning_rate=0.01,
+        schedule="constant",
+        decay=0.1,
+        momentum=0.9,
+        nesterov=False,
+        batch_size=128,
+        max_iter=20,
+        tol=1e-4,
+        n_iter_no_change=5,
+        standardize=False,
+        weight_init="zeros",
+        init_scale=0.01,
+        fit_intercept=True,
+        class_weight=None,
+        shuffle=True,
+        random_state=None,
+        n_jobs=None,
+        warm_start=False,
+        verbose=0,
+    ):
+        self.solver = solver
+        self.multi_class = multi_class
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.decay = decay
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.standardize = standardize
+        self.weight_init = weight_init
+        self.init_scale = init_scale
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    # --- Training ---------------------------------------------------------------------------------
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit from the start, or with ``warm_start`` from where the last fit ended.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers; dense.
+        y : array-like of shape (n_samples,)
+            Labels of any type that sorts, of at least two classes.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Not negative, not all 0. Only their ratios matter.
+
+        Returns
+        -------
+        self : SoftmaxClassifier
+
+        Raises
+        ------
+        ValueError
+            If a parameter, X, y or sample_weight is out of its range, or if ``warm_start`` meets
+            other classes or another number of features. The estimator is then as it was.
+        """
+        with unchanged_on_failure(self):
+            self._check_parameters()
+            X, y = self._check_training_data(X, y, first=True)
+            check_classification_targets(y)
+            classes = check_classes(y, "y")
+            memory = Memory()
+            if self.warm_start and hasattr(self, "coef_"):
+                check_warm_start(X, classes, self.coef_, self.classes_)
+                memory = Memory.of_parameters(self, X.dtype)
+            history = self._learn(X, y, classes, sample_weight, memory, self.max_iter)
+        self._warn_of_divergence(history)
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on these rows, going on from where the last call ended.
+
+        Weights, the state of the optimiser, the learning rate, the time of the schedule and, with
+        ``standardize``, the statistics of the columns are carried from call to call. Sample weights
+        are divided by their mean over all rows seen so far.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers; dense.
+        y : array-like of shape (n_samples,)
+            Labels out of ``classes``.
+        classes : array-like of shape (n_classes,) or None, default=None
+            Every label there will be. Needed in the first call; later, None or the same again.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Not negative, not all 0.
+
+        Returns
+        -------
+        self : SoftmaxClassifier
+
+        Raises
+        ------
+        ValueError
+            As ``fit``; or if ``classes`` is missing or changed, y holds a label that isn't in it,
+            the schedule needs a known end ("linear", "cosine"), or ``class_weight="balanced"``,
+            which needs the counts of rows still to come. The estimator is then as it was.
+        """
+        with unchanged_on_failure(self):
+            self._check_parameters()
+            self._check_parameters_of_partial_fit()
+            memory = Memory.of(self)
+            X, y = self._check_training_data(X, y, first=memory.coef is None)
+            classes = check_known_classes(classes, getattr(self, "classes_", None))
+            history = self._learn(X, y, classes, sample_weight, memory, 1)
+        self._warn_of_divergence(history)
+        return self
+
+    def _learn(self, X, y, classes, sample_weight, memory, n_epochs):
+        """Train on checked data, going on from ``memory``; set the attributes, give the history."""
+        codes = encode_labels(y, classes)
+        sample_weight = check_sample_weight(sample_weight, X)
+        random_state = check_random_state(self.random_state)
+        dtype = X.dtype if memory.coef is None else memory.coef.dtype
+        n_threads = effective_n_threads(self.n_jobs)
+
+        statistics, scale, units = measure(
+            X, sample_weight, self.standardize, dtype, memory.statistics, memory.n_rows, n_threads
+        )
+        class_weight = check_class_weight(self.class_weight, classes, codes, sample_weight)
+        rows, weight, weight_sum = row_weights(codes, sample_weight, class_weight)
+        weight_sum, n_rows = weight_sum + memory.weight_sum, len(rows) + memory.n_rows
+        problem = Problem(
+            X=X,
+            rows=rows,
+            y_true=codes,
+            sample_weight=mean_one(weight, weight_sum / n_rows, len(X), dtype),
+            shift=units.shift,
+            inverse_scale=units.inverse_scale,
+            loss="softmax" if self.multi_class == "softmax" and len(classes) > 2 else "logistic",
+            alpha=float(self.alpha),
+            fit_intercept=bool(self.fit_intercept),
+            n_threads=n_threads,
+        )
+        plan = self._plan(memory, n_epochs)
+        shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
+        if memory.coef is not None:
+            state = memory.state(units, plan.update)
+        else:
+            init_scale = self.init_scale if self.weight_init == "normal" else 0
+            state = State.drawn(shape, dtype, init_scale, random_state)
+        n_done = len(memory.loss_curve)
+        with shown_progress(n_epochs) if self.verbose else nullcontext() as on_epoch:
+            history = train(problem, state, plan, random_state, n_done, on_epoch)
+
+        coef, intercept = units.to_original(state.coef, state.intercept)
+        self.classes_ = classes
+        Memory(
+            coef=coef,
+            intercept=intercept,
+            coef_state=state.coef_state,
+            intercept_state=state.intercept_state,
+            update=plan.update,
+            weight_sum=weight_sum,
+            n_rows=n_rows,
+            statistics=statistics,
+            loss_curve=[*memory.loss_curve, *history.loss_curve],
+            n_halvings=memory.n_halvings + history.n_halvings,
+        ).write_to(self)
+        if scale is not None:
+            self.scale_ = scale
+        return history
+
+    def _plan(self, memory, n_epochs):
+        """The optimiser's settings, under the names of training.py and of the kernels."""
+        update = "adagrad" if self.solver == "adagrad" else "sgd"
+        if update == "sgd" and self.momentum > 0:
+            update = "nesterov" if self.nesterov else "momentum"
+        return Plan(
+            update=update,
+            learning_rate=float(self.learning_rate) * 0.5**memory.n_halvings,
+            schedule=self.schedule,
+            decay=float(self.decay),
+            momentum=float(self.momentum),
+            batch_size=int(self.batch_size),
+            n_epochs=int(n_epochs),
+            tol=self.tol,
+            n_iter_no_change=int(self.n_iter_no_change),
+            shuffle=bool(self.shuffle),
+        )
+
+    # --- Checks -----------------------------------------------------------------------------------
+
+    def _check_parameters(self):
+        """Each parameter alone, then those that contradict one another."""
+        self._validate_params()
+        if self.nesterov and self.solver != "sgd":
+            raise ValueError(f"nesterov=True needs solver='sgd'; got solver={self.solver!r}")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov=True needs momentum in (0, 1); got momentum=0")
+
+    def _check_parameters_of_partial_fit(self):
+        if self.schedule in WITH_AN_END:
+            raise ValueError(
+                f"schedule={self.schedule!r} needs a known end, which partial_fit has not; "
+                "use fit, or 'constant', 'inverse_time' or 'exponential'"
+            )
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' needs the labels of all rows, which partial_fit has not; "
+                "use fit, or give the weights as a dict"
+            )
+
+    def _check_training_data(self, X, y, first):
+        X = native_byte_order(X)
+        return validate_data(self, X, y, reset=first, dtype=_FIT_DTYPES)
+
+    def _warn_of_divergence(self, history):
+        """One warning, after the attributes are set, so that it may be turned into an error."""
+        if history.n_halvings == 0:
+            return
+        now = self.learning_rate * 0.5**self._n_halvings
+        message = (
+            f"training diverged: the learning rate was halved {history.n_halvings} times, "
+            f"from {now * 2.0**history.n_halvings:.3g} to {now:.3g}"
+        )
+        if history.gave_up:
+            message += ", and given up then; coef_ is that of the last good epoch"
+        message += ". Choose a lower learning_rate, or standardize=True."
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)

@@ -1,0 +1,100 @@
+"""What one call of fit or partial_fit leaves for the next, as attributes of the estimator.
+
+A :class:`Memory` is read from the estimator before a call and written back whole after it, so that
+a call that fails in between has changed nothing. On the estimator it lies as plain arrays and
+scalars, for pickle's sake. Called by estimator.py alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .standardization import ColumnStatistics
+from .training import State
+
+__all__ = ["Memory"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Everything that a later call goes on from; the defaults are those of a first call.
+
+    Parameters
+    ----------
+    coef, intercept : ndarrays or None
+        Parameters in the units of X.
+    coef_state, intercept_state : ndarrays or None
+        What the optimiser remembers, in the units that training ran in. Those of the next call
+        differ by the drift of the column statistics, which is not worth a conversion.
+    update : str or None
+        Whose state that is; another optimiser starts anew.
+    weight_sum, n_rows : float, int
+        Σ (sample weight · class weight) and count of the rows trained on, each row once a call.
+    statistics : ColumnStatistics or None
+    loss_curve : sequence of float
+    n_halvings : int
+        Of the learning rate, after divergence.
+    """
+
+    coef: np.ndarray | None = None
+    intercept: np.ndarray | None = None
+    coef_state: np.ndarray | None = None
+    intercept_state: np.ndarray | None = None
+    update: str | None = None
+    weight_sum: float = 0.0
+    n_rows: int = 0
+    statistics: ColumnStatistics | None = None
+    loss_curve: tuple | np.ndarray = ()
+    n_halvings: int = 0
+
+    @classmethod
+    def of(cls, estimator):
+        """All of it, for partial_fit; that of a first call where the estimator is not fitted."""
+        if not hasattr(estimator, "coef_"):
+            return cls()
+        statistics = None
+        if hasattr(estimator, "mean_"):
+            statistics = ColumnStatistics(
+                estimator._column_weight_sum, estimator.mean_, estimator._column_squares
+            )
+        return cls(
+            coef=estimator.coef_,
+            intercept=estimator.intercept_,
+            coef_state=estimator._coef_state,
+            intercept_state=estimator._intercept_state,
+            update=estimator._update,
+            weight_sum=estimator._weight_sum,
+            n_rows=estimator._n_rows,
+            statistics=statistics,
+            loss_curve=estimator.loss_curve_,
+            n_halvings=estimator._n_halvings,
+        )
+
+    @classmethod
+    def of_parameters(cls, estimator, dtype):
+        """Only where the parameters stand, for ``warm_start``."""
+        return cls(coef=estimator.coef_.astype(dtype), intercept=estimator.intercept_.astype(dtype))
+
+    def state(self, units, update):
+        """Parameters in ``units``, and the optimiser's state where it is that of ``update``."""
+        coef, intercept = units.from_original(self.coef, self.intercept)
+        if update != self.update:
+            return State.at(coef, intercept)
+        return State(coef, intercept, self.coef_state.copy(), self.intercept_state.copy())
+
+    def write_to(self, estimator):
+        """Set the estimator's attributes; those of statistics go where there are none."""
+        estimator.coef_, estimator.intercept_ = self.coef, self.intercept
+        estimator._coef_state, estimator._intercept_state = self.coef_state, self.intercept_state
+        estimator._update = self.update
+        estimator._weight_sum, estimator._n_rows = self.weight_sum, self.n_rows
+        estimator.loss_curve_ = np.asarray(self.loss_curve, dtype=np.float64)
+        estimator.n_iter_ = len(self.loss_curve)
+        estimator._n_halvings = self.n_halvings
+        if self.statistics is not None:
+            estimator.mean_ = self.statistics.mean
+            estimator._column_squares = self.statistics.squares
+            estimator._column_weight_sum = self.statistics.weight_sum
+        else:
+            for name in ("mean_", "scale_", "_column_squares", "_column_weight_sum"):
+                vars(estimator).pop(name, None)

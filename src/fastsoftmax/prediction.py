@@ -1,0 +1,124 @@
+"""The predicting half of the estimator: from X and fitted coefficients to scores and labels.
+
+No training, and no arithmetic but the logarithms that no kernel has. X is checked, never copied
+where the kernels read its dtype. Inherited by SoftmaxClassifier.
+"""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import kernels
+from .kernels.threads import effective_n_threads
+from .validation import native_byte_order
+
+__all__ = ["LinearPrediction"]
+
+#: What the kernels read as it is; the rest is converted to the first of them.
+_DTYPES = (np.float64, np.float32, np.float16, np.uint8, np.int8, np.int16)
+
+
+class LinearPrediction:
+    """decision_function, predict, predict_proba and predict_log_proba from ``coef_``.
+
+    The class that inherits it has ``coef_``, ``intercept_``, ``classes_``, ``multi_class`` and
+    ``n_jobs``. The computation is in the dtype of ``coef_`` whatever that of X.
+    """
+
+    def decision_function(self, X):
+        """Raw predictions X · coef_ᵀ + intercept_.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        raw_prediction : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            With two classes, above 0 means ``classes_[1]``.
+        """
+        raw_prediction = self._raw_prediction(X)
+        return raw_prediction[:, 0] if len(self.classes_) == 2 else raw_prediction
+
+    def predict(self, X):
+        """Label of the largest raw prediction; no matrix of probabilities is formed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        X = self._check_prediction_data(X)
+        codes = np.empty(len(X), dtype=np.intp)
+        kernels.implementation.predict(
+            X, self.coef_, self.intercept_, codes, effective_n_threads(self.n_jobs)
+        )
+        return self.classes_[codes]
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes)
+            In [0, 1], rows summing to 1. Softmax of the raw predictions; with
+            ``multi_class="ovr"`` the sigmoids of the raw predictions divided by their sum.
+        """
+        X = self._check_prediction_data(X)
+        probability = np.empty((len(X), len(self.classes_)), dtype=self.coef_.dtype)
+        kernels.implementation.predict_proba(
+            X,
+            self.coef_,
+            self.intercept_,
+            probability,
+            self._loss(),
+            effective_n_threads(self.n_jobs),
+        )
+        return probability
+
+    def predict_log_proba(self, X):
+        """Logarithm of the probability of each class, finite where the probability rounds to 0.
+
+        Computed from the raw predictions and not from the probabilities: log σ(r) is
+        −log(1 + exp(−r)), and for "ovr" the sum of the sigmoids is taken as a log-sum-exp of those.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes)
+        """
+        raw_prediction = self._raw_prediction(X)
+        if len(self.classes_) == 2:
+            return -np.logaddexp(0, np.hstack([raw_prediction, -raw_prediction]))
+        if self._loss() == "logistic":
+            raw_prediction = -np.logaddexp(0, -raw_prediction)
+        kernels.implementation.log_softmax(raw_prediction, raw_prediction)
+        return raw_prediction
+
+    def _raw_prediction(self, X):
+        """Raw predictions, one column a row of coef_."""
+        X = self._check_prediction_data(X)
+        raw_prediction = np.empty((len(X), len(self.coef_)), dtype=self.coef_.dtype)
+        kernels.implementation.decision_function(
+            X, self.coef_, self.intercept_, raw_prediction, effective_n_threads(self.n_jobs)
+        )
+        return raw_prediction
+
+    def _check_prediction_data(self, X):
+        """X as the kernels take it, of the features that the fit had."""
+        check_is_fitted(self)
+        return validate_data(self, native_byte_order(X), reset=False, dtype=_DTYPES)
+
+    def _loss(self):
+        """The kernels' name of the loss: one row of coef_ is logistic, whatever multi_class."""
+        softmax = self.multi_class == "softmax" and len(self.coef_) > 1
+        return "softmax" if softmax else "logistic"

@@ -1,0 +1,176 @@
+"""z-scoring as a change of units: column statistics, and parameters carried between the units.
+
+Nothing here touches X beyond the kernel that reads its columns once; the kernels z-score rows as
+they read them, and the parameters are put into the user's units afterwards. Called by
+estimator.py alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import kernels
+
+__all__ = ["ColumnStatistics", "Units", "measure"]
+
+
+@dataclass(frozen=True)
+class ColumnStatistics:
+    """Weighted mean of each column and weighted sum of squares about it, in float64.
+
+    Parameters
+    ----------
+    weight_sum : float
+        Σ s over the rows seen.
+    mean, squares : float64 ndarrays of shape (n_features,)
+        Σ s x / Σ s and Σ s (x − mean)².
+    """
+
+    weight_sum: float
+    mean: np.ndarray
+    squares: np.ndarray
+
+    @classmethod
+    def of(cls, X, sample_weight, n_threads):
+        """Statistics of the columns of X, weighted by float64 ``sample_weight`` unless None."""
+        mean, squares = np.empty(X.shape[1]), np.empty(X.shape[1])
+        with np.errstate(over="ignore", invalid="ignore"):  # scale() finds it and names the column
+            weight_sum = kernels.implementation.column_statistics(
+                X, sample_weight, mean, squares, n_threads
+            )
+        return cls(weight_sum, mean, squares)
+
+    def merged(self, other):
+        """Statistics of the rows of both.
+
+        References
+        ----------
+        Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
+        variances", 1979.
+        """
+        weight_sum = self.weight_sum + other.weight_sum
+        share = other.weight_sum / weight_sum
+        with np.errstate(over="ignore", invalid="ignore"):
+            delta = other.mean - self.mean
+            squares = self.squares + other.squares + share * self.weight_sum * delta**2
+            return ColumnStatistics(weight_sum, self.mean + share * delta, squares)
+
+    def scale(self, ddof, dtype, n_rows):
+        """Standard deviation of each column, and 1 for a column that is constant.
+
+        Parameters
+        ----------
+        ddof : {0, 1}
+            0: the population's, √(squares / Σs). 1: the sample's, √(squares / (Σs − 1)), where
+            weights count repetitions.
+        dtype : {float32, float64}
+            Of the computation: a spread that it can't divide by counts as none.
+        n_rows : int
+            Rows seen, on which the rounding errors depend, whatever their weights.
+
+        Raises
+        ------
+        ValueError
+            If ``ddof=1`` and Σs ≤ 1, or if a column's spread overflows.
+
+        Notes
+        -----
+        A constant column has a variance of rounding errors, at most n ε var + (n ε mean)²
+        (Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983, eq. 2.4); the
+        same bound as in scikit-learn's ``StandardScaler``.
+        """
+        if self.weight_sum <= ddof:
+            raise ValueError(
+                "standardize='sample' divides by the sum of sample_weight less 1, so that sum "
+                f"must be above 1; got {self.weight_sum:g}"
+            )
+        variance = self.squares / (self.weight_sum - ddof)
+        too_wide = np.flatnonzero(~np.isfinite(variance))
+        if too_wide.size:
+            raise ValueError(
+                f"the variance of feature {too_wide[0]} of X overflows float64; divide it by a "
+                "power of 10 or use standardize=False"
+            )
+        epsilon = n_rows * np.finfo(np.float64).eps
+        scale = np.sqrt(variance)
+        constant = variance <= epsilon * variance + (epsilon * self.mean) ** 2
+        constant |= scale < np.finfo(dtype).tiny
+        return np.where(constant, 1.0, scale)
+
+
+@dataclass(frozen=True)
+class Units:
+    """The units that training runs in: x̃ = (x − shift) · inverse_scale.
+
+    Parameters
+    ----------
+    shift, inverse_scale : ndarrays of shape (n_features,), or both None for the user's own units
+        In the dtype of the computation: parameters are converted with the very numbers that the
+        kernels z-score with.
+    """
+
+    shift: np.ndarray | None = None
+    inverse_scale: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, mean, scale, dtype):
+        """Units of z-scores by these means and scales, float64 arrays of shape (n_features,)."""
+        return cls(mean.astype(dtype), (1 / scale).astype(dtype))
+
+    def from_original(self, coef, intercept):
+        """Parameters in these units of the function given in the user's; the dtype is kept."""
+        if self.shift is None:
+            return coef.copy(), intercept.copy()
+        wide = coef.astype(np.float64)
+        offset = intercept + wide @ self.shift.astype(np.float64)
+        return (wide / self.inverse_scale).astype(coef.dtype), offset.astype(coef.dtype)
+
+    def to_original(self, coef, intercept):
+        """Parameters in the user's units of the function given in these; the dtype is kept.
+
+        The intercept is computed from the rounded coef, so that their rounding errors cancel at
+        the mean instead of being multiplied by it.
+        """
+        if self.shift is None:
+            return coef.copy(), intercept.copy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            original = (coef * self.inverse_scale.astype(np.float64)).astype(coef.dtype)
+            offset = intercept - original.astype(np.float64) @ self.shift.astype(np.float64)
+            offset = offset.astype(coef.dtype)
+        if not (np.isfinite(original).all() and np.isfinite(offset).all()):
+            raise ValueError(
+                f"coefficients in the units of X overflow {coef.dtype}: a feature varies too "
+                "little; multiply it by a power of 10, or give X as float64"
+            )
+        return original, offset
+
+
+def measure(X, sample_weight, form, dtype, earlier, n_rows_earlier, n_threads):
+    """What z-scoring X needs, one pass over it, or nothing at all.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    sample_weight : float64 ndarray of shape (n_samples,) or None
+    form : bool or {"population", "sample"}
+        False for no z-scoring; True is "population".
+    dtype : {float32, float64}
+        Of the computation.
+    earlier : ColumnStatistics or None
+        Of the rows of earlier calls, ``n_rows_earlier`` of them, to be merged in.
+    n_threads : int
+
+    Returns
+    -------
+    statistics : ColumnStatistics or None
+    scale : float64 ndarray of shape (n_features,) or None
+    units : Units
+    """
+    if not form:
+        return None, None, Units()
+    statistics = ColumnStatistics.of(X, sample_weight, n_threads)
+    if earlier is not None:
+        statistics = earlier.merged(statistics)
+    ddof = 1 if form == "sample" else 0
+    scale = statistics.scale(ddof, dtype, n_rows_earlier + len(X))
+    return statistics, scale, Units.of(statistics.mean, scale, dtype)

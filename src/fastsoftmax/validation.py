@@ -1,0 +1,189 @@
+"""Checks of what the caller hands over, beyond what scikit-learn checks: labels and weights.
+
+Every error names the argument, what was given and what is allowed. Nothing here knows how training
+works. Called by estimator.py alone.
+"""
+
+from contextlib import contextmanager
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+
+__all__ = [
+    "check_class_weight",
+    "check_classes",
+    "check_known_classes",
+    "check_sample_weight",
+    "check_warm_start",
+    "encode_labels",
+    "mean_one",
+    "native_byte_order",
+    "row_weights",
+    "unchanged_on_failure",
+]
+
+
+@contextmanager
+def unchanged_on_failure(estimator):
+    """Leave the estimator's attributes as they were if the block raises, Ctrl-C included.
+
+    Enough as long as the block replaces arrays and never writes into them.
+    """
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__ = before
+        raise
+
+
+def native_byte_order(X):
+    """X itself, or a copy in this machine's byte order where it is an array in the other."""
+    if isinstance(X, np.ndarray) and not X.dtype.isnative:
+        return X.astype(X.dtype.newbyteorder("="))
+    return X
+
+
+def encode_labels(y, classes):
+    """Class codes, int32, of the labels y; an error lists labels that aren't in ``classes``."""
+    labels, positions = np.unique(y, return_inverse=True)
+    code_of = {label: code for code, label in enumerate(classes.tolist())}
+    unseen = [label for label in labels.tolist() if label not in code_of]
+    if unseen:
+        raise ValueError(
+            f"y holds labels that are not among the classes: {_some(unseen)}; "
+            f"the classes are {_some(classes.tolist())}"
+        )
+    codes = np.array([code_of[label] for label in labels.tolist()], dtype=np.int32)
+    return codes[positions.ravel()]
+
+
+def check_classes(labels, source):
+    """Sorted distinct labels; an error names the only one where there are fewer than two."""
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        held = f"only 1 class, {classes.tolist()[0]!r}" if len(classes) else "no label"
+        raise ValueError(f"a classifier needs at least 2 classes; {source} holds {held}")
+    return classes
+
+
+def check_known_classes(classes, known):
+    """The classes that partial_fit is to use: those known from an earlier call, or those given."""
+    if classes is None:
+        if known is None:
+            raise ValueError("classes must be given in the first call of partial_fit; got None")
+        return known
+    classes = check_classes(column_or_1d(classes), "classes")
+    if known is not None and not np.array_equal(classes, known):
+        raise ValueError(
+            "classes must be None or those of the first call of partial_fit or fit, "
+            f"{_some(known.tolist())}; got {_some(classes.tolist())}"
+        )
+    return classes
+
+
+def check_warm_start(X, classes, coef, known_classes):
+    """An error where a warm start meets other classes or another number of features."""
+    if not np.array_equal(classes, known_classes):
+        raise ValueError(
+            f"warm_start=True needs the classes of the last fit, {_some(known_classes.tolist())}; "
+            f"y holds {_some(classes.tolist())}"
+        )
+    if X.shape[1] != coef.shape[1]:
+        raise ValueError(
+            f"warm_start=True needs the {coef.shape[1]} features of the last fit; X has "
+            f"{X.shape[1]}"
+        )
+
+
+def check_sample_weight(sample_weight, X):
+    """Float64 weights, one a row, finite and not negative, with a finite sum above 0; or None."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(len(X), sample_weight)
+    weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if weight.shape != (len(X),):
+        raise ValueError(
+            f"sample_weight must have one value for each row of X, shape ({len(X)},); "
+            f"got shape {weight.shape}"
+        )
+    if weight.min() < 0:
+        row = int(np.argmin(weight))
+        raise ValueError(f"sample_weight must not be negative; got {weight[row]:g} for row {row}")
+    with np.errstate(over="ignore"):
+        weight_sum = weight.sum()
+    if not np.isfinite(weight_sum):
+        raise ValueError("sample_weight must have a finite sum; its sum overflows float64")
+    if not weight.any():
+        raise ValueError("sample_weight must be above 0 for at least one row; got zeros alone")
+    return weight
+
+
+def check_class_weight(class_weight, classes, codes, sample_weight):
+    """Weight of each class, float64 of shape (n_classes,), or None for ones.
+
+    "balanced" is Σs / (number of classes present · Σs of the class), s being ``sample_weight``;
+    a class without weight gets 0.
+    """
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, str):  # "balanced"; scikit-learn's divides by 0 for such a class
+        total = np.bincount(codes, weights=sample_weight, minlength=len(classes))
+        present = total > 0
+        balanced = np.zeros(len(classes))
+        balanced[present] = total.sum() / (present.sum() * total[present])
+        return balanced
+    weight = compute_class_weight(class_weight, classes=classes, y=classes).astype(np.float64)
+    for label, value in zip(classes.tolist(), weight, strict=True):
+        if not (np.isfinite(value) and value >= 0):
+            raise ValueError(
+                f"class_weight must be finite and not negative; got {value:g} for class {label!r}"
+            )
+    return weight
+
+
+def row_weights(codes, sample_weight, class_weight):
+    """Rows of weight above 0, the weight of every row, and the sum of the weights.
+
+    Parameters
+    ----------
+    codes : int32 ndarray of shape (n_samples,)
+    sample_weight : float64 ndarray of shape (n_samples,) or None
+    class_weight : float64 ndarray of shape (n_classes,) or None
+
+    Returns
+    -------
+    rows : intp ndarray of shape (n_used,)
+    weight : float64 ndarray of shape (n_samples,), or None for ones
+    weight_sum : float
+    """
+    if sample_weight is None and class_weight is None:
+        return np.arange(len(codes)), None, float(len(codes))
+    weight = np.ones(len(codes)) if sample_weight is None else sample_weight
+    if class_weight is not None:
+        weight = weight * class_weight[codes]
+    rows = np.flatnonzero(weight)
+    if len(rows) == 0:
+        raise ValueError(
+            "sample_weight times class_weight must be above 0 for at least one row; got zeros alone"
+        )
+    # Summed over the rows used: zeros in between would change the order of rounding.
+    return rows, weight, float(weight[rows].sum())
+
+
+def mean_one(weight, mean, n_samples, dtype):
+    """Weights divided by their mean, in ``dtype``; None where they are all exactly 1."""
+    if weight is None:
+        return None if mean == 1 else np.full(n_samples, 1 / mean, dtype)
+    return (weight / mean).astype(dtype)
+
+
+def _some(labels):
+    """Up to ten labels as text."""
+    text = ", ".join(repr(label) for label in labels[:10])
+    return f"{text} and {len(labels) - 10} more" if len(labels) > 10 else text

@@ -1,0 +1,143 @@
+"""Threads: the same bits at any number of them, how many there are, and forked children.
+
+What changes the process (environment, fork) runs in a child process.
+"""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
+
+from fastsoftmax import SoftmaxClassifier, kernels
+from fastsoftmax.kernels import _cpu
+from fastsoftmax.kernels.threads import effective_n_threads
+
+needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
+
+#: Samples, features, classes, batch: the digits' size, then sizes that no tile divides, then work
+#: enough for every thread, then fewer columns and rows than threads.
+SIZES = [(1797, 64, 10, 128), (1009, 53, 7, 129), (4000, 515, 12, 250), (500, 3, 2, 5)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("build_name", kernels.available)  # the reference starts no threads
+def test_same_bits_at_any_number_of_threads(build_name, size, multi_class, dtype):
+    with kernels.use(build_name):
+        _check_same_bits(size, multi_class, dtype)
+
+
+def _check_same_bits(size, multi_class, dtype):
+    n_samples, n_features, n_classes, batch_size = size
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_samples, n_features)).astype(dtype)
+    y = rng.integers(n_classes, size=n_samples)
+    weight = rng.exponential(size=n_samples)
+    results = []
+    for n_jobs in (1, 2, 3, 7):
+        classifier = SoftmaxClassifier(
+            multi_class=multi_class,
+            batch_size=batch_size,
+            max_iter=2,
+            standardize=True,
+            random_state=0,
+            n_jobs=n_jobs,
+        ).fit(X, y, sample_weight=weight)
+        results.append(
+            [
+                classifier.coef_,
+                classifier.intercept_,
+                classifier.loss_curve_,
+                classifier.mean_,
+                classifier.scale_,
+                classifier.decision_function(X),
+                classifier.predict_proba(X),
+                classifier.predict(X),
+            ]
+        )
+    for other in results[1:]:
+        for array, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
+def test_at_least_one_and_at_most_the_cores():
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert 1 <= effective_n_threads() <= cores
+    assert effective_n_threads(-1) == effective_n_threads(None)
+    assert effective_n_threads(-1000) == 1
+    assert effective_n_threads(-2) == max(1, effective_n_threads() - 1)
+
+
+@needs_openmp
+def test_a_number_is_taken_as_it_is():
+    assert [effective_n_threads(n_jobs) for n_jobs in (1, 3, 64)] == [1, 3, 64]
+
+
+@needs_openmp
+def test_threadpoolctl_limits_the_default():
+    with threadpool_limits(1):
+        assert effective_n_threads() == 1
+
+
+def _run(script, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.strip()
+
+
+def test_omp_num_threads_limits_the_default():
+    script = (
+        "from fastsoftmax.kernels.threads import effective_n_threads\n"
+        "print(effective_n_threads(), effective_n_threads(-1))"
+    )
+    assert _run(script, OMP_NUM_THREADS="1") == "1 1"
+
+
+FORK = """
+import os
+import numpy as np
+from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.kernels.threads import effective_n_threads
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(4000, 300)), rng.integers(5, size=4000)
+classifier = SoftmaxClassifier(n_jobs=2, max_iter=1, random_state=0).fit(X, y)
+child = os.fork()
+if child == 0:
+    again = SoftmaxClassifier(n_jobs=2, max_iter=1, random_state=0).fit(X, y)
+    same = np.array_equal(again.coef_, classifier.coef_)
+    os._exit(0 if same and effective_n_threads(2) == 1 else 1)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status))
+"""
+
+
+@needs_openmp
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_forked_child_does_not_hang():
+    assert _run(FORK) == "0"
+
+
+def test_importing_the_functions_does_not_import_scikit_learn():
+    script = (
+        "import sys, fastsoftmax.functional\n"
+        "print([name for name in ('sklearn', 'scipy', 'joblib') if name in sys.modules])"
+    )
+    assert _run(script) == "[]"
+
+
+def test_more_threads_than_rows(build):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:10] / 16, y[:10]
+    one, many = (SoftmaxClassifier(random_state=0, n_jobs=n).fit(X, y) for n in (1, 7))
+    np.testing.assert_array_equal(one.coef_, many.coef_)
