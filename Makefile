@@ -1,0 +1,71 @@
+# The commands of a working copy. Each makes .venv as needed and builds again when a source has
+# changed: the files .venv/stamp-* remember what was done. Builds nothing by itself; setup.py does.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi')
+SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.toml
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test lint bench clean
+
+help:
+	@echo "make demo    train on handwritten digits, compare, draw the loss curve"
+	@echo "make test    run the tests on every instruction set this machine has"
+	@echo "make lint    check style and types"
+	@echo "make bench   time against NumPy, PyTorch and scikit-learn, as ratios"
+	@echo "make clean   remove all that was built, .venv included"
+	@echo "Another Python than python3: make PYTHON=python3.13 demo"
+
+demo: $(VENV)/stamp-built
+	@$(BIN)/python -m fastsoftmax demo
+
+test: $(VENV)/stamp-test
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/stamp-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint $(CYTHON_SOURCES)  # it looks for pycodestyle in PATH
+	@$(BIN)/mypy
+
+bench: $(VENV)/stamp-bench
+	@mkdir -p bench/results
+	@$(BIN)/python -m pytest bench -W default --benchmark-json=bench/results/latest.json
+	@$(BIN)/python -m bench.report
+
+clean:
+	@rm -rf $(VENV) build dist demo-output bench/results src/*.egg-info
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache .benchmarks
+	@rm -f src/fastsoftmax/kernels/*.so src/fastsoftmax/kernels/*.c
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/stamp-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "fastsoftmax needs Python 3.11 or newer, and $(PYTHON) isn't that." \
+			"Name another: make PYTHON=python3.13" >&2; exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# Installed by hand because the build isn't isolated: NumPy and Cython are then fetched only once.
+$(VENV)/stamp-requirements: $(VENV)/stamp-python pyproject.toml
+	@$(BIN)/python -c 'import tomllib; build = tomllib.load(open("pyproject.toml", "rb")); \
+		print(*build["build-system"]["requires"], sep="\n")' > $(VENV)/requirements.txt
+	@$(PIP) install --requirement $(VENV)/requirements.txt
+	@touch $@
+
+$(VENV)/stamp-built: $(VENV)/stamp-requirements $(SOURCES)
+	@echo "Building the kernels"
+	@$(PIP) install --no-build-isolation --editable ".[plot,progress]"
+	@touch $@
+
+# The package itself is there already, so this adds what the extra needs and builds nothing.
+$(VENV)/stamp-%: $(VENV)/stamp-built
+	@echo "Installing what '$*' needs"
+	@$(PIP) install "fastsoftmax[$*]"
+	@touch $@
