@@ -1,7 +1,7 @@
 /* Vectors, exp, log1p and register tiles: the little that Cython cannot say.
  *
  * This file fixes the vector width of the build and the shapes of its tiles, then includes
- * vector.h once for float and once for double. No allocation, no threads, no Python here.
+ * vector.h and rows.h once for float and once for double. No allocation, no threads, no Python here.
  * Needs GCC's vector extensions (gcc or clang). Included by _kernels.pxi alone.
  */
 #ifndef FS_SIMD_H
@@ -161,6 +161,7 @@ FS_INLINE float fs_half_to_float(uint16_t half)
 /* (log((1+s)/(1-s)) - 2s)/s in powers of s², lowest first: error 2^-34 (fdlibm's e_logf.c). */
 #define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
 #include "vector.h"
+#include "rows.h"
 
 #define REAL double
 #define ITEM 8
@@ -184,5 +185,6 @@ FS_INLINE float fs_half_to_float(uint16_t half)
     2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01, \
     6.666666666666735130e-01
 #include "vector.h"
+#include "rows.h"
 
 #endif
