@@ -26,7 +26,7 @@ from fastsoftmax import SoftmaxClassifier, estimator
 # --- scikit-learn's rules -------------------------------------------------------------------------
 
 
-# Not parametrize_with_checks: before scikit-learn 1.8 it hands pytest a generator, which pytest 9
+# Not parametrize_with_checks: that of scikit-learn 1.6 hands pytest a generator, which pytest 9
 # warns of.
 CHECKS = [
     pytest.param(estimator, check, id=f"{index}-{check.func.__name__}")
