@@ -15,6 +15,12 @@ cdef struct Model:  # parameters and optimiser state in the form that the kernel
     Py_ssize_t stride
 
 
+cdef struct Place:  # how far an epoch has got
+    Py_ssize_t start  # first row of the minibatch
+    Py_ssize_t done  # rows of it that were taken
+    Py_ssize_t batch
+
+
 cdef struct Training:  # what the threads of an epoch share
     Rows X
     Model model
@@ -27,17 +33,27 @@ cdef struct Training:  # what the threads of an epoch share
     Step step
     int loss_kind
     bint fit_intercept
-    # The minibatch's buffers
-    Py_ssize_t raw_stride
+    # Buffers of a part: a minibatch, or as many of its rows as are taken at once
+    Py_ssize_t part_rows  # at most, which is the stride of raw
+    Py_ssize_t row_bytes
     void *tile
+    void *samples  # pointers to the rows of the minibatch
     void *raw
     void *weight
     void *loss
     int32_t *codes
     # Results
+    double[GROUP] batch_loss  # of the minibatch so far
     double loss_sum
     bint stop
+    # The team
     fs_barrier barrier
+    Py_ssize_t n_parts
+    Place trial_end
+    double seconds_alone  # what a part takes one thread
+    double team_started
+    Py_ssize_t n_team_parts
+    bint alone  # thread 0 goes on by itself
 
 
 cdef void _gather_targets(
@@ -57,86 +73,202 @@ cdef void _gather_targets(
         weight[i] = share if sample_weight == NULL else share * sample_weight[numbers[i]]
 
 
+cdef void _aim(
+    const Training *t, fs_fetcher *fetcher, Py_ssize_t first, Py_ssize_t last,
+    Py_ssize_t n_samples, Py_ssize_t n_backward, Py_ssize_t lanes,
+) noexcept nogil:
+    """Aim a thread's fetcher at the rows [first, last) that it will stage next.
+
+    It will be called once for every vector of features of each tile of the forward step over
+    n_samples, and n_backward times for each tile of classes in the backward step.
+    """
+    cdef Py_ssize_t n_rows = t.model.n_rows, n_lines, n_steps
+    fetcher.data = t.X.data
+    fetcher.rows = t.numbers + first
+    fetcher.n_rows = last - first
+    fetcher.row_stride = t.X.row_stride
+    fetcher.row_size = t.X.n_features * t.X.item_size
+    fetcher.lines_per_step = 0
+    if t.X.item_stride != t.X.item_size or first >= last:  # columns are contiguous, or the end
+        return
+    n_lines = (last - first) * (fetcher.row_size + LINE) // LINE  # a row may start within a line
+    n_steps = (
+        (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
+        * (n_samples // FS_FORWARD_SAMPLES) * (_round_up(t.X.n_features, lanes) // lanes)
+        + (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES * n_backward
+    )
+    # As few a step as will do; up to a sixteenth of the lines may be left for the stage to ask for.
+    fetcher.lines_per_step = (15 * n_lines + 16 * n_steps - 1) // (16 * max(n_steps, 1))
+    fs_fetch_row(fetcher)
+
+
 cdef void _train_part(
     Training *t, const real *unused, Py_ssize_t start, Py_ssize_t n, Py_ssize_t minibatch_size,
     const Step *step, int thread, int n_threads,
 ) noexcept nogil:
     """One thread's share of n rows from `start` on: all or a part of a minibatch."""
     cdef real *tile = <real *> t.tile
+    cdef const real **samples = <const real **> t.samples
     cdef real *raw = <real *> t.raw
     cdef real *weight = <real *> t.weight
     cdef real *loss = <real *> t.loss
     cdef const intptr_t *numbers = t.numbers + start
     cdef Model *model = &t.model
-    cdef Py_ssize_t stride = model.stride, n_features = t.X.n_features, i
-    cdef double total = 0
+    cdef Py_ssize_t stride = model.stride, n_features = t.X.n_features
 
     # Rows: each thread takes whole groups of samples through the first three steps.
     cdef Py_ssize_t n_groups = (n + GROUP - 1) // GROUP
     cdef Py_ssize_t first = n_groups * thread // n_threads * GROUP
     cdef Py_ssize_t last = n_groups * (thread + 1) // n_threads * GROUP
+    cdef Py_ssize_t lanes = _lanes(raw)
+    cdef Py_ssize_t n_stripes = (n_features + 2 * lanes - 1) // (2 * lanes)
+    cdef Py_ssize_t first_stripe = n_stripes * thread // n_threads
+    cdef Py_ssize_t last_stripe = n_stripes * (thread + 1) // n_threads
+    cdef fs_fetcher fetcher
+    _aim(t, &fetcher, start + n + first, min(start + n + last, t.n_numbers), last - first,
+         (last_stripe - first_stripe) * n, lanes)
     if first < last:
-        _stage(&t.X, numbers, first, min(last, n) - first, tile + first * stride, stride)
+        _point(&t.X, numbers, first, min(last, n) - first, last - first, tile + first * stride,
+               stride, samples + first)
         _gather_targets(t, numbers, first, last, n, minibatch_size, weight)
-        _forward(tile + first * stride, <const real *> model.coef, stride, n_features,
-                 <const real *> model.intercept, model.n_rows, raw + first, t.raw_stride,
-                 last - first)
-        _gradient(t.loss_kind, raw + first, t.raw_stride, model.n_rows, t.codes + first,
+        _forward(samples + first, <const real *> model.coef, stride, n_features,
+                 <const real *> model.intercept, model.n_rows, raw + first, t.part_rows,
+                 last - first, &fetcher)
+        _gradient(t.loss_kind, raw + first, t.part_rows, model.n_rows, t.codes + first,
                   weight + first, loss + first, last - first)
     fs_barrier_wait(&t.barrier, n_threads)
 
     # Features: each thread takes whole stripes of columns through the fourth.
     if thread == 0:
-        for i in range(n):  # in the order of the rows, whatever the number of threads
-            total += loss[i]
-        t.loss_sum += minibatch_size * total
-        t.stop = not isfinite(t.loss_sum)
+        _end_rows(t, loss, n, minibatch_size, step)
         if t.fit_intercept:
-            _intercept_update(raw, t.raw_stride, n, <real *> model.intercept,
+            _intercept_update(raw, t.part_rows, n, <real *> model.intercept,
                               <real *> model.intercept_state, <real *> model.intercept_partial,
                               model.n_rows, step)
-    cdef Py_ssize_t lanes = _lanes(raw)
-    cdef Py_ssize_t n_stripes = (n_features + 2 * lanes - 1) // (2 * lanes)
-    cdef fs_upcoming upcoming
-    upcoming.data = t.X.data
-    upcoming.rows = numbers + n
-    upcoming.n_rows = min(n, t.n_numbers - start - n)
-    upcoming.row_stride = t.X.row_stride
-    upcoming.item_size = t.X.item_size
-    if t.X.item_stride != t.X.item_size or upcoming.n_rows <= 0:
-        upcoming.data = NULL
+        if n_threads > 1:
+            _judge_team(t)
     _backward_update(
-        <const real *> tile, stride, <const real *> raw, t.raw_stride, n, <real *> model.coef,
-        <real *> model.coef_state, <real *> model.coef_partial, model.n_rows, step, &upcoming,
-        n_stripes * thread // n_threads * 2 * lanes,
-        min(n_stripes * (thread + 1) // n_threads * 2 * lanes, _round_up(n_features, lanes)))
+        samples, stride, <const real *> raw, t.part_rows, n, <real *> model.coef,
+        <real *> model.coef_state, <real *> model.coef_partial, model.n_rows, step, &fetcher,
+        first_stripe * 2 * lanes, min(last_stripe * 2 * lanes, _round_up(n_features, lanes)))
     fs_barrier_wait(&t.barrier, n_threads)
+
+
+cdef inline void _end_rows(
+    Training *t, const real *loss, Py_ssize_t n, Py_ssize_t minibatch_size, const Step *step
+) noexcept nogil:
+    """Add up the losses of a part in an order that depends on neither threads nor parts.
+
+    Loss i goes to sum i modulo GROUP: one sum would make each addition wait for the one before.
+    """
+    cdef double[GROUP] sums
+    cdef double total = 0
+    cdef Py_ssize_t i, group
+    for i in range(GROUP):
+        sums[i] = 0 if step.is_first else t.batch_loss[i]
+    for group in range((n + GROUP - 1) // GROUP):  # the padding's losses are 0
+        for i in range(GROUP):
+            sums[i] += loss[group * GROUP + i]
+    for i in range(GROUP):
+        t.batch_loss[i] = sums[i]
+        total += sums[i]
+    if step.is_last:
+        t.loss_sum += minibatch_size * total
+        t.stop = not isfinite(t.loss_sum)
+
+
+cdef inline Py_ssize_t _part_rows(
+    Py_ssize_t batch_size, Py_ssize_t row_bytes, Py_ssize_t n_rows, int n_threads
+) noexcept nogil:
+    """Rows to take at once: as many as leave each core's cache room for the ones after them.
+
+    With many classes a row is worked on for longer, and keeping partial gradients costs more than
+    fetching it again.
+    """
+    cdef Py_ssize_t n_bytes = PART_BYTES * n_threads * (1 if n_rows <= 32 else 2)
+    cdef Py_ssize_t fitting = n_bytes // row_bytes // (2 * GROUP) * (2 * GROUP)
+    fitting = max(<Py_ssize_t> 2 * GROUP, min(<Py_ssize_t> MOST_PART_ROWS, fitting))
+    return min(_round_up(batch_size, GROUP), fitting)
+
+
+cdef void _run_parts(
+    Training *t, const real *unused, Place *place, Py_ssize_t limit, int thread, int n_threads
+) noexcept nogil:
+    """Take up to `limit` parts from `place` on; a team also stops where it is broken up."""
+    cdef Step step = t.step
+    cdef Py_ssize_t size, n
+    cdef Py_ssize_t part_rows = min(
+        t.part_rows, _part_rows(t.batch_size, t.row_bytes, t.model.n_rows, n_threads))
+    while limit > 0 and place.start < t.n_numbers and not t.stop:
+        size = min(t.batch_size, t.n_numbers - place.start)
+        n = min(part_rows, size - place.done)
+        step.learning_rate = t.learning_rates[place.batch]
+        step.is_first = place.done == 0
+        step.is_last = place.done + n == size
+        _train_part(t, unused, place.start + place.done, n, size, &step, thread, n_threads)
+        place.done += n
+        if step.is_last:
+            place.start += size
+            place.done = 0
+            place.batch += 1
+        limit -= 1
+        if n_threads > 1 and t.alone:
+            return
+
+
+# --- The team -------------------------------------------------------------------------------------
+#
+# No bit depends on the number of threads, so it may change in the middle. One thread takes the
+# first parts alone; then the team has to keep what it promises. On a machine whose cores are busy
+# with something else, two threads that wait for each other can be a hundred times slower than one:
+# the team is broken up before it has lost much more than a twentieth of the epoch.
+
+cdef void _try_alone(Training *t, const real *unused) noexcept nogil:
+    """Take the first parts on this thread, and keep the time of the fastest."""
+    cdef double before, seconds
+    cdef Py_ssize_t i
+    t.seconds_alone = INFINITY
+    for i in range(TRIAL_PARTS):
+        before = fs_seconds()
+        _run_parts(t, unused, &t.trial_end, 1, 0, 1)
+        seconds = fs_seconds() - before
+        if i > 0 and seconds < t.seconds_alone:  # the first finds no row in the cache
+            t.seconds_alone = seconds
+
+
+cdef void _judge_team(Training *t) noexcept nogil:
+    """Break the team up if it has lost too much, by waiting or by being no faster than one."""
+    cdef double now = fs_seconds(), lost
+    if t.n_team_parts == 0:
+        t.team_started = now
+    lost = now - t.team_started - t.n_team_parts * t.seconds_alone
+    # A core that was idle takes up to 0.3 ms to be as fast as it can.
+    t.alone = lost > 3e-4 + 0.05 * t.n_parts * t.seconds_alone
+    t.n_team_parts += 1
 
 
 cdef void _train_thread(
     Training *t, const real *unused, int thread, int n_threads
 ) noexcept nogil:
-    """One thread's share of an epoch. All threads go through the same minibatches together."""
-    cdef Py_ssize_t start = 0, batch = 0, size, part, n_parts
-    cdef Step step = t.step
-    while start < t.n_numbers and not t.stop:
-        size = min(t.batch_size, t.n_numbers - start)
-        step.learning_rate = t.learning_rates[batch]
-        n_parts = (size + TILE_ROWS - 1) // TILE_ROWS
-        for part in range(n_parts):
-            step.is_first = part == 0
-            step.is_last = part == n_parts - 1
-            _train_part(t, unused, start + part * TILE_ROWS,
-                        min(<Py_ssize_t> TILE_ROWS, size - part * TILE_ROWS), size, &step, thread,
-                        n_threads)
-        start += size
-        batch += 1
+    """One thread's share of an epoch. All threads of a team take the same parts together."""
+    cdef Place place = t.trial_end
+    if n_threads > 1:
+        if t.n_parts >= 4 * TRIAL_PARTS:
+            if thread == 0:
+                _try_alone(t, unused)
+            fs_barrier_wait(&t.barrier, n_threads)
+            place = t.trial_end
+        _run_parts(t, unused, &place, t.n_parts, thread, n_threads)
+        if thread > 0:
+            return
+    _run_parts(t, unused, &place, t.n_parts, 0, 1)
 
 
-cdef inline int _useful_threads(int n_threads, double work) noexcept nogil:
-    """1 where a call's multiply-adds between two barriers are too few to be worth sharing."""
-    # A barrier costs 0.2-1 µs; below 2^16 multiply-adds (about 2 µs) two threads are no faster.
-    return n_threads if work >= 65536 else 1
+cdef inline int _useful_threads(int n_threads, double part_work, double work) noexcept nogil:
+    """1 where there are too few multiply-adds, between two barriers or in all, to be shared."""
+    # A barrier costs 0.2-1 µs, and 2^15 multiply-adds take one thread about as long; waking a team,
+    # or losing a core to another program for once, costs more than 2^24 are worth.
+    return n_threads if part_work >= 32768 and work >= 16777216 else 1
 
 
 cdef double _epoch(
@@ -146,7 +278,6 @@ cdef double _epoch(
     cdef list keep = []
     cdef int dtype = cnp.PyArray_TYPE(coef)
     cdef Py_ssize_t n_rows = coef.shape[0], d = t.X.n_features, lanes = _lanes(unused)
-    cdef Py_ssize_t tile_rows = _round_up(min(t.batch_size, <Py_ssize_t> TILE_ROWS), GROUP)
     cdef real *w = <real *> _data(coef, "coef_inplace", dtype, (n_rows, d))
     cdef real *w_state = <real *> _data(coef_state, "coef_state_inplace", dtype, (n_rows, d))
     cdef real *b = <real *> _data(intercept, "intercept_inplace", dtype, (n_rows,))
@@ -159,25 +290,33 @@ cdef double _epoch(
     model.coef = _packed(keep, w, n_rows, d)
     model.coef_state = _packed(keep, w_state, n_rows, d)
     model.coef_partial = model.coef
-    if t.batch_size > TILE_ROWS:
+    n_threads = _useful_threads(
+        n_threads, <double> min(t.batch_size, <Py_ssize_t> MOST_PART_ROWS) * d * n_rows,
+        <double> t.n_numbers * d * n_rows)
+    t.row_bytes = model.stride * item
+    t.part_rows = _part_rows(t.batch_size, t.row_bytes, t.model.n_rows, n_threads)
+    t.n_parts = (t.n_numbers + t.batch_size - 1) // t.batch_size * (
+        (t.batch_size + t.part_rows - 1) // t.part_rows)
+    if t.batch_size > _part_rows(t.batch_size, t.row_bytes, n_rows, 1):
         model.coef_partial = _aligned(keep, n_rows * model.stride * item)
     model.intercept = _aligned(keep, intercept_size * item)
     model.intercept_state = _aligned(keep, intercept_size * item)
-    model.intercept_partial = _aligned(keep, intercept_size * item)
+    model.intercept_partial = _aligned(keep, intercept_size * lanes * item)
     for k in range(n_rows):
         (<real *> model.intercept)[k] = b[k]
         (<real *> model.intercept_state)[k] = b_state[k]
-    t.raw_stride = tile_rows
-    t.tile = _aligned(keep, tile_rows * model.stride * item)
-    t.raw = _aligned(keep, n_rows * tile_rows * item)
-    t.weight = _aligned(keep, tile_rows * item)
-    t.loss = _aligned(keep, tile_rows * item)
-    t.codes = <int32_t *> _aligned(keep, tile_rows * sizeof(int32_t))
+    t.tile = _aligned(keep, t.part_rows * model.stride * item)
+    t.samples = _aligned(keep, t.part_rows * sizeof(void *))
+    t.raw = _aligned(keep, n_rows * t.part_rows * item)
+    t.weight = _aligned(keep, t.part_rows * item)
+    t.loss = _aligned(keep, t.part_rows * item)
+    t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
     t.loss_sum = 0
-    t.stop = False
+    t.stop = t.alone = False
+    t.n_team_parts = 0
+    t.seconds_alone = INFINITY  # not tried: the team is never judged too slow
+    t.trial_end.start = t.trial_end.done = t.trial_end.batch = 0
     fs_barrier_init(&t.barrier)
-
-    n_threads = _useful_threads(n_threads, <double> min(t.batch_size, t.n_numbers) * d * n_rows)
     with nogil:
         if n_threads == 1:
             _train_thread(t, <const real *> unused, 0, 1)

@@ -11,7 +11,7 @@
 
 cimport numpy as cnp
 from cython.parallel cimport parallel
-from libc.math cimport isfinite, sqrt, sqrtf
+from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int8_t, int16_t, int32_t, intptr_t, uint8_t, uint16_t, uintptr_t
 
@@ -32,35 +32,38 @@ ctypedef fused item:  # what X may hold, besides float16
 
 cdef extern from "simd.h" nogil:
     const int FS_VECTOR_BYTES
+    const int FS_FORWARD_SAMPLES
     const int FS_FORWARD_CLASSES
     const int FS_BACKWARD_CLASSES
     const int FS_SGD
     const int FS_MOMENTUM
     const int FS_NESTEROV
     const int FS_ADAGRAD
-    ctypedef struct fs_upcoming:
+    ctypedef struct fs_fetcher:
         const char *data
         const intptr_t *rows
         ptrdiff_t n_rows
         ptrdiff_t row_stride
-        ptrdiff_t item_size
+        ptrdiff_t row_size
+        ptrdiff_t lines_per_step
+    void fs_fetch_row(fs_fetcher *)
     float fs_half_to_float(uint16_t)
-    void fs_forward_f32(const float *, const float *, ptrdiff_t, ptrdiff_t, const float *, float *,
-                        ptrdiff_t, ptrdiff_t, int)
-    void fs_forward_f64(const double *, const double *, ptrdiff_t, ptrdiff_t, const double *,
-                        double *, ptrdiff_t, ptrdiff_t, int)
+    void fs_forward_f32(const float **, const float *, ptrdiff_t, ptrdiff_t, const float *, float *,
+                        ptrdiff_t, ptrdiff_t, fs_fetcher *, int)
+    void fs_forward_f64(const double **, const double *, ptrdiff_t, ptrdiff_t, const double *,
+                        double *, ptrdiff_t, ptrdiff_t, fs_fetcher *, int)
     void fs_softmax_lanes_f32(float *, ptrdiff_t, ptrdiff_t, const float *, float *, float *)
     void fs_softmax_lanes_f64(double *, ptrdiff_t, ptrdiff_t, const double *, double *, double *)
     void fs_sigmoid_lanes_f32(float *, float *)
     void fs_sigmoid_lanes_f64(double *, double *)
-    void fs_backward_f32(const float *, ptrdiff_t, const float *, ptrdiff_t, ptrdiff_t, float *,
-                         float *, float *, int, int, float, float, float, int, const fs_upcoming *,
+    void fs_backward_f32(const float **, ptrdiff_t, const float *, ptrdiff_t, ptrdiff_t, float *,
+                         float *, float *, int, int, float, float, float, int, fs_fetcher *,
                          ptrdiff_t, ptrdiff_t, int)
-    void fs_backward_f64(const double *, ptrdiff_t, const double *, ptrdiff_t, ptrdiff_t, double *,
+    void fs_backward_f64(const double **, ptrdiff_t, const double *, ptrdiff_t, ptrdiff_t, double *,
                          double *, double *, int, int, double, double, double, int,
-                         const fs_upcoming *, ptrdiff_t, ptrdiff_t, int)
-    float fs_sum_f32(const float *, ptrdiff_t)
-    double fs_sum_f64(const double *, ptrdiff_t)
+                         fs_fetcher *, ptrdiff_t, ptrdiff_t, int)
+    void fs_add_lanes_f32(float *, const float *, ptrdiff_t)
+    void fs_add_lanes_f64(double *, const double *, ptrdiff_t)
     float fs_row_max_f32(const float *, ptrdiff_t)
     double fs_row_max_f64(const double *, ptrdiff_t)
     float fs_row_exp_f32(const float *, ptrdiff_t, float, float *)
@@ -78,6 +81,8 @@ cdef extern from "threads.h" nogil:
         pass
     void fs_barrier_init(fs_barrier *)
     void fs_barrier_wait(fs_barrier *, int n_threads)
+    double fs_seconds()
+    ptrdiff_t fs_take(ptrdiff_t *, ptrdiff_t)
     int fs_thread_number()
     int fs_team_size()
 
@@ -90,9 +95,13 @@ cdef dict _UPDATE = {
 
 cdef enum:
     GROUP = 16  # samples that a thread takes at once: whole cache lines of raw_prediction
-    # Rows staged at once. More would not fit a core's cache; a larger minibatch is taken in parts.
-    TILE_ROWS = 256
-    PREDICTION_ROWS = 64  # the same for prediction, which touches each tile only once
+    # A minibatch is taken in parts of this size a thread, which with the part after it fits a
+    # 512 KiB cache, and of this many rows at most. Parts change no bit of the result.
+    PART_BYTES = 229376
+    MOST_PART_ROWS = 256
+    TRIAL_PARTS = 6  # taken by one thread, to know what a team must be faster than
+    PREDICTION_ROWS = 64  # rows that prediction stages at once; it touches each tile only once
+    BLOCKS_AT_ONCE = 4  # of these rows, taken by one thread
     LINE = 64  # bytes of a cache line
 
 include "_memory.pxi"

@@ -6,23 +6,25 @@
 # --- Forward --------------------------------------------------------------------------------------
 
 cdef void _forward(
-    const real *tile, const real *coef, Py_ssize_t stride, Py_ssize_t n_features,
+    const real **samples, const real *coef, Py_ssize_t stride, Py_ssize_t n_features,
     const real *intercept, Py_ssize_t n_rows, real *raw, Py_ssize_t raw_stride,
-    Py_ssize_t n_samples,
+    Py_ssize_t n_samples, fs_fetcher *fetcher,
 ) noexcept nogil:
     """Raw predictions of a whole number of GROUPs, the classes in tiles of nearly equal size."""
     cdef Py_ssize_t n_tiles = (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
     cdef Py_ssize_t t, first, last
-    n_features = _round_up(n_features, _lanes(tile))
+    n_features = _round_up(n_features, _lanes(coef))
     for t in range(n_tiles):
         first = n_rows * t // n_tiles
         last = n_rows * (t + 1) // n_tiles
         if real is float:
-            fs_forward_f32(tile, coef + first * stride, stride, n_features, intercept + first,
-                           raw + first * raw_stride, raw_stride, n_samples, last - first)
+            fs_forward_f32(samples, coef + first * stride, stride, n_features, intercept + first,
+                           raw + first * raw_stride, raw_stride, n_samples, fetcher,
+                           last - first)
         else:
-            fs_forward_f64(tile, coef + first * stride, stride, n_features, intercept + first,
-                           raw + first * raw_stride, raw_stride, n_samples, last - first)
+            fs_forward_f64(samples, coef + first * stride, stride, n_features, intercept + first,
+                           raw + first * raw_stride, raw_stride, n_samples, fetcher,
+                           last - first)
 
 
 # --- Loss and gradient, in place ------------------------------------------------------------------
@@ -113,32 +115,29 @@ cdef struct Step:  # one optimiser step
 
 
 cdef void _backward_update(
-    const real *tile, Py_ssize_t stride, const real *gradient, Py_ssize_t gradient_stride,
+    const real **samples, Py_ssize_t stride, const real *gradient, Py_ssize_t gradient_stride,
     Py_ssize_t n_samples, real *coef, real *state, real *partial, Py_ssize_t n_rows,
-    const Step *step, const fs_upcoming *upcoming, Py_ssize_t first, Py_ssize_t last,
+    const Step *step, fs_fetcher *fetcher, Py_ssize_t first, Py_ssize_t last,
 ) noexcept nogil:
     """Sum the gradient of the features [first, last) over the samples and step with it."""
     cdef Py_ssize_t n_tiles = (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES
     cdef Py_ssize_t t, k, n_classes
-    cdef fs_upcoming nothing
-    nothing.data = NULL
-    nothing.item_size = 0
     for t in range(n_tiles):
         k = n_rows * t // n_tiles
         n_classes = n_rows * (t + 1) // n_tiles - k
         if real is float:
             fs_backward_f32(
-                tile, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
+                samples, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
                 coef + k * stride, state + k * stride, partial + k * stride, step.is_first,
                 step.is_last, <float> step.learning_rate, <float> step.momentum,
-                <float> step.alpha, step.update, upcoming if t == 0 else &nothing, first, last,
+                <float> step.alpha, step.update, fetcher, first, last,
                 n_classes)
         else:
             fs_backward_f64(
-                tile, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
+                samples, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
                 coef + k * stride, state + k * stride, partial + k * stride, step.is_first,
                 step.is_last, step.learning_rate, step.momentum, step.alpha, step.update,
-                upcoming if t == 0 else &nothing, first, last, n_classes)
+                fetcher, first, last, n_classes)
 
 
 cdef void _intercept_update(
@@ -147,18 +146,30 @@ cdef void _intercept_update(
 ) noexcept nogil:
     """The same for the intercept, whose gradient is the row sums; it is not penalised.
 
-    The arrays hold a whole number of vectors. The gradient's padding samples are zeros.
+    The arrays hold a whole number of vectors, `partial` a vector for each of them. The gradient's
+    padding samples are zeros. Lanes are added up only at the end, so that parts change no bit.
     """
-    cdef Py_ssize_t lanes = _lanes(gradient), k
+    cdef Py_ssize_t lanes = _lanes(gradient), k, lane
+    cdef real total
     for k in range(n_rows):
         if step.is_first:
-            partial[k] = 0
+            for lane in range(lanes):
+                partial[k * lanes + lane] = 0
         if real is float:
-            partial[k] += fs_sum_f32(gradient + k * gradient_stride, _round_up(n_samples, lanes))
+            fs_add_lanes_f32(partial + k * lanes, gradient + k * gradient_stride,
+                             _round_up(n_samples, lanes))
         else:
-            partial[k] += fs_sum_f64(gradient + k * gradient_stride, _round_up(n_samples, lanes))
+            fs_add_lanes_f64(partial + k * lanes, gradient + k * gradient_stride,
+                             _round_up(n_samples, lanes))
     if not step.is_last:
         return
+    for k in range(n_rows):  # the sums are gathered at the front; sum k is read before
+        total = 0
+        for lane in range(lanes):
+            total += partial[k * lanes + lane]
+        partial[k] = total
+    for k in range(n_rows, _round_up(n_rows, lanes)):
+        partial[k] = 0
     if real is float:
         fs_step_array_f32(partial, intercept, state, _round_up(n_rows, lanes),
                           <float> step.learning_rate, <float> step.momentum, 0, step.update)

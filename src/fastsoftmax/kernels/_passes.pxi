@@ -15,6 +15,7 @@ cdef struct Pass:  # what the threads of a pass share
     Py_ssize_t n_rows
     Py_ssize_t stride
     Py_ssize_t n_blocks
+    ptrdiff_t next_block  # not yet taken by any thread
     void *out  # (n_samples, n_rows or classes), intp codes, or a double a block
     char *buffers  # n_threads times buffer_size bytes: tile, raw, ones, two spare
     Py_ssize_t buffer_size
@@ -93,11 +94,14 @@ cdef void _pass_block(
     cdef Py_ssize_t padded = _round_up(n, GROUP), lanes = _lanes(unused)
     cdef const real *sample_weight = <const real *> t.sample_weight
     cdef int32_t[PREDICTION_ROWS] codes
+    cdef (const real *)[PREDICTION_ROWS] samples
     cdef real[16] unused_log, unused_top
     cdef double total = 0
-    _stage(&t.X, t.numbers, start, n, tile, p.stride)
-    _forward(tile, <const real *> p.coef, p.stride, t.X.n_features, <const real *> p.intercept,
-             p.n_rows, raw, PREDICTION_ROWS, padded)
+    cdef fs_fetcher nothing
+    nothing.lines_per_step = 0
+    _point(&t.X, t.numbers, start, n, padded, tile, p.stride, &samples[0])
+    _forward(&samples[0], <const real *> p.coef, p.stride, t.X.n_features,
+             <const real *> p.intercept, p.n_rows, raw, PREDICTION_ROWS, padded, &nothing)
     if p.kind == RAW:
         _write_raw(raw, p.n_rows, <real *> p.out + start * p.n_rows, n)
     elif p.kind == CODE:
@@ -123,16 +127,21 @@ cdef void _pass_block(
         (<double *> p.out)[block] = total
 
 
-cdef void _pass_thread(const Pass *p, const real *unused, int thread, int n_threads) noexcept nogil:
-    cdef Py_ssize_t block
-    for block in range(p.n_blocks * thread // n_threads, p.n_blocks * (thread + 1) // n_threads):
-        _pass_block(p, unused, block, p.buffers + thread * p.buffer_size)
+cdef void _pass_thread(Pass *p, const real *unused, int thread) noexcept nogil:
+    """Take blocks as long as there are any: a thread that is held up then holds up no other."""
+    cdef Py_ssize_t first, block
+    while True:
+        first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
+        if first >= p.n_blocks:
+            return
+        for block in range(first, min(first + BLOCKS_AT_ONCE, p.n_blocks)):
+            _pass_block(p, unused, block, p.buffers + thread * p.buffer_size)
 
 
 cdef int _run_pass(
     const real *unused, Pass *p, cnp.ndarray coef, cnp.ndarray intercept, int n_threads
 ) except -1:
-    """Give each thread a run of blocks; each block is computed alike whoever takes it."""
+    """Share the blocks among the threads; each is computed alike whoever takes it."""
     cdef list keep = []
     cdef int dtype = cnp.PyArray_TYPE(coef)
     cdef Py_ssize_t d = p.samples.X.n_features, n_rows = coef.shape[0]
@@ -143,15 +152,16 @@ cdef int _run_pass(
     p.n_blocks = (p.samples.n_numbers + PREDICTION_ROWS - 1) // PREDICTION_ROWS
     n_threads = _useful_threads(
         min(<Py_ssize_t> n_threads, max(<Py_ssize_t> 1, p.n_blocks)),
-        <double> p.samples.n_numbers * d * n_rows)
+        INFINITY, <double> p.samples.n_numbers * d * n_rows)
+    p.next_block = 0
     p.buffer_size = (p.stride + n_rows + 3) * PREDICTION_ROWS * <Py_ssize_t> sizeof(real)
     p.buffers = <char *> _aligned(keep, n_threads * p.buffer_size)
     with nogil:
         if n_threads == 1:
-            _pass_thread(p, unused, 0, 1)
+            _pass_thread(p, unused, 0)
         else:
             with parallel(num_threads=n_threads):
-                _pass_thread(p, unused, fs_thread_number(), fs_team_size())
+                _pass_thread(p, unused, fs_thread_number())
     return 0
 
 
@@ -291,7 +301,7 @@ def column_statistics(
     mean_out[:] = 0
     squares_out[:] = 0
     s.buffers = <double *> _aligned(keep, (PREDICTION_ROWS + 2) * d * sizeof(double))
-    n_threads = _useful_threads(n_threads, <double> s.X.n_samples * d)
+    n_threads = _useful_threads(n_threads, INFINITY, <double> s.X.n_samples * d)
     if n_threads == 1:
         with nogil:
             total = _merge_columns(&s, 0, 1)

@@ -1,6 +1,7 @@
 # Rows of X: step one of a minibatch, and the only place that knows dtypes, strides and z-scores.
 #
-# X is never copied as a whole: rows are gathered into a tile as they are needed. Included by
+# X is never copied as a whole: rows are gathered into a tile as they are needed, or pointed at
+# where they lie if they are just what the next steps read. Included by
 # _kernels.pxi; called by the epoch and by every pass over the data.
 
 cdef struct Rows:  # X as it lies in memory, and how it is z-scored on the way
@@ -102,3 +103,35 @@ cdef void _stage(
         for i in range(n):
             for j in range(X.n_features):
                 tile[i * stride + j] = (tile[i * stride + j] - shift[j]) * inverse_scale[j]
+
+
+cdef bint _is_direct(const Rows *X, const real *unused) noexcept nogil:
+    """Whether rows of X are whole vectors of `real` already, so that nothing is to be staged."""
+    cdef int dtype = cnp.NPY_FLOAT64
+    if real is float:
+        dtype = cnp.NPY_FLOAT32
+    return (
+        X.dtype == dtype and X.item_stride == sizeof(real) and X.shift == NULL
+        and X.n_features % _lanes(unused) == 0
+    )
+
+
+cdef void _point(
+    const Rows *X, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t n, Py_ssize_t padded,
+    real *tile, Py_ssize_t stride, const real **samples,
+) noexcept nogil:
+    """samples[i] is row first + i as the next steps read it, in X or staged in the tile.
+
+    From n to padded they point at the first row, which is as good as any: their weight is 0.
+    """
+    cdef Py_ssize_t i
+    cdef bint is_direct = _is_direct(X, tile)
+    if not is_direct:
+        _stage(X, numbers, first, n, tile, stride)
+    for i in range(padded):
+        if i >= n:
+            samples[i] = samples[0]
+        elif is_direct:
+            samples[i] = <const real *> _row(X, numbers, first + i)
+        else:
+            samples[i] = tile + i * stride

@@ -39,6 +39,17 @@ cdef real *_padded_tile(list keep, const real *tile, Py_ssize_t n, Py_ssize_t d)
     return rows
 
 
+cdef const real **_sample_rows(
+    list keep, const real *tile, Py_ssize_t n, Py_ssize_t stride
+) except NULL:
+    """Pointers to the rows of a padded tile."""
+    cdef const real **samples = <const real **> _aligned(keep, n * sizeof(void *))
+    cdef Py_ssize_t i
+    for i in range(n):
+        samples[i] = tile + i * stride
+    return samples
+
+
 cdef int _forward_arrays(
     real *unused, cnp.ndarray tile, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray raw_out
 ) except -1:
@@ -49,10 +60,13 @@ cdef int _forward_arrays(
     cdef real *x = _padded_tile(keep, <const real *> _data(tile, "tile", dtype, (n, d)), n, d)
     cdef real *w = _packed(keep, <const real *> _data(coef, "coef", dtype, (n_rows, d)), n_rows, d)
     cdef const real *b = <const real *> _data(intercept, "intercept", dtype, (n_rows,))
+    cdef const real **samples = _sample_rows(keep, x, size, _stride(d, x))
     cdef real *raw = <real *> _aligned(keep, n_rows * size * sizeof(real))
     cdef real *out = <real *> _data(raw_out, "raw_prediction_out", dtype, (n_rows, n))
+    cdef fs_fetcher nothing
+    nothing.lines_per_step = 0
     with nogil:
-        _forward(x, w, _stride(d, x), d, b, n_rows, raw, size, size)
+        _forward(samples, w, _stride(d, x), d, b, n_rows, raw, size, size, &nothing)
         for k in range(n_rows):
             for i in range(n):
                 out[k * n + i] = raw[k * size + i]
@@ -128,16 +142,16 @@ cdef int _backward_arrays(
     cdef int dtype = cnp.PyArray_TYPE(tile)
     cdef Py_ssize_t n = tile.shape[0], d = tile.shape[1], n_rows = coef.shape[0]
     cdef real *x = _padded_tile(keep, <const real *> _data(tile, "tile", dtype, (n, d)), n, d)
+    cdef const real **samples = _sample_rows(keep, x, n, _stride(d, x))
     cdef const real *g = <const real *> _data(gradient, "gradient", dtype, (n_rows, n))
     cdef real *w = <real *> _data(coef, "coef_inplace", dtype, (n_rows, d))
     cdef real *v = <real *> _data(coef_state, "coef_state_inplace", dtype, (n_rows, d))
     cdef real *packed_w = _packed(keep, <const real *> w, n_rows, d)
     cdef real *packed_v = _packed(keep, <const real *> v, n_rows, d)
-    cdef fs_upcoming nothing
-    nothing.data = NULL
-    nothing.item_size = 0
+    cdef fs_fetcher nothing
+    nothing.lines_per_step = 0
     with nogil:
-        _backward_update(<const real *> x, _stride(d, x), g, n, n, packed_w, packed_v, packed_w,
+        _backward_update(samples, _stride(d, x), g, n, n, packed_w, packed_v, packed_w,
                          n_rows, step, &nothing, 0, _round_up(d, _lanes(x)))
         _unpack(<const real *> packed_w, w, n_rows, d)
         _unpack(<const real *> packed_v, v, n_rows, d)
@@ -158,7 +172,7 @@ cdef int _intercept_arrays(
     cdef real *v = <real *> _data(intercept_state, "intercept_state_inplace", dtype, (n_rows,))
     cdef real *padded_b = <real *> _aligned(keep, n_bytes)
     cdef real *padded_v = <real *> _aligned(keep, n_bytes)
-    cdef real *partial = <real *> _aligned(keep, n_bytes)
+    cdef real *partial = <real *> _aligned(keep, n_bytes * _lanes(unused))
     with nogil:
         for k in range(n_rows):
             padded_b[k] = b[k]

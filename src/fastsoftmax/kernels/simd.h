@@ -18,41 +18,74 @@
 
 #define FS_INLINE static inline __attribute__((always_inline, unused))
 #define FS_NOINLINE static __attribute__((noinline, unused))
-#define FS_UNROLL _Pragma("GCC unroll 16")
+#define FS_UNROLL _Pragma("GCC unroll 32")
 
-/* Tile shapes leave a quarter of the registers for operands.
- * FORWARD: 4 samples x this many classes. BACKWARD: this many classes x 2 vectors of features. */
-#define FS_FORWARD_SAMPLES 4
+/* Tile shapes leave a quarter of the registers for operands. FORWARD: this many classes x 4 samples,
+ * and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features. */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
 #define FS_FORWARD_CLASSES 6
+#define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_BACKWARD_CLASSES 12
 #elif defined(__AVX2__)
 #define FS_VECTOR_BYTES 32
 #define FS_FORWARD_CLASSES 3
+#define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_BACKWARD_CLASSES 6
 #elif defined(__aarch64__)
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 6
+#define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_BACKWARD_CLASSES 12
 #else
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 2
+#define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_BACKWARD_CLASSES 4
 #endif
+#define FS_FORWARD_SAMPLES 4
+#define FS_FORWARD_SUMS 24 /* the most that any tile holds */
+#define FS_BACKWARD_SUMS 24
+#define FS_FETCH_LEVEL 2 /* into the second-level cache: a part does not fit the first */
 
 /* What a step does with the gradient; the order is that of UPDATES in reference.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
 #define FS_ADAGRAD_EPSILON 1e-10 /* reference.ADAGRAD_EPSILON */
 
-/* Rows of X that the next minibatch will need, asked for while this one is computed. */
+/* Rows of X that will be staged next, asked for line by line while these ones are computed: the
+ * tiles call fs_fetch once a step, so that the memory is kept busy all the time and never flooded. */
 typedef struct {
-    const char *data;      /* NULL: nothing to fetch */
-    const intptr_t *rows;  /* row numbers */
-    ptrdiff_t n_rows;
-    ptrdiff_t row_stride;  /* bytes */
-    ptrdiff_t item_size;   /* bytes */
-} fs_upcoming;
+    const char *line, *end;   /* the next line to ask for, and the end of its row */
+    const char *data;         /* X */
+    const intptr_t *rows;     /* row numbers from the next row on */
+    ptrdiff_t n_rows;         /* how many are left after this row */
+    ptrdiff_t row_stride;     /* bytes */
+    ptrdiff_t row_size;       /* bytes */
+    ptrdiff_t lines_per_step; /* 0: nothing left */
+} fs_fetcher;
+
+FS_INLINE void fs_fetch_row(fs_fetcher *f)
+{
+    if (f->n_rows <= 0) {
+        f->lines_per_step = 0;
+        return;
+    }
+    const char *row = f->data + *f->rows * f->row_stride;
+    f->line = (const char *)((uintptr_t)row & ~(uintptr_t)63);
+    f->end = row + f->row_size;
+    f->rows++;
+    f->n_rows--;
+}
+
+FS_INLINE void fs_fetch(fs_fetcher *f)
+{
+    for (ptrdiff_t i = 0; i < f->lines_per_step; i++) {
+        __builtin_prefetch(f->line, 0, FS_FETCH_LEVEL);
+        f->line += 64;
+        if (f->line >= f->end)
+            fs_fetch_row(f);
+    }
+}
 
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)

@@ -1,4 +1,4 @@
-/* A barrier for a team of OpenMP threads, and what OpenMP says of the team.
+/* A barrier, a shared counter and a clock for a team of OpenMP threads, and what OpenMP says of it.
  *
  * A minibatch takes some ten microseconds, so waiting threads spin; they give the core away after
  * a while, so that a team larger than the machine still gets on. Without OpenMP a team is one
@@ -8,6 +8,8 @@
 #define FS_THREADS_H
 
 #include <sched.h>
+#include <stddef.h>
+#include <time.h>
 #ifdef _OPENMP
 #include <omp.h>
 static inline int fs_thread_number(void) { return omp_get_thread_num(); }
@@ -16,6 +18,20 @@ static inline int fs_team_size(void) { return omp_get_num_threads(); }
 static inline int fs_thread_number(void) { return 0; }
 static inline int fs_team_size(void) { return 1; }
 #endif
+
+/* Add n to a counter that threads share; gives what it was. */
+static inline ptrdiff_t fs_take(ptrdiff_t *counter, ptrdiff_t n)
+{
+    return __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+/* Seconds on a clock that only goes forward. */
+static inline double fs_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 /* Spins before the core is given away: about 20 µs, longer than threads of equal work differ. */
 #define FS_SPINS 2000

@@ -1,7 +1,7 @@
 /* Vectors, exp, log1p and tiles, once for float and once for double: included twice by simd.h.
  *
- * Contract of all tiles: feature counts are whole vectors, the padding being zeros; rows start on
- * vector boundaries. What a tile computes for one sample or feature never depends on its
+ * Contract of all tiles: `samples` points to rows of whole vectors, the padding being zeros, as it is
+ * in coef. What a tile computes for one sample or feature never depends on its
  * neighbours, so splitting the work among threads changes no bit.
  */
 #define VEC FS_(vec)
@@ -96,43 +96,60 @@ FS_INLINE void FS_(sum4)(VEC a, VEC b, VEC c, VEC d, REAL base, REAL *out)
 #endif
 }
 
-/* raw[c][s] = coef row c · tile row s + intercept[c] for 4 samples and n_classes classes. */
-FS_INLINE void FS_(forward_tile)(const REAL *tile, const REAL *coef, ptrdiff_t stride,
+/* raw[c][s] = coef row c · sample s + intercept[c] for n_samples samples, 4, 8 or 16, and n_classes
+ * classes. */
+FS_INLINE void FS_(forward_tile)(const REAL *const *samples, const REAL *coef, ptrdiff_t stride,
                                  ptrdiff_t n_features, const REAL *intercept, REAL *raw,
-                                 ptrdiff_t raw_stride, const int n_classes)
+                                 ptrdiff_t raw_stride, fs_fetcher *fetcher, const int n_classes,
+                                 const int n_samples)
 {
-    VEC sum[FS_FORWARD_CLASSES][FS_FORWARD_SAMPLES] = {{{0}}};
+    VEC sum[FS_FORWARD_SUMS];
+    FS_UNROLL
+    for (int t = 0; t < n_classes * n_samples; t++)
+        sum[t] = (VEC){0};
+    fs_fetcher f = *fetcher; /* a copy, for registers */
     for (ptrdiff_t j = 0; j < n_features; j += LANES) {
-        VEC x[FS_FORWARD_SAMPLES];
+        fs_fetch(&f);
+        VEC x[FS_FORWARD_SUMS];
         FS_UNROLL
-        for (int s = 0; s < FS_FORWARD_SAMPLES; s++)
-            x[s] = FS_(load)(tile + s * stride + j);
+        for (int s = 0; s < n_samples; s++)
+            x[s] = FS_(load)(samples[s] + j);
         FS_UNROLL
         for (int c = 0; c < n_classes; c++) {
             VEC w = FS_(load)(coef + c * stride + j);
             FS_UNROLL
-            for (int s = 0; s < FS_FORWARD_SAMPLES; s++)
-                sum[c][s] += w * x[s];
+            for (int s = 0; s < n_samples; s++)
+                sum[c * n_samples + s] += w * x[s];
         }
     }
+    *fetcher = f;
     FS_UNROLL
-    for (int c = 0; c < n_classes; c++)
-        FS_(sum4)(sum[c][0], sum[c][1], sum[c][2], sum[c][3], intercept[c], raw + c * raw_stride);
+    for (int t = 0; t < n_classes * n_samples; t += 4) {
+        int c = t / n_samples, s = t % n_samples;
+        FS_(sum4)(sum[t], sum[t + 1], sum[t + 2], sum[t + 3], intercept[c],
+                  raw + c * raw_stride + s);
+    }
 }
 
-/* Raw predictions of n_samples samples, a multiple of 4, for n_classes ≤ FS_FORWARD_CLASSES. */
-FS_NOINLINE void FS_(forward)(const REAL *tile, const REAL *coef, ptrdiff_t stride,
+/* Raw predictions of n_samples samples, a multiple of 16, for n_classes ≤ FS_FORWARD_CLASSES. One
+ * and two classes take more samples at once, to have enough sums under way. */
+FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrdiff_t stride,
                               ptrdiff_t n_features, const REAL *intercept, REAL *raw,
-                              ptrdiff_t raw_stride, ptrdiff_t n_samples, int n_classes)
+                              ptrdiff_t raw_stride, ptrdiff_t n_samples, fs_fetcher *fetcher,
+                              int n_classes)
 {
-#define FS_CASE(n)                                                                              \
+#define FS_CASE(n, samples_at_once)                                                             \
     case n:                                                                                     \
         if (n <= FS_FORWARD_CLASSES)                                                            \
-            for (ptrdiff_t s = 0; s < n_samples; s += FS_FORWARD_SAMPLES)                       \
-                FS_(forward_tile)(tile + s * stride, coef, stride, n_features, intercept,       \
-                                  raw + s, raw_stride, n <= FS_FORWARD_CLASSES ? n : 1);        \
+            for (ptrdiff_t s = 0; s < n_samples; s += samples_at_once)                          \
+                FS_(forward_tile)(samples + s, coef, stride, n_features, intercept, raw + s,    \
+                                  raw_stride, fetcher, n <= FS_FORWARD_CLASSES ? n : 1,         \
+                                  samples_at_once);                                             \
         break;
-    switch (n_classes) { FS_CASE(1) FS_CASE(2) FS_CASE(3) FS_CASE(4) FS_CASE(5) FS_CASE(6) }
+    switch (n_classes) {
+        FS_CASE(1, 8) FS_CASE(2, FS_FORWARD_PAIR_SAMPLES)
+        FS_CASE(3, 4) FS_CASE(4, 4) FS_CASE(5, 4) FS_CASE(6, 4)
+    }
 #undef FS_CASE
 }
 
@@ -199,66 +216,69 @@ FS_INLINE void FS_(step_array)(const REAL *gradient, REAL *parameter, REAL *stat
 
 /* Gradient of n_classes classes × n_vectors vectors of features, summed over the samples in
  * registers; then stepped with at once, or kept in `partial` where more samples are to come. */
-FS_INLINE void FS_(backward_tile)(const REAL *tile, ptrdiff_t stride, const REAL *gradient,
+FS_INLINE void FS_(backward_tile)(const REAL *const *samples, ptrdiff_t first_feature,
+                                  ptrdiff_t stride, const REAL *gradient,
                                   ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
                                   REAL *state, REAL *partial, int is_first, int is_last,
                                   REAL learning_rate, REAL momentum, REAL alpha, int update,
-                                  const fs_upcoming *upcoming, ptrdiff_t byte_offset,
-                                  const int n_classes, const int n_vectors)
+                                  fs_fetcher *fetcher, const int n_classes, const int n_vectors)
 {
-    VEC sum[FS_BACKWARD_CLASSES][2];
+    VEC sum[FS_BACKWARD_SUMS];
     FS_UNROLL
     for (int c = 0; c < n_classes; c++)
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++)
-            sum[c][v] = is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
-    const char *next = upcoming->data ? upcoming->data + byte_offset : NULL;
-    const ptrdiff_t next_bytes = n_vectors * LANES * upcoming->item_size;
+            sum[c * n_vectors + v] = is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
+    fs_fetcher f = *fetcher;
     for (ptrdiff_t i = 0; i < n_samples; i++) {
-        if (next && i < upcoming->n_rows)
-            for (ptrdiff_t b = 0; b < next_bytes; b += 64)
-                __builtin_prefetch(next + upcoming->rows[i] * upcoming->row_stride + b);
-        VEC x[2];
+        fs_fetch(&f);
+        VEC x[8];
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++)
-            x[v] = FS_(load)(tile + i * stride + v * LANES);
+            x[v] = FS_(load)(samples[i] + first_feature + v * LANES);
         FS_UNROLL
         for (int c = 0; c < n_classes; c++) {
             VEC g = FS_(broadcast)(gradient[c * gradient_stride + i]);
             FS_UNROLL
             for (int v = 0; v < n_vectors; v++)
-                sum[c][v] += g * x[v];
+                sum[c * n_vectors + v] += g * x[v];
         }
     }
+    *fetcher = f;
     FS_UNROLL
     for (int c = 0; c < n_classes; c++)
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++) {
             ptrdiff_t at = c * stride + v * LANES;
             if (is_last)
-                FS_(step)(sum[c][v], coef + at, state + at, learning_rate, momentum, alpha, update);
+                FS_(step)(sum[c * n_vectors + v], coef + at, state + at, learning_rate, momentum, alpha, update);
             else
-                FS_(store)(partial + at, sum[c][v]);
+                FS_(store)(partial + at, sum[c * n_vectors + v]);
         }
 }
 
-/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES. */
-FS_NOINLINE void FS_(backward)(const REAL *tile, ptrdiff_t stride, const REAL *gradient,
+/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES; few classes take
+ * more features at once, to have enough sums under way. */
+FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, const REAL *gradient,
                                ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
                                REAL *state, REAL *partial, int is_first, int is_last,
                                REAL learning_rate, REAL momentum, REAL alpha, int update,
-                               const fs_upcoming *upcoming, ptrdiff_t first, ptrdiff_t last,
-                               int n_classes)
+                               fs_fetcher *fetcher, ptrdiff_t first, ptrdiff_t last, int n_classes)
 {
 #define FS_STRIPE(n, v)                                                                         \
-    FS_(backward_tile)(tile + j, stride, gradient, gradient_stride, n_samples, coef + j,        \
+    FS_(backward_tile)(samples, j, stride, gradient, gradient_stride, n_samples, coef + j,        \
                        state + j, partial + j, is_first, is_last, learning_rate, momentum,      \
-                       alpha, update, upcoming, j * upcoming->item_size,                        \
-                       n <= FS_BACKWARD_CLASSES ? n : 1, v)
+                       alpha, update, fetcher, (n) <= FS_BACKWARD_CLASSES ? (n) : 1, v)
 #define FS_CASE(n)                                                                              \
     case n:                                                                                     \
         if (n <= FS_BACKWARD_CLASSES) {                                                         \
             ptrdiff_t j = first;                                                                \
+            if (n == 1)                                                                         \
+                for (; j + 8 * LANES <= last; j += 8 * LANES)                                   \
+                    FS_STRIPE(1, 8);                                                            \
+            if (n <= 3)                                                                         \
+                for (; j + 4 * LANES <= last; j += 4 * LANES)                                   \
+                    FS_STRIPE((n <= 3 ? n : 1), 4);                                             \
             for (; j + 2 * LANES <= last; j += 2 * LANES)                                       \
                 FS_STRIPE(n, 2);                                                                \
             if (j < last)                                                                       \
@@ -281,11 +301,11 @@ FS_INLINE REAL FS_(sum_lanes)(VEC x)
     return total;
 }
 
-/* Sum of n items, a multiple of the lanes: lane by lane, then the lanes in order. */
-FS_INLINE REAL FS_(sum)(const REAL *values, ptrdiff_t n)
+/* Add n items, a multiple of the lanes, to `lanes`, lane by lane. */
+FS_INLINE void FS_(add_lanes)(REAL *lanes, const REAL *values, ptrdiff_t n)
 {
-    VEC sum = {0};
+    VEC sum = FS_(load)(lanes);
     for (ptrdiff_t i = 0; i < n; i += LANES)
         sum += FS_(load)(values + i);
-    return FS_(sum_lanes)(sum);
+    FS_(store)(lanes, sum);
 }
