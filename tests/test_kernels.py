@@ -284,15 +284,25 @@ def test_epoch(kernel, dtype, update, n_rows, loss, batch_size):
 @pytest.mark.parametrize("n_threads", [2, 3, 7])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("n_rows", "loss"), [(1, "logistic"), (10, "softmax"), (26, "softmax")])
-def test_threads_change_no_bit(kernel, n_threads, dtype, n_rows, loss):
-    # Large enough that the threads are used: 128 samples x 600 features and more.
-    data, parameters = problem(dtype, n_rows, loss, n_samples=700, n_features=601)
-    for batch_size in (128, 600):
-        once = run_epoch(kernel, data, parameters, batch_size, loss, "momentum")
-        again = run_epoch(kernel, data, parameters, batch_size, loss, "momentum", n_threads)
-        assert once[0] == again[0]
-        for array, twin in zip(once[1], again[1], strict=True):
-            np.testing.assert_array_equal(array, twin)
+@pytest.mark.parametrize("batch_size", [128, 1000])
+def test_threads_change_no_bit(kernel, n_threads, dtype, n_rows, loss, batch_size):
+    # Enough work for a team (2^24 multiply-adds), and enough minibatches for it to be judged; seven
+    # threads on fewer cores are broken up in the middle of the epoch.
+    n_samples = 2**24 // (601 * n_rows) + 3001
+    data, parameters = problem(dtype, n_rows, loss, n_samples=n_samples, n_features=601)
+    once = run_epoch(kernel, data, parameters, batch_size, loss, "momentum")
+    again = run_epoch(kernel, data, parameters, batch_size, loss, "momentum", n_threads)
+    assert once[0] == again[0]
+    for array, twin in zip(once[1], again[1], strict=True):
+        np.testing.assert_array_equal(array, twin)
+
+
+def test_a_team_takes_every_row_once(kernel):
+    # At zero parameters that never move, every row's loss is log 2.
+    data, parameters = problem(np.float64, 2, "softmax", n_samples=30_000, n_features=400)
+    rates = np.zeros(-(-len(data[1]) // 64))
+    total = kernel.epoch(*data, *parameters, rates, 64, "softmax", "sgd", 0, 0, True, 7)
+    assert total == pytest.approx(data[3][data[1]].sum() * np.log(2), rel=1e-12)
 
 
 def test_without_intercept_it_stays(kernel):

@@ -48,11 +48,10 @@ cdef struct Training:  # what the threads of an epoch share
     bint stop
     # The team
     fs_barrier barrier
-    Py_ssize_t n_parts
     Place trial_end
-    double seconds_alone  # what a part takes one thread
+    double row_alone  # seconds that a row takes one thread
     double team_started
-    Py_ssize_t n_team_parts
+    Py_ssize_t n_team_rows
     bint alone  # thread 0 goes on by itself
 
 
@@ -146,7 +145,7 @@ cdef void _train_part(
                               <real *> model.intercept_state, <real *> model.intercept_partial,
                               model.n_rows, step)
         if n_threads > 1:
-            _judge_team(t)
+            _judge_team(t, n)
     _backward_update(
         samples, stride, <const real *> raw, t.part_rows, n, <real *> model.coef,
         <real *> model.coef_state, <real *> model.coef_partial, model.n_rows, step, &fetcher,
@@ -226,25 +225,26 @@ cdef void _run_parts(
 cdef void _try_alone(Training *t, const real *unused) noexcept nogil:
     """Take the first parts on this thread, and keep the time of the fastest."""
     cdef double before, seconds
-    cdef Py_ssize_t i
-    t.seconds_alone = INFINITY
+    cdef Py_ssize_t i, first_row
     for i in range(TRIAL_PARTS):
         before = fs_seconds()
+        first_row = t.trial_end.start + t.trial_end.done
         _run_parts(t, unused, &t.trial_end, 1, 0, 1)
-        seconds = fs_seconds() - before
-        if i > 0 and seconds < t.seconds_alone:  # the first finds no row in the cache
-            t.seconds_alone = seconds
+        seconds = (fs_seconds() - before) / (t.trial_end.start + t.trial_end.done - first_row)
+        if i > 0 and seconds < t.row_alone:  # the first finds no row in the cache
+            t.row_alone = seconds
 
 
-cdef void _judge_team(Training *t) noexcept nogil:
+cdef void _judge_team(Training *t, Py_ssize_t n) noexcept nogil:
     """Break the team up if it has lost too much, by waiting or by being no faster than one."""
-    cdef double now = fs_seconds(), lost
-    if t.n_team_parts == 0:
+    cdef double now = fs_seconds()
+    if t.n_team_rows == 0:
         t.team_started = now
-    lost = now - t.team_started - t.n_team_parts * t.seconds_alone
     # A core that was idle takes up to 0.3 ms to be as fast as it can.
-    t.alone = lost > 3e-4 + 0.05 * t.n_parts * t.seconds_alone
-    t.n_team_parts += 1
+    t.alone = (
+        now - t.team_started > (t.n_team_rows + 0.05 * t.n_numbers) * t.row_alone + 3e-4
+    )
+    t.n_team_rows += n
 
 
 cdef void _train_thread(
@@ -253,15 +253,15 @@ cdef void _train_thread(
     """One thread's share of an epoch. All threads of a team take the same parts together."""
     cdef Place place = t.trial_end
     if n_threads > 1:
-        if t.n_parts >= 4 * TRIAL_PARTS:
+        if t.n_numbers >= 4 * TRIAL_PARTS * t.part_rows:
             if thread == 0:
                 _try_alone(t, unused)
             fs_barrier_wait(&t.barrier, n_threads)
             place = t.trial_end
-        _run_parts(t, unused, &place, t.n_parts, thread, n_threads)
+        _run_parts(t, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)
         if thread > 0:
             return
-    _run_parts(t, unused, &place, t.n_parts, 0, 1)
+    _run_parts(t, unused, &place, PY_SSIZE_T_MAX, 0, 1)
 
 
 cdef inline int _useful_threads(int n_threads, double part_work, double work) noexcept nogil:
@@ -295,8 +295,6 @@ cdef double _epoch(
         <double> t.n_numbers * d * n_rows)
     t.row_bytes = model.stride * item
     t.part_rows = _part_rows(t.batch_size, t.row_bytes, t.model.n_rows, n_threads)
-    t.n_parts = (t.n_numbers + t.batch_size - 1) // t.batch_size * (
-        (t.batch_size + t.part_rows - 1) // t.part_rows)
     if t.batch_size > _part_rows(t.batch_size, t.row_bytes, n_rows, 1):
         model.coef_partial = _aligned(keep, n_rows * model.stride * item)
     model.intercept = _aligned(keep, intercept_size * item)
@@ -313,8 +311,8 @@ cdef double _epoch(
     t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
     t.loss_sum = 0
     t.stop = t.alone = False
-    t.n_team_parts = 0
-    t.seconds_alone = INFINITY  # not tried: the team is never judged too slow
+    t.n_team_rows = 0
+    t.row_alone = INFINITY  # not tried: the team is never judged too slow
     t.trial_end.start = t.trial_end.done = t.trial_end.batch = 0
     fs_barrier_init(&t.barrier)
     with nogil:

@@ -30,6 +30,9 @@ ctypedef fused item:  # what X may hold, besides float16
     float
     double
 
+cdef extern from "Python.h" nogil:
+    const Py_ssize_t PY_SSIZE_T_MAX
+
 cdef extern from "simd.h" nogil:
     const int FS_VECTOR_BYTES
     const int FS_FORWARD_SAMPLES
