@@ -17,6 +17,9 @@ static inline int fs_thread_number(void) { return 0; }
 static inline int fs_team_size(void) { return 1; }
 #endif
 
+/* Sets a flag that several threads may set. */
+static inline void fs_raise_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+
 /* Spins before the core is given away: about 20 µs, longer than threads of equal work differ. */
 #define FS_SPINS 2000
 
