@@ -365,7 +365,8 @@ def _raw_prediction(X, coef, intercept):
     """Yield (slice of the rows, float64 raw predictions, sample-major) over blocks of X."""
     for start in range(0, len(X), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(X)))
-        tile = _float64(X[block].astype(coef.dtype))
+        with np.errstate(over="ignore"):  # what is beyond coef's dtype is an infinity
+            tile = _float64(X[block].astype(coef.dtype))
         yield block, tile @ _float64(coef).T + _float64(intercept)
 
 

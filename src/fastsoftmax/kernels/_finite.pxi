@@ -54,7 +54,7 @@ def all_finite(cnp.ndarray X, cnp.dtype dtype, int n_threads):
     if labs(rows.item_stride) > labs(rows.row_stride):
         rows.row_stride, rows.item_stride = rows.item_stride, rows.row_stride
         rows.n_samples, rows.n_features = rows.n_features, rows.n_samples
-    if rows.row_stride == rows.n_features * rows.item_stride:  # narrow rows would be slow one by one
+    if rows.row_stride == rows.n_features * rows.item_stride:  # short rows: slow one by one
         rows.n_features *= rows.n_samples
         rows.n_samples = 1
     runs.n_parts = (rows.n_features + RUN - 1) // RUN

@@ -32,7 +32,7 @@ FS_INLINE float fs_bfloat16_to_float(fs_bfloat16 item)
     return value;
 }
 
-/* n neighbouring halves: with the CPU's own conversion, which compilers don't find by themselves. */
+/* n neighbouring halves, by the CPU's own conversion: compilers don't find it by themselves. */
 FS_INLINE void fs_halves_to_floats(const fs_half *source, ptrdiff_t n, float *target)
 {
     ptrdiff_t i = 0;
@@ -42,7 +42,8 @@ FS_INLINE void fs_halves_to_floats(const fs_half *source, ptrdiff_t n, float *ta
                          _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(source + i))));
 #elif defined(__F16C__)
     for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(target + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(source + i))));
+        _mm256_storeu_ps(target + i,
+                         _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(source + i))));
 #endif
     for (; i < n; i++)
         target[i] = fs_half_to_float(source[i]);
