@@ -64,6 +64,7 @@ PARAMETERS = [
     ("shuffle", None, "bool"),
     ("random_state", "zero", "RandomState' or None"),
     ("n_jobs", 0, r"\[1, inf\), an int in the range \(-inf, -1\]"),
+    ("dtype", "float16", "'float32', 'float64'|'float64', 'float32'"),
     ("warm_start", 3, "bool"),
     ("verbose", -1, r"\[0, inf\)"),
 ]

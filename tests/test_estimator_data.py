@@ -127,7 +127,7 @@ def test_big_endian_is_converted(build, dtype):
     np.testing.assert_array_equal(classifier.predict(X.astype(dtype)), expected.predict(X))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16, bool])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.int64, np.longdouble, bool])
 def test_other_numbers_become_float64(build, dtype):
     X, y = DIGITS
     X = (X[:300] > 8 if dtype is bool else X[:300]).astype(dtype)

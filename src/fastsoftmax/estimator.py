@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -27,20 +27,20 @@ from .training import Plan, Problem, State, train
 from .validation import (
     check_class_weight,
     check_classes,
+    check_finite,
     check_known_classes,
     check_sample_weight,
     check_warm_start,
+    computing_dtype,
+    dtypes_read,
     encode_labels,
     mean_one,
-    native_byte_order,
     row_weights,
     unchanged_on_failure,
+    well_behaved,
 )
 
 __all__ = ["SoftmaxClassifier"]
-
-#: What training takes as it is; the rest is converted to the first of them.
-_FIT_DTYPES = (np.float64, np.float32)
 
 
 class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
@@ -54,8 +54,8 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
     with ``standardize``. With two classes W has one row w and D is the logistic loss. ``alpha`` is
     1 / (C · n_samples) of scikit-learn's ``LogisticRegression``, for any number of classes.
 
-    float32 and float64 matrices are read where they lie, whatever their strides, and set the dtype
-    of the computation; other numbers are converted to float64.
+    Matrices of uint8, int8, int16, float16, bfloat16 (of ``ml_dtypes``), float32 and float64 are
+    read where they lie, whatever their strides: no copy of X is made. See ``dtype`` for the rest.
 
     Parameters
     ----------
@@ -107,6 +107,11 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
     n_jobs : int or None, default=None
         Threads. None and -1: the cores this process may use, within OMP_NUM_THREADS, its control
         group and threadpoolctl; -2: one fewer. Coefficients are the same bit for bit at any value.
+    dtype : {"float32", "float64"}, the NumPy type of that name or None, default=None
+        What is computed in, and the dtype of ``coef_``. None: float64 for float64, float32 for the
+        other matrices that are read where they lie. Anything else (bool, int64, lists, ...) is
+        first converted: to ``dtype``, or for None to float64. None keeps to the dtype of the first
+        call in ``partial_fit``.
     warm_start : bool, default=False
         ``fit`` starts from the ``coef_`` and ``intercept_`` of the last fit, which must have had
         the same classes and number of features; the optimiser starts anew.
@@ -116,7 +121,7 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
-        In the units of X, of its dtype.
+        In the units of X.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
     classes_ : ndarray of shape (n_classes,)
         Sorted labels.
@@ -189,6 +194,12 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
             Interval(Integral, None, -1, closed="right"),
             None,
         ],
+        "dtype": [
+            StrOptions({"float32", "float64"}),
+            Options(type, {np.float32, np.float64}),
+            Options(np.dtype, {np.dtype(np.float32), np.dtype(np.float64)}),
+            None,
+        ],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
     }
@@ -216,6 +227,7 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
         shuffle=True,
         random_state=None,
         n_jobs=None,
+        dtype=None,
         warm_start=False,
         verbose=0,
     ):
@@ -239,6 +251,7 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
         self.shuffle = shuffle
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.dtype = dtype
         self.warm_start = warm_start
         self.verbose = verbose
 
@@ -250,7 +263,7 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Finite numbers; dense.
+            Finite numbers, also once converted to the dtype that is computed in; dense.
         y : array-like of shape (n_samples,)
             Labels of any type that sorts, of at least two classes.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -274,7 +287,7 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
             memory = Memory()
             if self.warm_start and hasattr(self, "coef_"):
                 check_warm_start(X, classes, self.coef_, self.classes_)
-                memory = Memory.of_parameters(self, X.dtype)
+                memory = Memory.of_parameters(self).astype(computing_dtype(self.dtype, X))
             history = self._learn(X, y, classes, sample_weight, memory, self.max_iter)
         self._warn_of_divergence(history)
         return self
@@ -289,7 +302,7 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Finite numbers; dense.
+            Finite numbers, also once converted to the dtype that is computed in; dense.
         y : array-like of shape (n_samples,)
             Labels out of ``classes``.
         classes : array-like of shape (n_classes,) or None, default=None
@@ -314,6 +327,8 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
             memory = Memory.of(self)
             X, y = self._check_training_data(X, y, first=memory.coef is None)
             classes = check_known_classes(classes, getattr(self, "classes_", None))
+            if memory.coef is not None and self.dtype is not None:
+                memory = memory.astype(self.dtype)
             history = self._learn(X, y, classes, sample_weight, memory, 1)
         self._warn_of_divergence(history)
         return self
@@ -323,8 +338,9 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
         codes = encode_labels(y, classes)
         sample_weight = check_sample_weight(sample_weight, X)
         random_state = check_random_state(self.random_state)
-        dtype = X.dtype if memory.coef is None else memory.coef.dtype
+        dtype = computing_dtype(self.dtype, X) if memory.coef is None else memory.coef.dtype
         n_threads = effective_n_threads(self.n_jobs)
+        check_finite(X, dtype, n_threads)
 
         statistics, scale, units = measure(
             X, sample_weight, self.standardize, dtype, memory.statistics, memory.n_rows, n_threads
@@ -414,8 +430,10 @@ class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
             )
 
     def _check_training_data(self, X, y, first):
-        X = native_byte_order(X)
-        return validate_data(self, X, y, reset=first, dtype=_FIT_DTYPES)
+        # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
+        X = well_behaved(X)
+        dtypes = dtypes_read(X, self.dtype or np.float64)
+        return validate_data(self, X, y, reset=first, dtype=dtypes, ensure_all_finite=False)
 
     def _warn_of_divergence(self, history):
         """One warning, after the attributes are set, so that it may be turned into an error."""

@@ -5,7 +5,7 @@ a call that fails in between has changed nothing. On the estimator it lies as pl
 scalars, for pickle's sake. Called by estimator.py alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,9 +71,18 @@ class Memory:
         )
 
     @classmethod
-    def of_parameters(cls, estimator, dtype):
+    def of_parameters(cls, estimator):
         """Only where the parameters stand, for ``warm_start``."""
-        return cls(coef=estimator.coef_.astype(dtype), intercept=estimator.intercept_.astype(dtype))
+        return cls(coef=estimator.coef_, intercept=estimator.intercept_)
+
+    def astype(self, dtype):
+        """The same in the dtype to compute in; never an array that is written to later."""
+        names = ("coef", "intercept", "coef_state", "intercept_state")
+        arrays = {name: getattr(self, name) for name in names}
+        return replace(
+            self,
+            **{name: None if a is None else a.astype(dtype) for name, a in arrays.items()},
+        )
 
     def state(self, units, update):
         """Parameters in ``units``, and the optimiser's state where it is that of ``update``."""

@@ -1,7 +1,8 @@
 """The predicting half of the estimator: from X and fitted coefficients to scores and labels.
 
 No training, and no arithmetic but the logarithms that no kernel has. X is checked, never copied
-where the kernels read its dtype. Inherited by SoftmaxClassifier.
+where the kernels read its dtype. A call costs a few microseconds plus the arithmetic where X is
+an ndarray that needs none of scikit-learn's checks. Inherited by SoftmaxClassifier.
 """
 
 import numpy as np
@@ -9,12 +10,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import kernels
 from .kernels.threads import effective_n_threads
-from .validation import native_byte_order
+from .validation import READ_IN_PLACE, check_finite, dtypes_read, well_behaved
 
 __all__ = ["LinearPrediction"]
-
-#: What the kernels read as it is; the rest is converted to the first of them.
-_DTYPES = (np.float64, np.float32, np.float16, np.uint8, np.int8, np.int16)
 
 
 class LinearPrediction:
@@ -22,6 +20,9 @@ class LinearPrediction:
 
     The class that inherits it has ``coef_``, ``intercept_``, ``classes_``, ``multi_class`` and
     ``n_jobs``. The computation is in the dtype of ``coef_`` whatever that of X.
+
+    All four raise ValueError if X holds a value that is not finite in that dtype, or has another
+    number of features than the fit had, and NotFittedError before a fit.
     """
 
     def decision_function(self, X):
@@ -52,9 +53,7 @@ class LinearPrediction:
         """
         X = self._check_prediction_data(X)
         codes = np.empty(len(X), dtype=np.intp)
-        kernels.implementation.predict(
-            X, self.coef_, self.intercept_, codes, effective_n_threads(self.n_jobs)
-        )
+        self._compute("predict", X, codes)
         return self.classes_[codes]
 
     def predict_proba(self, X):
@@ -72,14 +71,7 @@ class LinearPrediction:
         """
         X = self._check_prediction_data(X)
         probability = np.empty((len(X), len(self.classes_)), dtype=self.coef_.dtype)
-        kernels.implementation.predict_proba(
-            X,
-            self.coef_,
-            self.intercept_,
-            probability,
-            self._loss(),
-            effective_n_threads(self.n_jobs),
-        )
+        self._compute("predict_proba", X, probability, self._loss())
         return probability
 
     def predict_log_proba(self, X):
@@ -108,15 +100,43 @@ class LinearPrediction:
         """Raw predictions, one column a row of coef_."""
         X = self._check_prediction_data(X)
         raw_prediction = np.empty((len(X), len(self.coef_)), dtype=self.coef_.dtype)
-        kernels.implementation.decision_function(
-            X, self.coef_, self.intercept_, raw_prediction, effective_n_threads(self.n_jobs)
-        )
+        self._compute("decision_function", X, raw_prediction)
         return raw_prediction
 
+    def _compute(self, kernel, X, out, *loss):
+        """Run a kernel over checked X; an error where it finds that X isn't finite."""
+        n_threads = effective_n_threads(self.n_jobs)
+        function = getattr(kernels.implementation, kernel)
+        # False also where finite values overflowed, which is no error: only then X is searched.
+        if not function(X, self.coef_, self.intercept_, out, *loss, n_threads):
+            check_finite(X, self.coef_.dtype, n_threads)
+
     def _check_prediction_data(self, X):
-        """X as the kernels take it, of the features that the fit had."""
+        """X as the kernels take it, of the features that the fit had; maybe not finite."""
+        if self._needs_no_check(X):
+            return X
         check_is_fitted(self)
-        return validate_data(self, native_byte_order(X), reset=False, dtype=_DTYPES)
+        return validate_data(
+            self,
+            well_behaved(X),
+            reset=False,
+            dtype=dtypes_read(X, self.coef_.dtype),
+            ensure_all_finite=False,
+        )
+
+    def _needs_no_check(self, X):
+        """Whether validate_data, which takes longer than to predict a row, would let X pass."""
+        fitted = vars(self)
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in READ_IN_PLACE
+            and X.flags.aligned
+            and len(X) > 0
+            and X.shape[1] == fitted.get("n_features_in_")
+            and "coef_" in fitted
+            and "feature_names_in_" not in fitted  # then it warns
+        )
 
     def _loss(self):
         """The kernels' name of the loss: one row of coef_ is logistic, whatever multi_class."""

@@ -45,7 +45,8 @@ def stage(X, rows, shift, inverse_scale, tile_out):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        uint8, int8, int16, float16, float32 or float64; any strides; may be read-only.
+        uint8, int8, int16, float16, bfloat16 (of ``ml_dtypes``), float32 or float64; aligned, in
+        native byte order; any strides; may be read-only.
     rows : intp ndarray of shape (batch,)
         Which rows, in which order; repeats allowed. Checked by the caller.
     shift, inverse_scale : ndarrays of shape (n_features,) and tile_out's dtype, or both None
@@ -336,6 +337,27 @@ def column_statistics(X, sample_weight, mean_out, squares_out, n_threads):
     return float(weight_sum)
 
 
+def all_finite(X, dtype, n_threads):
+    """Whether every value of X is finite once it is converted to ``dtype``.
+
+    Parameters
+    ----------
+    X : as in :func:`stage`
+    dtype : numpy.dtype, float32 or float64
+        Of the computation. A float64 beyond float32's range is infinite there.
+    n_threads : int
+
+    Returns
+    -------
+    finite : bool
+    """
+    with np.errstate(over="ignore"):
+        return all(
+            bool(np.isfinite(X[start : start + _BLOCK].astype(dtype)).all())
+            for start in range(0, len(X), _BLOCK)
+        )
+
+
 # --- Prediction -----------------------------------------------------------------------------------
 
 
@@ -343,8 +365,13 @@ def _raw_prediction(X, coef, intercept):
     """Yield (slice of the rows, float64 raw predictions, sample-major) over blocks of X."""
     for start in range(0, len(X), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(X)))
-        tile = _float64(X[block].astype(coef.dtype))
+        with np.errstate(over="ignore"):  # what is beyond coef's dtype is an infinity
+            tile = _float64(X[block].astype(coef.dtype))
         yield block, tile @ _float64(coef).T + _float64(intercept)
+
+
+def _is_finite(raw_prediction):
+    return bool(np.isfinite(raw_prediction[:, 0]).all())
 
 
 def decision_function(X, coef, intercept, raw_prediction_out, n_threads):
@@ -357,9 +384,18 @@ def decision_function(X, coef, intercept, raw_prediction_out, n_threads):
     intercept : ndarray of shape (n_rows,) and coef's dtype
     raw_prediction_out : C-contiguous ndarray of shape (n_samples, n_rows) and coef's dtype
     n_threads : int
+
+    Returns
+    -------
+    finite : bool
+        False if the raw prediction of row 0 of coef is infinite or NaN for any sample. Each value
+        of X goes into it, so that True says that X is finite too, for nothing.
     """
+    finite = True
     for block, raw in _raw_prediction(X, coef, intercept):
         raw_prediction_out[block] = raw
+        finite = finite and _is_finite(raw)
+    return finite
 
 
 def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
@@ -369,10 +405,12 @@ def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
     the raw prediction and its complement; with K rows: the K sigmoids divided by their sum, and
     1/K each where all of them round to 0.
 
-    Parameters as in :func:`decision_function`, but probability_out has one column a class:
-    shape (n_samples, 2) where coef has one row, else (n_samples, n_rows).
+    Parameters and what is returned as in :func:`decision_function`, but probability_out has one
+    column a class: shape (n_samples, 2) where coef has one row, else (n_samples, n_rows).
     """
+    finite = True
     for block, raw in _raw_prediction(X, coef, intercept):
+        finite = finite and _is_finite(raw)
         if loss == "softmax":
             softmax(raw, raw)
             probability_out[block] = raw
@@ -388,16 +426,20 @@ def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
                 probability = positive / total
             probability[total[:, 0] == 0] = 1 / len(coef)
             probability_out[block] = probability
+    return finite
 
 
 def predict(X, coef, intercept, code_out, n_threads):
     """Class code of every row of X: the first largest raw prediction, or, with one row, its sign.
 
-    Parameters as in :func:`decision_function`, but code_out is an intp ndarray (n_samples,).
-    With one row of coef, code 1 where the raw prediction is above 0, else 0.
+    Parameters and what is returned as in :func:`decision_function`, but code_out is an intp
+    ndarray (n_samples,). With one row of coef, code 1 where the raw prediction is above 0, else 0.
     """
+    finite = True
     for block, raw in _raw_prediction(X, coef, intercept):
+        finite = finite and _is_finite(raw)
         code_out[block] = raw[:, 0] > 0 if len(coef) == 1 else raw.argmax(axis=1)
+    return finite
 
 
 # --- Functions of the caller's arrays, row by row -------------------------------------------------

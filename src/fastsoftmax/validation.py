@@ -1,28 +1,40 @@
-"""Checks of what the caller hands over, beyond what scikit-learn checks: labels and weights.
+"""Checks of what the caller hands over, beyond what scikit-learn checks: X, labels and weights.
 
 Every error names the argument, what was given and what is allowed. Nothing here knows how training
-works. Called by estimator.py alone.
+works. Called by estimator.py and prediction.py.
 """
 
 from contextlib import contextmanager
 from numbers import Real
 
 import numpy as np
+from sklearn import get_config
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 
+from . import kernels
+
 __all__ = [
+    "READ_IN_PLACE",
     "check_class_weight",
     "check_classes",
+    "check_finite",
     "check_known_classes",
     "check_sample_weight",
     "check_warm_start",
+    "computing_dtype",
+    "dtypes_read",
     "encode_labels",
     "mean_one",
-    "native_byte_order",
     "row_weights",
     "unchanged_on_failure",
+    "well_behaved",
 ]
+
+#: What the kernels read where it lies; and bfloat16, which NumPy knows only by ``ml_dtypes``.
+READ_IN_PLACE = frozenset(
+    np.dtype(name) for name in ("uint8", "int8", "int16", "float16", "float32", "float64")
+)
 
 
 @contextmanager
@@ -39,11 +51,50 @@ def unchanged_on_failure(estimator):
         raise
 
 
-def native_byte_order(X):
-    """X itself, or a copy in this machine's byte order where it is an array in the other."""
-    if isinstance(X, np.ndarray) and not X.dtype.isnative:
+def well_behaved(X):
+    """X itself, or an aligned copy in this machine's byte order where it is an array that isn't."""
+    if isinstance(X, np.ndarray) and not (X.dtype.isnative and X.flags.aligned):
         return X.astype(X.dtype.newbyteorder("="))
     return X
+
+
+def dtypes_read(X, otherwise):
+    """The dtypes that X may keep, for scikit-learn's checks; others become the first of them."""
+    dtype = getattr(X, "dtype", None)
+    others = [dtype] if getattr(dtype, "name", None) == "bfloat16" else []
+    return [np.dtype(otherwise), *READ_IN_PLACE, *others]
+
+
+def computing_dtype(dtype, X):
+    """What to compute in: ``dtype``, or where that is None float64 for float64, else float32."""
+    if dtype is None:
+        return X.dtype if X.dtype == np.float64 else np.dtype(np.float32)
+    return np.dtype(dtype)
+
+
+def check_finite(X, dtype, n_threads):
+    """An error that says where X is infinite or NaN, or beyond the range of ``dtype``."""
+    if get_config()["assume_finite"] or kernels.implementation.all_finite(X, dtype, n_threads):
+        return
+    row, feature = _first_not_finite(X, dtype)
+    value, where = float(X[row, feature]), f"in row {row}, feature {feature}"
+    if np.isfinite(value):
+        raise ValueError(
+            f"X contains {value:g} {where}, a value too large for {dtype}; divide it by a power of "
+            "10, or compute with dtype='float64'"
+        )
+    held = "NaN" if np.isnan(value) else "infinity"
+    raise ValueError(f"X contains {held} {where}; it must be finite")
+
+
+def _first_not_finite(X, dtype, block=1024):
+    """Row and column of the first value that is not finite in ``dtype``, which there is."""
+    for start in range(0, len(X), block):
+        with np.errstate(over="ignore"):
+            bad = np.argwhere(~np.isfinite(X[start : start + block].astype(dtype)))
+        if len(bad):
+            return start + int(bad[0, 0]), int(bad[0, 1])
+    raise RuntimeError("X was changed by another thread while it was being checked")
 
 
 def encode_labels(y, classes):

@@ -6,27 +6,22 @@
 # above it.
 # How vectors and register tiles work is in simd.h; no Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
-# minibatch, an epoch, passes that change nothing, functions of the caller's arrays.
+# minibatch, an epoch, passes that change nothing, the search
+# for NaN, functions of the caller's arrays.
 
 
 cimport numpy as cnp
 from cython.parallel cimport parallel
 from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport int8_t, int16_t, int32_t, intptr_t, uint8_t, uint16_t, uintptr_t
+from libc.stdlib cimport labs
+from libc.stdint cimport int8_t, int16_t, int32_t, intptr_t, uint8_t, uintptr_t
 
 import numpy as np
 
 cnp.import_array()
 
 ctypedef fused real:  # what is computed in
-    float
-    double
-
-ctypedef fused item:  # what X may hold, besides float16
-    uint8_t
-    int8_t
-    int16_t
     float
     double
 
@@ -50,7 +45,6 @@ cdef extern from "simd.h" nogil:
         ptrdiff_t row_size
         ptrdiff_t lines_per_step
     void fs_fetch_row(fs_fetcher *)
-    float fs_half_to_float(uint16_t)
     void fs_forward_f32(const float **, const float *, ptrdiff_t, ptrdiff_t, const float *, float *,
                         ptrdiff_t, ptrdiff_t, fs_fetcher *, int)
     void fs_forward_f64(const double **, const double *, ptrdiff_t, ptrdiff_t, const double *,
@@ -88,6 +82,7 @@ cdef extern from "threads.h" nogil:
     ptrdiff_t fs_take(ptrdiff_t *, ptrdiff_t)
     int fs_thread_number()
     int fs_team_size()
+    void fs_raise_flag(int *)
 
 cdef int SOFTMAX = 0, LOGISTIC = 1
 cdef dict _LOSS = {"softmax": SOFTMAX, "logistic": LOGISTIC}
@@ -113,4 +108,5 @@ include "_minibatch.pxi"
 include "_steps.pxi"
 include "_epoch.pxi"
 include "_passes.pxi"
+include "_finite.pxi"
 include "_functions.pxi"

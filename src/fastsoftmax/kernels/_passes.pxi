@@ -19,6 +19,7 @@ cdef struct Pass:  # what the threads of a pass share
     void *out  # (n_samples, n_rows or classes), intp codes, or a double a block
     char *buffers  # n_threads times buffer_size bytes: tile, raw, ones, two spare
     Py_ssize_t buffer_size
+    int *not_finite  # set where a raw prediction is infinite or NaN
 
 
 cdef void _write_raw(const real *raw, Py_ssize_t n_rows, real *out, Py_ssize_t n) noexcept nogil:
@@ -102,6 +103,10 @@ cdef void _pass_block(
     _point(&t.X, t.numbers, start, n, padded, tile, p.stride, &samples[0])
     _forward(&samples[0], <const real *> p.coef, p.stride, t.X.n_features,
              <const real *> p.intercept, p.n_rows, raw, PREDICTION_ROWS, padded, &nothing)
+    for i in range(n):
+        # One class tells: a value that isn't finite makes all raw predictions of its row so.
+        if not isfinite(raw[i]):
+            fs_raise_flag(p.not_finite)
     if p.kind == RAW:
         _write_raw(raw, p.n_rows, <real *> p.out + start * p.n_rows, n)
     elif p.kind == CODE:
@@ -165,21 +170,25 @@ cdef int _run_pass(
     return 0
 
 
-cdef int _run_prediction(
+cdef bint _run_prediction(
     int kind, cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, void *out, str loss,
     int n_threads,
 ) except -1:
+    """Fill `out`; True if the raw predictions are all finite."""
     cdef Pass p
-    cdef int dtype = cnp.PyArray_TYPE(coef)
+    cdef int dtype = cnp.PyArray_TYPE(coef), not_finite = False
     _describe(&p.samples.X, X, None, None, dtype)
     p.samples.numbers = NULL
     p.samples.n_numbers = p.samples.X.n_samples
     p.samples.loss_kind = _LOSS[loss]
     p.kind = kind
     p.out = out
+    p.not_finite = &not_finite
     if dtype == cnp.NPY_FLOAT32:
-        return _run_pass(<const float *> NULL, &p, coef, intercept, n_threads)
-    return _run_pass(<const double *> NULL, &p, coef, intercept, n_threads)
+        _run_pass(<const float *> NULL, &p, coef, intercept, n_threads)
+    else:
+        _run_pass(<const double *> NULL, &p, coef, intercept, n_threads)
+    return not not_finite
 
 
 def decision_function(
@@ -189,7 +198,7 @@ def decision_function(
     """See reference.decision_function."""
     cdef void *out = _data(raw_prediction_out, "raw_prediction_out", _dtype(coef, "coef"),
                            (X.shape[0], coef.shape[0]))
-    _run_prediction(RAW, X, coef, intercept, out, "softmax", n_threads)
+    return _run_prediction(RAW, X, coef, intercept, out, "softmax", n_threads)
 
 
 def predict_proba(
@@ -199,7 +208,7 @@ def predict_proba(
     """See reference.predict_proba."""
     cdef void *out = _data(probability_out, "probability_out", _dtype(coef, "coef"),
                            (X.shape[0], max(coef.shape[0], 2)))
-    _run_prediction(PROBABILITY, X, coef, intercept, out, loss, n_threads)
+    return _run_prediction(PROBABILITY, X, coef, intercept, out, loss, n_threads)
 
 
 def predict(
@@ -208,7 +217,7 @@ def predict(
     """See reference.predict."""
     cdef void *out = _data(code_out, "code_out", cnp.NPY_INTP, (X.shape[0],))
     _dtype(coef, "coef")
-    _run_prediction(CODE, X, coef, intercept, out, "softmax", n_threads)
+    return _run_prediction(CODE, X, coef, intercept, out, "softmax", n_threads)
 
 
 def loss_sum(
@@ -221,7 +230,9 @@ def loss_sum(
     _describe(&p.samples.X, X, shift, inverse_scale, dtype)
     _describe_targets(&p.samples, rows, y_true, sample_weight, loss, dtype)
     cdef double[::1] sums = np.zeros((rows.size + PREDICTION_ROWS - 1) // PREDICTION_ROWS + 1)
+    cdef int unused
     p.kind = LOSS
+    p.not_finite = &unused
     p.out = &sums[0]
     if dtype == cnp.NPY_FLOAT32:
         _run_pass(<const float *> NULL, &p, coef, intercept, n_threads)

@@ -4,6 +4,33 @@
 # where they lie if they are just what the next steps read. Included by
 # _kernels.pxi; called by the epoch and by every pass over the data.
 
+cdef extern from "convert.h" nogil:
+    ctypedef struct fs_half:
+        pass
+    ctypedef struct fs_bfloat16:
+        pass
+    float fs_half_to_float(fs_half)
+    float fs_bfloat16_to_float(fs_bfloat16)
+    void fs_halves_to_floats(const fs_half *, ptrdiff_t, float *)
+    int fs_all_finite_f32(const float *, ptrdiff_t)
+    int fs_all_finite_f64(const double *, ptrdiff_t)
+    void fs_prefetch "__builtin_prefetch" (const void *)
+
+ctypedef fused item:  # what X may hold
+    uint8_t
+    int8_t
+    int16_t
+    fs_half
+    fs_bfloat16
+    float
+    double
+
+cdef enum:
+    COLUMN_ITEMS = 128  # of a column-major X: how many items ahead the cache is asked for one
+
+cdef int BFLOAT16 = -1  # NumPy gives it whatever number is free when ml_dtypes is imported
+
+
 cdef struct Rows:  # X as it lies in memory, and how it is z-scored on the way
     const char *data
     ptrdiff_t row_stride  # bytes
@@ -16,16 +43,25 @@ cdef struct Rows:  # X as it lies in memory, and how it is z-scored on the way
     const void *inverse_scale
 
 
+cdef int _item_dtype(cnp.ndarray X) except -2:
+    """NumPy's number of X's dtype, BFLOAT16, or an error."""
+    cdef int dtype = cnp.PyArray_TYPE(X)
+    if dtype in (cnp.NPY_UINT8, cnp.NPY_INT8, cnp.NPY_INT16, cnp.NPY_FLOAT16, cnp.NPY_FLOAT32,
+                 cnp.NPY_FLOAT64):
+        return dtype
+    if X.dtype.name == "bfloat16" and X.dtype.itemsize == 2:
+        return BFLOAT16
+    raise TypeError(
+        "X must be uint8, int8, int16, float16, bfloat16, float32 or float64; "
+        f"got {X.dtype}"
+    )
+
+
 cdef int _describe(Rows *rows, cnp.ndarray X, shift, inverse_scale, int dtype) except -1:
     """Fill `rows` from the caller's arrays."""
     if X.ndim != 2 or not cnp.PyArray_ISBEHAVED_RO(X):
         raise TypeError("X must be 2-D, aligned and in native byte order")
-    rows.dtype = cnp.PyArray_TYPE(X)
-    if rows.dtype not in (cnp.NPY_UINT8, cnp.NPY_INT8, cnp.NPY_INT16, cnp.NPY_FLOAT16,
-                          cnp.NPY_FLOAT32, cnp.NPY_FLOAT64):
-        raise TypeError(
-            f"X must be uint8, int8, int16, float16, float32 or float64; got {X.dtype}"
-        )
+    rows.dtype = _item_dtype(X)
     rows.data = <const char *> cnp.PyArray_DATA(X)
     rows.row_stride = cnp.PyArray_STRIDE(X, 0)
     rows.item_stride = cnp.PyArray_STRIDE(X, 1)
@@ -46,37 +82,82 @@ cdef inline const char *_row(
     return X.data + (numbers[first] if numbers != NULL else first) * X.row_stride
 
 
-cdef void _stage_items(
+cdef inline real _number(const item *at, const real *unused) noexcept nogil:
+    """One item of X in the type that is computed in."""
+    if item is fs_half:
+        return fs_half_to_float(at[0])
+    elif item is fs_bfloat16:
+        return fs_bfloat16_to_float(at[0])
+    else:
+        return <real> at[0]
+
+
+cdef void _stage_rows(
     const item *unused, const Rows *X, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t n,
     real *tile, Py_ssize_t stride,
 ) noexcept nogil:
-    cdef Py_ssize_t i, j
+    """Row by row, as fits a row whose items lie close together."""
+    cdef const real *shift = <const real *> X.shift
+    cdef const real *inverse_scale = <const real *> X.inverse_scale
     cdef ptrdiff_t step = X.item_stride
+    cdef Py_ssize_t i, j, d = X.n_features
     cdef const char *source
+    cdef const item *items
     cdef real *target
     for i in range(n):
         source = _row(X, numbers, first + i)
+        items = <const item *> source
         target = tile + i * stride
-        if step == sizeof(item):
-            for j in range(X.n_features):
-                target[j] = <real> (<const item *> source)[j]
+        if step != sizeof(item):
+            for j in range(d):
+                target[j] = _number(<const item *> (source + j * step), tile)
+        elif item is fs_half and real is float:
+            fs_halves_to_floats(items, d, target)
+        elif shift != NULL:
+            for j in range(d):
+                target[j] = (_number(items + j, tile) - shift[j]) * inverse_scale[j]
+            continue
         else:
-            for j in range(X.n_features):
-                target[j] = <real> (<const item *> (source + j * step))[0]
+            for j in range(d):
+                target[j] = _number(items + j, tile)
+        if shift != NULL:
+            for j in range(d):
+                target[j] = (target[j] - shift[j]) * inverse_scale[j]
 
 
-cdef void _stage_halves(
-    const Rows *X, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t n, real *tile,
-    Py_ssize_t stride,
+cdef void _stage_columns(
+    const item *unused, const Rows *X, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t n,
+    real *tile, Py_ssize_t stride,
 ) noexcept nogil:
-    cdef Py_ssize_t i, j
+    """Column by column, as fits a matrix whose columns lie close together (Fortran order).
+
+    In a shuffled order each item is a cache line of its own, so they are asked for ahead of use.
+    """
+    cdef const real *shift = <const real *> X.shift
+    cdef const real *inverse_scale = <const real *> X.inverse_scale
+    cdef Py_ssize_t i, j, ahead = max(<Py_ssize_t> 1, COLUMN_ITEMS // n)
     cdef const char *source
-    for i in range(n):
-        source = _row(X, numbers, first + i)
-        for j in range(X.n_features):
-            tile[i * stride + j] = fs_half_to_float(
-                (<const uint16_t *> (source + j * X.item_stride))[0]
-            )
+    cdef real value
+    for j in range(X.n_features):
+        if j + ahead >= X.n_features:
+            ahead = 0
+        for i in range(n):
+            source = _row(X, numbers, first + i) + j * X.item_stride
+            fs_prefetch(source + ahead * X.item_stride)
+            value = _number(<const item *> source, tile)
+            if shift != NULL:
+                value = (value - shift[j]) * inverse_scale[j]
+            tile[i * stride + j] = value
+
+
+cdef void _stage_items(
+    const item *unused, const Rows *X, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t n,
+    real *tile, Py_ssize_t stride, bint by_column,
+) noexcept nogil:
+    if by_column:
+        _stage_columns(unused, X, numbers, first, n, tile, stride)
+    else:
+        _stage_rows(unused, X, numbers, first, n, tile, stride)
 
 
 cdef void _stage(
@@ -84,25 +165,21 @@ cdef void _stage(
     Py_ssize_t stride,
 ) noexcept nogil:
     """Gather n rows into a tile, converted and z-scored; the only place that knows X's dtype."""
-    cdef const real *shift = <const real *> X.shift
-    cdef const real *inverse_scale = <const real *> X.inverse_scale
-    cdef Py_ssize_t i, j
+    cdef bint by_column = n > 1 and labs(X.item_stride) > labs(X.row_stride)
     if X.dtype == cnp.NPY_FLOAT32:
-        _stage_items(<const float *> NULL, X, numbers, first, n, tile, stride)
+        _stage_items(<const float *> NULL, X, numbers, first, n, tile, stride, by_column)
     elif X.dtype == cnp.NPY_FLOAT64:
-        _stage_items(<const double *> NULL, X, numbers, first, n, tile, stride)
+        _stage_items(<const double *> NULL, X, numbers, first, n, tile, stride, by_column)
     elif X.dtype == cnp.NPY_UINT8:
-        _stage_items(<const uint8_t *> NULL, X, numbers, first, n, tile, stride)
+        _stage_items(<const uint8_t *> NULL, X, numbers, first, n, tile, stride, by_column)
     elif X.dtype == cnp.NPY_INT8:
-        _stage_items(<const int8_t *> NULL, X, numbers, first, n, tile, stride)
+        _stage_items(<const int8_t *> NULL, X, numbers, first, n, tile, stride, by_column)
     elif X.dtype == cnp.NPY_INT16:
-        _stage_items(<const int16_t *> NULL, X, numbers, first, n, tile, stride)
+        _stage_items(<const int16_t *> NULL, X, numbers, first, n, tile, stride, by_column)
+    elif X.dtype == cnp.NPY_FLOAT16:
+        _stage_items(<const fs_half *> NULL, X, numbers, first, n, tile, stride, by_column)
     else:
-        _stage_halves(X, numbers, first, n, tile, stride)
-    if shift != NULL:
-        for i in range(n):
-            for j in range(X.n_features):
-                tile[i * stride + j] = (tile[i * stride + j] - shift[j]) * inverse_scale[j]
+        _stage_items(<const fs_bfloat16 *> NULL, X, numbers, first, n, tile, stride, by_column)
 
 
 cdef bint _is_direct(const Rows *X, const real *unused) noexcept nogil:

@@ -96,20 +96,6 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
 #define FS_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (IVEC){__VA_ARGS__})
 #endif
 
-/* IEEE half to single precision by bits: exact, subnormals, infinities and NaN included. */
-FS_INLINE float fs_half_to_float(uint16_t half)
-{
-    uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, bits;
-    float value;
-    memcpy(&value, &magnitude, sizeof value);
-    value *= 0x1p112f; /* moves the exponent's bias from 15 to 127, and normalises subnormals */
-    memcpy(&bits, &value, sizeof bits);
-    bits |= (half & 0x7c00) == 0x7c00 ? 0x7f800000u : 0u;
-    bits |= (uint32_t)(half & 0x8000) << 16;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 /* Greatest and least of two vectors, the second where either is NaN. The suffix of these and of
  * the tables below is the item's size in bytes. */
 #if FS_VECTOR_BYTES == 64

@@ -33,6 +33,9 @@ static inline double fs_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+/* Sets a flag that several threads may set. */
+static inline void fs_raise_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+
 /* Spins before the core is given away: about 20 µs, longer than threads of equal work differ. */
 #define FS_SPINS 2000
 

@@ -1,0 +1,272 @@
+"""What a fit or a prediction does to its process, and what the process does to it.
+
+Thread settings that stay as they are, fits at the same time, forks and joblib's workers. What
+forks runs in a child process: a test that hangs would hang them all.
+"""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from fastsoftmax import SoftmaxClassifier, kernels, training
+from fastsoftmax.kernels import _cpu, threads
+from fastsoftmax.kernels.threads import effective_n_threads
+
+needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
+needs_fork = pytest.mark.skipif(
+    "fork" not in multiprocessing.get_all_start_methods(), reason="no fork here"
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3000, 300)).astype(np.float32)  # enough work for threads to share
+Y = RNG.integers(7, size=3000)
+METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
+
+
+def fitted(X=X, y=Y, **setting):
+    """A short fit that always gives the same."""
+    return SoftmaxClassifier(**{"max_iter": 2, "random_state": 0, **setting}).fit(X, y)
+
+
+def assert_same(one, other):
+    """Bit for bit the same coefficients and history."""
+    for name in ("coef_", "intercept_", "loss_curve_"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+# --- Threads --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float64"])
+@pytest.mark.parametrize("build_name", kernels.available)
+def test_same_bits_at_any_number_of_threads(build_name, dtype, order):
+    data = np.asarray(np.abs(10 * X[:1000]), dtype=dtype, order=order)
+    with kernels.use(build_name):
+        results = []
+        for n_jobs in (1, 2, 3, 7):
+            model = fitted(data, Y[:1000], n_jobs=n_jobs, standardize=True)
+            model.partial_fit(data, Y[:1000])
+            arrays = [model.coef_, model.intercept_, model.loss_curve_, model.mean_, model.scale_]
+            results.append([*arrays, *(getattr(model, name)(data) for name in METHODS)])
+    for other in results[1:]:
+        for array, expected in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(array, expected)
+
+
+def _settings():
+    """Threads of every BLAS and OpenMP in the process, and what OpenMP would start."""
+    return [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()], (
+        _cpu.openmp_max_threads()
+    )
+
+
+@pytest.mark.parametrize("limit", [None, 1, 3])
+@pytest.mark.parametrize("n_jobs", [None, 1, 2, 5])
+def test_thread_settings_stay_as_they_are(build, n_jobs, limit):
+    with threadpool_limits(limit):
+        before = _settings()
+        assert len(before[0]) > 0
+        model = fitted(n_jobs=n_jobs)
+        assert _settings() == before
+        model.partial_fit(X, Y)
+        assert _settings() == before
+        for name in METHODS:
+            getattr(model, name)(X)
+            assert _settings() == before, name
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_thread_settings_stay_as_they_are_when_it_fails(build, monkeypatch, error):
+    before = _settings()
+    real = training.Problem.run_epoch
+
+    def run_epoch(self, *arguments):
+        real(self, *arguments)
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Problem, "run_epoch", run_epoch)
+        with pytest.raises(error):
+            fitted(n_jobs=2)
+    assert _settings() == before
+    model = fitted(n_jobs=2)
+    bad = X.copy()
+    bad[5, 5] = np.nan
+    for call in (model.predict, lambda X: model.fit(X, Y)):
+        with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="NaN"):
+            call(bad)
+        assert _settings() == before
+
+
+def test_the_number_of_cores_is_asked_for_once(monkeypatch):
+    effective_n_threads()
+    monkeypatch.setattr("joblib.cpu_count", lambda: pytest.fail("asked again"))
+    assert effective_n_threads() == effective_n_threads(-1) >= 1
+
+
+@needs_openmp
+def test_changed_limits_count_at_once(monkeypatch):
+    monkeypatch.setattr(_cpu, "openmp_max_threads", lambda: 64)
+    monkeypatch.setattr("joblib.cpu_count", lambda: int(os.environ["LOKY_MAX_CPU_COUNT"]))
+    for count in (2, 5, 2):
+        monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(count))
+        assert effective_n_threads() == count
+        assert effective_n_threads(-2) == count - 1
+    threads._cores_by_joblib.cache_clear()  # they were made up
+
+
+@needs_openmp
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_affinity_counts_at_once():
+    cores = os.sched_getaffinity(0)
+    effective_n_threads()
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        assert effective_n_threads() == 1
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+# --- Fits at the same time ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_fits_in_several_python_threads(build, n_jobs):
+    settings = [
+        {"standardize": True},
+        {"multi_class": "ovr"},
+        {"dtype": "float64", "solver": "adagrad"},
+        {"batch_size": 300},
+    ]
+    expected = [fitted(n_jobs=n_jobs, **setting) for setting in settings]
+    expected_labels = [model.predict(X) for model in expected]
+    found = [[] for _ in settings]
+    start = threading.Barrier(len(settings))
+
+    def work(number):
+        start.wait()
+        for _ in range(3):
+            model = fitted(n_jobs=n_jobs, **settings[number])
+            found[number].append((model, model.predict(X)))
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(len(settings))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for number, results in enumerate(found):
+        assert len(results) == 3
+        for model, labels in results:
+            assert_same(model, expected[number])
+            np.testing.assert_array_equal(labels, expected_labels[number])
+
+
+def test_predictions_of_one_model_in_several_python_threads(build):
+    model = fitted()
+    expected = model.predict_proba(X)
+    found = []
+    workers = [
+        threading.Thread(target=lambda: found.append(model.predict_proba(X))) for _ in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(found) == 4
+    for probability in found:
+        np.testing.assert_array_equal(probability, expected)
+
+
+# --- Other processes ------------------------------------------------------------------------------
+
+#: What every script below starts with: the same fit, and its coefficients in the parent.
+PARENT = """
+import multiprocessing, os, sys
+import numpy as np
+from joblib import Parallel, delayed
+from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.kernels.threads import effective_n_threads
+
+def fit(n_jobs, seed=0):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(3000, 300)), rng.integers(5, size=3000)
+    model = SoftmaxClassifier(n_jobs=n_jobs, max_iter=2, random_state=seed).fit(X, y)
+    return np.vstack([model.coef_, model.coef_ * 0 + model.predict(X).sum()])
+
+def equal(found, seeds):
+    return all(np.array_equal(f, fit(1, seed)) for f, seed in zip(found, seeds, strict=True))
+"""
+
+SCRIPTS = {
+    "os.fork": """
+expected = fit(2)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(fit(2), expected) and effective_n_threads(2) == 1 else 1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+assert np.array_equal(fit(2), expected)  # and the parent still has its threads
+assert effective_n_threads(2) == 2
+""",
+    "os.fork twice": """
+expected = fit(2)
+child = os.fork()
+if child == 0:
+    grandchild = os.fork()
+    if grandchild == 0:
+        os._exit(0 if np.array_equal(fit(2), expected) else 1)
+    _, status = os.waitpid(grandchild, 0)
+    os._exit(os.waitstatus_to_exitcode(status))
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+""",
+    "os.fork before any fit": """
+child = os.fork()
+if child == 0:
+    os._exit(0 if effective_n_threads(2) == 2 and len(fit(2)) else 1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+""",
+    "multiprocessing": """
+expected = fit(2)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    found = pool.map(fit, [2, 1, None])
+assert all(np.array_equal(f, expected) for f in found)
+""",
+    "loky": """
+fit(2)
+assert equal(Parallel(n_jobs=2, backend="loky")(delayed(fit)(2, s) for s in range(4)), range(4))
+""",
+    "threading": """
+fit(2)
+assert equal(
+    Parallel(n_jobs=2, backend="threading")(delayed(fit)(2, s) for s in range(4)), range(4)
+)
+""",
+    "joblib multiprocessing": """
+fit(2)
+assert equal(
+    Parallel(n_jobs=2, backend="multiprocessing")(delayed(fit)(2, s) for s in range(4)), range(4)
+)
+""",
+}
+
+
+@needs_openmp
+@needs_fork
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_fit_in_another_process_after_a_fit_in_this_one(name):
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PARENT + SCRIPTS[name]],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.returncode == 0, run.stderr
