@@ -1,13 +1,13 @@
 """The data that the benchmarks train on, and the statement of the work that every peer is given.
 
-Reads ``mnist.npz`` from the folder named by the environment variable FASTSOFTMAX_DATA, or has
-scikit-learn fetch the same data from OpenML. Times nothing and knows no peer. Called by the
-benchmark files.
+MNIST is read from ``mnist.npz`` in the folder named by the environment variable FASTSOFTMAX_DATA,
+or scikit-learn fetches it from OpenML. The other shapes are drawn at random: an epoch's time does
+not depend on the values. Times nothing and knows no peer. Called by the benchmark files.
 """
 
 import os
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +21,14 @@ class Problem:
 
     The objective is the mean cross-entropy of softmax plus alpha/2 times the squared coefficients,
     the intercept not penalised; the rows are visited in the order ``rows``, ``batch_size`` at a
-    time; the parameters and the velocity start at zero, and are of the dtype of ``X``.
+    time; the parameters and the velocity start at zero and are of :attr:`dtype`.
 
     Attributes
     ----------
     name : str
-    X : C-contiguous float32 or float64 ndarray of shape (n_samples, n_features)
+    X : C-contiguous ndarray of shape (n_samples, n_features)
+        Float32 or float64, which is then the dtype of the computation, or, for fastsoftmax alone,
+        an item type that is computed in float32.
     y_true : int32 ndarray of shape (n_samples,)
         Class codes in [0, n_classes).
     rows : intp ndarray of shape (n_samples,)
@@ -46,6 +48,24 @@ class Problem:
     momentum: float = 0.9
     alpha: float = 1e-4
     n_threads: int = 1
+
+    @property
+    def dtype(self):
+        """The dtype that is computed in."""
+        return np.dtype(np.float64 if self.X.dtype == np.float64 else np.float32)
+
+    @property
+    def title(self):
+        """The work in words, the number of threads left out."""
+        n, d = self.X.shape
+        return (
+            f"{self.name} epoch, {n} × {d}, {self.n_classes} classes, batch {self.batch_size}, "
+            f"{self.X.dtype.name}"
+        )
+
+    def with_items(self, dtype):
+        """The same work on a copy of X of another dtype."""
+        return replace(self, X=self.X.astype(dtype))
 
     @property
     def n_steps(self):
@@ -85,8 +105,49 @@ def load_mnist():
     )
 
 
-def mnist(n_threads=1):
-    """One epoch of 60000 × 784, ten classes, batches of 128, in a shuffled order."""
+@cache
+def _mnist():
     X, y, _, _ = load_mnist()
-    rows = np.random.default_rng(0).permutation(len(X))
-    return Problem("mnist", X, y, rows, n_classes=10, n_threads=n_threads)
+    return Problem("MNIST", X, y, _shuffled(len(X)), n_classes=10)
+
+
+@cache
+def _mnist_bytes():
+    """MNIST's pixels as they come, 0 to 255, with a learning rate that suits their size."""
+    problem = _mnist()
+    X = np.rint(problem.X * 255).astype(np.uint8)
+    return replace(problem, X=X, learning_rate=problem.learning_rate / 255**2)
+
+
+def _shuffled(n_samples):
+    return np.random.default_rng(0).permutation(n_samples)
+
+
+@lru_cache(maxsize=4)  # the sweep over classes makes many
+def random_problem(name, n_samples, n_features, n_classes):
+    """Normal float32 features of about unit length a row; classes that depend on them, noisily."""
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((n_samples, n_features), dtype=np.float32)
+    # A few directions decide, so that drawing the classes costs little where there are many.
+    of_class = rng.standard_normal((n_classes, min(n_features, 8)), dtype=np.float32)
+    raw = X[:, : of_class.shape[1]] @ of_class.T
+    raw += rng.gumbel(size=raw.shape).astype(np.float32)
+    y_true = raw.argmax(axis=1).astype(np.int32)
+    X /= np.float32(np.sqrt(n_features))
+    return Problem(name, X, y_true, _shuffled(n_samples), n_classes)
+
+
+#: The shapes that are timed: name → function that makes the work, float32, batch 128, one thread.
+SHAPES = {
+    "MNIST": _mnist,
+    "embeddings, 100": lambda: random_problem("embeddings", 20_000, 768, 100),
+    "embeddings, 1000": lambda: random_problem("embeddings", 20_000, 768, 1000),
+    "forest cover": lambda: random_problem("forest cover", 464_809, 54, 7),
+    "letters": lambda: random_problem("letters", 16_000, 16, 26),
+}
+
+#: The same in items that fastsoftmax reads as they are.
+ITEMS = {
+    "MNIST, uint8": _mnist_bytes,
+    "embeddings, 100, float16": lambda: SHAPES["embeddings, 100"]().with_items(np.float16),
+}

@@ -1,7 +1,27 @@
 """Turns the medians in pytest-benchmark's JSON into tables of ratios, rows we lose included.
 
-Measures nothing. ``python -m bench.report [FILE]`` prints the tables of a result file, by default
-the newest in bench/results/; bench/update_readme.py writes the same tables into the README.
+Measures nothing. ``python -m bench.report [FILE...]`` prints the tables of result files, by default
+of the newest in bench/results/: each goal beside what was reached, then what peers take.
+bench/update_readme.py writes the tables with peers into the README.
+
+What a benchmark records in its ``extra_info``:
+
+workload, contender, n_threads
+    Which row it is. Rows of one workload and number of threads make a table.
+limit_seconds, numpy_limit_seconds
+    The machine's limit (bench/roofline.py), by the best product known and by NumPy's own.
+goal
+    At most so many times the limit.
+goal_seconds
+    At most this time.
+comparisons
+    A list of ``what``, ``at_least``, and the ``workload``, ``contender`` and ``n_threads`` of
+    another row: this row's rate divided by that one's is to be at least so much, or is merely of
+    interest where ``at_least`` is None. ``possible``: the most that the machine allows.
+accuracy, objective
+    Of a whole fit.
+n_classes, operations, limit_seconds
+    Of a row of the sweep over the number of classes, which has no workload.
 """
 
 import json
@@ -16,13 +36,17 @@ OURS = ("fastsoftmax", "avx512", "avx2", "baseline")
 #: How each contender is called in a table.
 LABELS = {
     "fastsoftmax": "fastsoftmax",
+    "kernel": "fastsoftmax's kernel, called directly",
     "avx512": "fastsoftmax, avx512 build",
     "avx2": "fastsoftmax, avx2 build",
     "baseline": "fastsoftmax, baseline build",
-    "numpy": "float32 NumPy loop",
+    "scalar": "plain C loops, not vectorised",
+    "numpy": "NumPy",
     "reference": "fastsoftmax's NumPy reference",
-    "pytorch": "PyTorch loop",
+    "pytorch": "PyTorch",
+    "scipy": "SciPy",
     "scikit-learn": "scikit-learn LogisticRegression",
+    "validation": "scikit-learn's validation of X alone",
 }
 
 
@@ -40,26 +64,133 @@ def newest_result():
     return files[-1]
 
 
-def read_workloads(path):
-    """Group a result file by workload.
+def read_rows(paths):
+    """All rows of result files; of two of the same name, the later.
 
     Returns
     -------
-    workloads : dict of str to dict of str to dict
-        workload → contender → its extra_info, with ``median`` in seconds added.
+    rows : list of dict
+        Each the benchmark's extra_info, with ``median`` in seconds added.
     """
+    rows = {}
+    for path in paths:
+        for entry in json.loads(Path(path).read_text(encoding="utf-8"))["benchmarks"]:
+            median = entry["stats"]["median"]
+            rows[entry["fullname"]] = {**entry["extra_info"], "median": median}
+    return list(rows.values())
+
+
+def by_workload(rows):
+    """Group rows: title of the work, with its number of threads → contender → row."""
     workloads = {}
-    for entry in json.loads(Path(path).read_text(encoding="utf-8"))["benchmarks"]:
-        info = entry["extra_info"]
-        if "workload" not in info:
-            continue
-        threads = info["n_threads"]
-        title = f"{info['workload']}, {threads} thread{'s' if threads != 1 else ''}"
-        workloads.setdefault(title, {})[info["contender"]] = {
-            **info,
-            "median": entry["stats"]["median"],
-        }
+    for row in rows:
+        if "workload" in row:
+            workloads.setdefault(title_of(row), {})[row["contender"]] = row
     return workloads
+
+
+def title_of(row):
+    """A workload's name with its number of threads; of a row or of a comparison."""
+    threads = row["n_threads"]
+    return f"{row['workload']}, {threads} thread{'s' if threads != 1 else ''}"
+
+
+def markdown(headings, rows):
+    """A Markdown table whose first column is text and whose others are numbers."""
+    lines = [f"| {' | '.join(headings)} |", f"|---|{'---:|' * (len(headings) - 1)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in rows)])
+
+
+# --- Goals ----------------------------------------------------------------------------------------
+
+
+def limit_table(rows):
+    """Times as multiples of the limit, each beside its goal.
+
+    Returns
+    -------
+    table : str
+        "÷ limit" is by the best matrix product known, "÷ NumPy's" by that of NumPy as installed.
+        The goal is held against the first; "near" says that it is met against the second alone.
+    """
+    cells = []
+    for row in rows:
+        if "goal" not in row:
+            continue
+        ratio = row["median"] / row["limit_seconds"]
+        by_numpy = row["median"] / row.get("numpy_limit_seconds", row["limit_seconds"])
+        met = "yes" if ratio <= row["goal"] else "near" if by_numpy <= row["goal"] else "no"
+        label = LABELS.get(row["contender"], row["contender"])
+        numbers = (f"{ratio:.2f}", f"{by_numpy:.2f}", f"{row['goal']:.2f}")
+        cells.append((f"{title_of(row)}: {label}", *numbers, met))
+    return markdown(("time", "÷ limit", "÷ NumPy's", "goal: at most", "met"), cells)
+
+
+def latency_table(rows):
+    """Calls whose goal is a time."""
+    cells = [
+        (
+            f"{title_of(row)}: {LABELS.get(row['contender'], row['contender'])}",
+            f"{row['median'] * 1e6:.1f}",
+            f"{row['goal_seconds'] * 1e6:.1f}",
+            "yes" if row["median"] <= row["goal_seconds"] else "no",
+        )
+        for row in rows
+        if "goal_seconds" in row
+    ]
+    return markdown(("time of a call", "µs", "goal: at most", "met"), cells)
+
+
+def comparison_table(rows):
+    """Rates of rows as multiples of another's.
+
+    Returns
+    -------
+    table : str
+        "limits" is the same ratio of the two limits, where they differ: no more can be had, and
+        where nine tenths of it are reached the goal is met "as limits allow".
+    """
+    workloads = by_workload(rows)
+    cells = []
+    for row in rows:
+        for comparison in row.get("comparisons", ()):
+            other = workloads.get(title_of(comparison), {}).get(comparison["contender"])
+            if other is None:
+                continue
+            ratio = other["median"] / row["median"]
+            possible, goal = comparison.get("possible"), comparison["at_least"]
+            if row["n_threads"] != other["n_threads"] and "limit_seconds" in row:
+                possible = other["limit_seconds"] / row["limit_seconds"]
+            met = "" if goal is None else "yes" if ratio >= goal else "no"
+            if met == "no" and possible is not None and ratio >= 0.9 * possible:
+                met = "as limits allow"
+            cells.append(
+                (
+                    f"{comparison['what']}: {title_of(row)}, {row['contender']}",
+                    f"{ratio:.2f}",
+                    "" if possible is None else f"{possible:.2f}",
+                    "" if goal is None else f"{goal:.2f}",
+                    met,
+                )
+            )
+    return markdown(("rate ÷ rate", "ratio", "limits", "goal: at least", "met"), sorted(cells))
+
+
+def classes_table(rows):
+    """The rate of an epoch at each number of classes, as a share of the best there is."""
+    cells = [
+        (
+            str(row["n_classes"]),
+            f"{row['operations'] / row['median'] / 1e9:.1f}",
+            f"{row['median'] / row['limit_seconds']:.2f}",
+        )
+        for row in sorted(rows, key=lambda row: row.get("n_classes", 0))
+        if "n_classes" in row
+    ]
+    return markdown(("classes", "GFLOP/s", "time ÷ limit"), cells)
+
+
+# --- Peers ----------------------------------------------------------------------------------------
 
 
 def workload_table(title, contenders):
@@ -68,7 +199,7 @@ def workload_table(title, contenders):
     Parameters
     ----------
     title : str
-    contenders : dict of str to dict, as :func:`read_workloads` gives
+    contenders : dict of str to dict, as :func:`by_workload` gives
 
     Returns
     -------
@@ -81,38 +212,62 @@ def workload_table(title, contenders):
         raise ValueError(f"workload {title!r} has no row of fastsoftmax: {sorted(contenders)}")
     columns = {"time ÷ ours": lambda row: f"{row['median'] / contenders[ours]['median']:.2f}"}
     optional = {
-        "time ÷ limit": lambda row: f"{row['median'] / row['limit_seconds']:.2f}",
-        "test accuracy": lambda row: f"{row['accuracy']:.4f}",
-        "objective": lambda row: f"{row['objective']:.4f}",
+        "limit_seconds": (
+            "time ÷ limit",
+            lambda row: f"{row['median'] / row['limit_seconds']:.2f}",
+        ),
+        "accuracy": ("test accuracy", lambda row: f"{row['accuracy']:.4f}"),
+        "objective": ("objective", lambda row: f"{row['objective']:.4f}"),
     }
-    for (heading, cell), key in zip(
-        optional.items(), ("limit_seconds", "accuracy", "objective"), strict=True
-    ):
+    for key, (heading, cell) in optional.items():
         if all(key in row for row in contenders.values()):
             columns[heading] = cell
-    lines = [
-        f"**{title}**",
-        "",
-        f"| | {' | '.join(columns)} |",
-        f"|---|{'---:|' * len(columns)}",
+    rows = [
+        (LABELS.get(name, name), *(cell(row) for cell in columns.values()))
+        for name, row in sorted(contenders.items(), key=lambda item: item[1]["median"])
     ]
-    for name, row in sorted(contenders.items(), key=lambda item: item[1]["median"]):
-        cells = " | ".join(cell(row) for cell in columns.values())
-        lines.append(f"| {LABELS.get(name, name)} | {cells} |")
-    return "\n".join(lines)
+    return f"**{title}**\n\n" + markdown((" ", *columns), rows)
 
 
-def report(path):
-    """All tables of a result file as one Markdown text."""
-    workloads = read_workloads(path)
-    if not workloads:
-        raise ValueError(f"{path} holds no workload that this report knows")
-    return "\n\n".join(workload_table(title, rows) for title, rows in workloads.items())
+def peer_tables(paths):
+    """The workloads that a peer took part in, as one Markdown text.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    workloads = by_workload(read_rows(paths))
+    tables = [
+        workload_table(title, contenders)
+        for title, contenders in workloads.items()
+        if any(name not in OURS for name in contenders)
+    ]
+    if not tables:
+        raise ValueError(f"no workload with a peer in {', '.join(map(str, paths))}")
+    return "\n\n".join(tables)
+
+
+def report(paths):
+    """Everything in result files as one Markdown text: goals first, then peers."""
+    rows = read_rows(paths)
+    parts = {
+        "Times and the machine's limit": limit_table(rows),
+        "Times of single calls": latency_table(rows),
+        "Rates compared": comparison_table(rows),
+        "An epoch at 8192 × 784 by number of classes": classes_table(rows),
+    }
+    texts = [f"## {title}\n\n{table}" for title, table in parts.items() if table.count("\n") > 1]
+    if any(row.get("contender", OURS[0]) not in OURS for row in rows):
+        texts.append(f"## Peers\n\n{peer_tables(paths)}")
+    if not texts:
+        raise ValueError(f"nothing that this report knows in {', '.join(map(str, paths))}")
+    return "\n\n".join(texts)
 
 
 def main(arguments):
-    """Print the tables of the file named, or of the newest."""
-    print(report(arguments[0] if arguments else newest_result()))
+    """Print the tables of the files named, or of the newest."""
+    print(report(arguments or [newest_result()]))
 
 
 if __name__ == "__main__":

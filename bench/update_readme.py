@@ -1,13 +1,14 @@
 """Writes the benchmark tables into README.md, between its two marker comments.
 
-Measures nothing and leaves the rest of the file as it is. ``python -m bench.update_readme [FILE]``
-takes the result file named, or the newest in bench/results/; run it after ``make bench``.
+Measures nothing and leaves the rest of the file as it is. ``python -m bench.update_readme
+[FILE...]`` takes the result files named, or the newest in bench/results/; run it after
+``make bench``.
 """
 
 import sys
 from pathlib import Path
 
-from bench.report import newest_result, report
+from bench.report import newest_result, peer_tables
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN = "<!-- benchmarks: begin (written by bench/update_readme.py) -->"
@@ -31,7 +32,7 @@ def insert(text, tables):
 
 def main(arguments):
     """Update README.md."""
-    tables = report(arguments[0] if arguments else newest_result())
+    tables = peer_tables(arguments or [newest_result()])
     README.write_text(insert(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 

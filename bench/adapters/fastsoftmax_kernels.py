@@ -18,7 +18,7 @@ class Kernels:
         with kernels.use(isa) as implementation:
             self._epoch = implementation.epoch
         shape = (problem.n_classes, problem.X.shape[1])
-        dtype = problem.X.dtype
+        dtype = problem.dtype
         self._parameters = [np.empty(s, dtype) for s in (shape, shape[0], shape, shape[0])]
         self._learning_rates = np.full(problem.n_steps, problem.learning_rate)
         self.reset()
