@@ -267,6 +267,6 @@ def test_fit_in_another_process_after_a_fit_in_this_one(name):
         [sys.executable, "-W", "ignore", "-c", PARENT + SCRIPTS[name]],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=60,
     )
     assert run.returncode == 0, run.stderr
