@@ -6,6 +6,7 @@ What changes the process (environment, fork) runs in a child process.
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -20,7 +21,13 @@ needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without O
 
 #: Samples, features, classes, batch: the digits' size, then sizes that no tile divides, then work
 #: enough for every thread, then fewer columns and rows than threads.
-SIZES = [(1797, 64, 10, 128), (1009, 53, 7, 129), (4000, 515, 12, 250), (500, 3, 2, 5)]
+SIZES = [
+    (1797, 64, 10, 128),
+    (1009, 53, 7, 129),
+    (4000, 515, 12, 250),
+    (9000, 515, 5, 100),
+    (500, 3, 2, 5),
+]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -141,3 +148,22 @@ def test_more_threads_than_rows(build):
     X, y = X[:10] / 16, y[:10]
     one, many = (SoftmaxClassifier(random_state=0, n_jobs=n).fit(X, y) for n in (1, 7))
     np.testing.assert_array_equal(one.coef_, many.coef_)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="only Linux has affinity")
+def test_threads_may_run_where_they_could_before():
+    """Threads that meet on one core move apart during a call, and not for longer."""
+    X, y = np.ones((40_000, 600), np.float32), np.arange(40_000) % 3
+
+    def affinities():
+        return {task: os.sched_getaffinity(int(task)) for task in os.listdir("/proc/self/task")}
+
+    SoftmaxClassifier(n_jobs=2, max_iter=1).fit(X, y)  # the team exists from here on
+    before = affinities()
+    for _ in range(5):
+        time.sleep(0.05)  # idle threads are woken on any core
+        SoftmaxClassifier(n_jobs=2, max_iter=1).fit(X, y).predict(X)
+    after = affinities()
+    assert {task: after[task] for task in before if task in after} == {
+        task: before[task] for task in before if task in after
+    }

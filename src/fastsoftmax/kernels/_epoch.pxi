@@ -48,6 +48,7 @@ cdef struct Training:  # what the threads of an epoch share
     bint stop
     # The team
     fs_barrier barrier
+    fs_cores cores
     Place trial_end
     double row_alone  # seconds that a row takes one thread
     double team_started
@@ -253,6 +254,7 @@ cdef void _train_thread(
     """One thread's share of an epoch. All threads of a team take the same parts together."""
     cdef Place place = t.trial_end
     if n_threads > 1:
+        fs_spread(&t.cores, &t.barrier, thread, n_threads)
         if t.n_numbers >= 4 * TRIAL_PARTS * t.part_rows:
             if thread == 0:
                 _try_alone(t, unused)

@@ -78,6 +78,9 @@ cdef extern from "threads.h" nogil:
         pass
     void fs_barrier_init(fs_barrier *)
     void fs_barrier_wait(fs_barrier *, int n_threads)
+    ctypedef struct fs_cores:
+        pass
+    void fs_spread(fs_cores *, fs_barrier *, int thread, int n_threads)
     double fs_seconds()
     ptrdiff_t fs_take(ptrdiff_t *, ptrdiff_t)
     int fs_thread_number()

@@ -16,6 +16,8 @@ cdef struct Pass:  # what the threads of a pass share
     Py_ssize_t stride
     Py_ssize_t n_blocks
     ptrdiff_t next_block  # not yet taken by any thread
+    fs_barrier barrier
+    fs_cores cores
     void *out  # (n_samples, n_rows or classes), intp codes, or a double a block
     char *buffers  # n_threads times buffer_size bytes: tile, raw, ones, two spare
     Py_ssize_t buffer_size
@@ -132,9 +134,11 @@ cdef void _pass_block(
         (<double *> p.out)[block] = total
 
 
-cdef void _pass_thread(Pass *p, const real *unused, int thread) noexcept nogil:
+cdef void _pass_thread(Pass *p, const real *unused, int thread, int n_threads) noexcept nogil:
     """Take blocks as long as there are any: a thread that is held up then holds up no other."""
     cdef Py_ssize_t first, block
+    if n_threads > 1:
+        fs_spread(&p.cores, &p.barrier, thread, n_threads)
     while True:
         first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
         if first >= p.n_blocks:
@@ -159,14 +163,15 @@ cdef int _run_pass(
         min(<Py_ssize_t> n_threads, max(<Py_ssize_t> 1, p.n_blocks)),
         INFINITY, <double> p.samples.n_numbers * d * n_rows)
     p.next_block = 0
+    fs_barrier_init(&p.barrier)
     p.buffer_size = (p.stride + n_rows + 3) * PREDICTION_ROWS * <Py_ssize_t> sizeof(real)
     p.buffers = <char *> _aligned(keep, n_threads * p.buffer_size)
     with nogil:
         if n_threads == 1:
-            _pass_thread(p, unused, 0)
+            _pass_thread(p, unused, 0, 1)
         else:
             with parallel(num_threads=n_threads):
-                _pass_thread(p, unused, fs_thread_number())
+                _pass_thread(p, unused, fs_thread_number(), fs_team_size())
     return 0
 
 

@@ -79,4 +79,37 @@ static inline void fs_barrier_wait(fs_barrier *barrier, int n_threads)
     }
 }
 
+/* Where each thread of a team runs, for fs_spread. */
+#define FS_MOST_THREADS 256
+typedef struct {
+    int core[FS_MOST_THREADS];
+} fs_cores;
+
+/* Called by every thread of a team at its start: threads that woke up on the core of another one
+ * move to a free one. The scheduler would let them share it for milliseconds, and threads that wait
+ * for each other get nothing done there. A thread's set of allowed cores is as before at return. */
+static inline void fs_spread(fs_cores *cores, fs_barrier *barrier, int thread, int n_threads)
+{
+#if defined(__linux__) && defined(_GNU_SOURCE) /* Python.h defines it */
+    if (n_threads > FS_MOST_THREADS)
+        return;
+    cores->core[thread] = sched_getcpu();
+    fs_barrier_wait(barrier, n_threads);
+    int is_shared = 0;
+    for (int other = 0; other < thread; other++)
+        is_shared |= cores->core[other] == cores->core[thread];
+    cpu_set_t allowed, free_ones;
+    if (is_shared && sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        free_ones = allowed;
+        for (int other = 0; other < n_threads; other++)
+            if (cores->core[other] >= 0 && cores->core[other] < CPU_SETSIZE)
+                CPU_CLR((size_t)cores->core[other], &free_ones);
+        if (CPU_COUNT(&free_ones) > 0 && sched_setaffinity(0, sizeof free_ones, &free_ones) == 0)
+            sched_setaffinity(0, sizeof allowed, &allowed);
+    }
+#else
+    (void)cores, (void)barrier, (void)thread, (void)n_threads;
+#endif
+}
+
 #endif
