@@ -1,6 +1,7 @@
 """How many threads a call may use. Decides nothing about how work is split, starts no thread."""
 
 import os
+from functools import cache
 
 from . import _cpu
 
@@ -16,6 +17,34 @@ def _after_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+@cache
+def _quota():
+    """Cores that the control group of a container leaves this process; inf where it sets none."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:  # version 2: "200000 100000" or "max 100000"
+            quota, period = file.read().split()
+    except (OSError, ValueError):
+        try:
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file:  # version 1: -1 for none
+                quota = file.read()
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as file:
+                period = file.read()
+        except OSError:
+            return float("inf")
+    try:
+        cores = -(-int(quota) // int(period))
+    except (ValueError, ZeroDivisionError):
+        return float("inf")
+    return cores if cores > 0 else float("inf")
+
+
+def _cores():
+    """Cores this process may use. Not joblib's count: joblib takes longer to import than NumPy."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _quota())
+    return min(os.cpu_count() or 1, _quota())
 
 
 def effective_n_threads(n_jobs=None):
@@ -39,9 +68,7 @@ def effective_n_threads(n_jobs=None):
     if n_jobs is not None and n_jobs > 0:
         n_threads = n_jobs
     else:
-        from joblib import cpu_count  # late: joblib takes longer to import than functional.py
-
-        cores = max(1, min(cpu_count(), _cpu.openmp_max_threads()))
+        cores = max(1, min(_cores(), _cpu.openmp_max_threads()))
         n_threads = cores if n_jobs is None else max(1, cores + 1 + n_jobs)
     _threads_were_used |= n_threads > 1
     return n_threads
