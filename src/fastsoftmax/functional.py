@@ -364,10 +364,9 @@ def cross_entropy_gradient(
     ):
         if out is None:
             out = np.empty(raw_prediction.shape, raw_prediction.dtype)
-        share = np.array([1 / len(raw_prediction)], raw_prediction.dtype)
         n_threads = _n_threads(n_jobs, raw_prediction.size)
         kernel = kernels.implementation.cross_entropy_gradient
-        kernel(raw_prediction, y_true, share, out, n_threads)
+        kernel(raw_prediction, y_true, None, out, n_threads)
         return out
     raw, result, compute = _arrays.as_rows(raw_prediction)
     n_threads = _n_threads(n_jobs, raw.size)

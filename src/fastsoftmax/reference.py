@@ -516,13 +516,15 @@ def cross_entropy_gradient(raw_prediction, y_true, weight, out, n_threads):
     ----------
     raw_prediction, out : as in :func:`softmax`; out may be raw_prediction itself
     y_true : as in :func:`cross_entropy`, and checked alike
-    weight : ndarray of shape (n_samples,), or (1,) for all samples, of the same dtype
+    weight : ndarray of shape (n_samples,) of the same dtype, or None for 1 / n_samples
     n_threads : int
     """
     _check_codes(y_true, raw_prediction.shape[1])
     exponential = _exponentials(raw_prediction)[2]
     probability = exponential / exponential.sum(axis=1, keepdims=True)
     probability[np.arange(len(probability)), y_true] -= 1
+    if weight is None:
+        weight = np.full(len(probability), 1 / max(len(probability), 1), out.dtype)
     out[:] = weight[:, None] * probability
 
 

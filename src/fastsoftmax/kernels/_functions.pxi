@@ -104,18 +104,23 @@ def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
 
 
 def cross_entropy_gradient(
-    cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray weight, cnp.ndarray out,
-    int n_threads,
+    cnp.ndarray raw_prediction, cnp.ndarray y_true, weight, cnp.ndarray out, int n_threads
 ):
     """See reference.cross_entropy_gradient."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
     _read_codes(&table, y_true)
-    table.weight_step = 0 if weight.size == 1 else 1
-    table.weight = _data(weight, "weight", cnp.PyArray_TYPE(raw_prediction),
-                         (table.n_rows if table.weight_step else 1,))
     cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
+    cdef double share = 1.0 / max(table.n_rows, <Py_ssize_t> 1)
+    cdef float share_single = <float> share
+    if weight is None:
+        table.weight = <const void *> &share_single if is_single else <const void *> &share
+        table.weight_step = 0
+    else:
+        table.weight = _data(
+            weight, "weight", cnp.PyArray_TYPE(raw_prediction), (table.n_rows,))
+        table.weight_step = 1
     with nogil:
         _run_rows(fs_softmax_f32 if is_single else fs_softmax_f64, &table, n_threads)
 

@@ -277,9 +277,10 @@ FS_INLINE void FS_(give_block)(const fs_table *table, ptrdiff_t i, ptrdiff_t n, 
 
 /* --- The functions -----------------------------------------------------------------------------*/
 
-/* Maximum and log-sum of rows i to i + n - 1, n ≤ LANES; short rows are left in `block`. */
+/* Maximum and log-sum of rows i to i + n - 1, n ≤ LANES; short rows are left in `block`. Where rows
+ * are to be written as well, their cache lines are asked for during the arithmetic. */
 FS_INLINE VEC FS_(rows_log_sum)(const fs_table *table, ptrdiff_t i, ptrdiff_t n, REAL *block,
-                                VEC *top_out)
+                                VEC *top_out, const int is_output_rows)
 {
     const ptrdiff_t n_classes = table->n_classes;
     if (n_classes <= FS_BLOCK_CLASSES) {
@@ -290,9 +291,13 @@ FS_INLINE VEC FS_(rows_log_sum)(const fs_table *table, ptrdiff_t i, ptrdiff_t n,
     REAL top[LANES];
     VEC below[LANES > 4 ? LANES : 4], ties[LANES > 4 ? LANES : 4];
     FS_(group_max)(table, i, n, top);
-    for (ptrdiff_t l = 0; l < n; l++)
+    for (ptrdiff_t l = 0; l < n; l++) {
+        if (is_output_rows && n_classes * ITEM <= FS_GROUP_BYTES)
+            for (ptrdiff_t byte = 0; byte < n_classes * ITEM; byte += 64)
+                __builtin_prefetch((char *)FS_(row_out)(table, i + l) + byte, 1);
         FS_(row_below)(FS_(row)(table, i + l), n_classes, top[l], n * table->source_stride,
                         below + l, ties + l);
+    }
     *top_out = FS_(load)(top);
     return FS_(log_sum)(*top_out, FS_(totals)(below, n), FS_(totals)(ties, n));
 }
@@ -316,7 +321,7 @@ FS_INLINE void FS_(some_softmax)(const fs_table *table, ptrdiff_t i, ptrdiff_t n
 FS_INLINE void FS_(some_log_softmax)(const fs_table *table, ptrdiff_t i, ptrdiff_t n)
 {
     REAL block[FS_BLOCK_CLASSES * LANES] __attribute__((aligned(64))), top[LANES], log_sum[LANES];
-    VEC tops, log_sums = FS_(rows_log_sum)(table, i, n, block, &tops);
+    VEC tops, log_sums = FS_(rows_log_sum)(table, i, n, block, &tops, 1);
     if (table->n_classes <= FS_BLOCK_CLASSES) {
         FS_(give_block)(table, i, n, block, tops, log_sums, 1);
         return;
@@ -359,7 +364,7 @@ FS_NOINLINE void FS_(losses)(const fs_table *table, ptrdiff_t first, ptrdiff_t l
         const ptrdiff_t n = step < last - i ? step : last - i;
         REAL *out = FS_(row_out)(table, i);
         REAL top[LANES], value[LANES];
-        VEC tops, log_sums = FS_(rows_log_sum)(table, i, n, block, &tops);
+        VEC tops, log_sums = FS_(rows_log_sum)(table, i, n, block, &tops, 0);
         FS_(store)(top, tops);
         FS_(store)(value, log_sums + (table->y_true ? (VEC){0} : tops));
         for (ptrdiff_t l = 0; l < n; l++) {
