@@ -179,11 +179,12 @@ def test_a_strided_input_is_worked_on_in_out(build):
     ],
 )
 def test_other_dtypes(build, given, result):
-    # float16 is computed in float32, so that only its own rounding is left.
+    # float16 is computed in float32, so that only its own rounding is left; the others are held to
+    # a few ULP in test_accuracy.py.
     for name in ROW_FUNCTIONS:
         values = getattr(F, name)(given)
         assert values.dtype == result
-        np.testing.assert_allclose(values, _expected(name, given), rtol=np.finfo(result).eps)
+        np.testing.assert_allclose(values, _expected(name, given), rtol=3 * np.finfo(result).eps)
         out = np.zeros(values.shape, result)
         assert getattr(F, name)(given, out=out) is out
         np.testing.assert_array_equal(out, values)
@@ -467,7 +468,7 @@ def test_import_needs_numpy_alone():
 def test_kernels_are_looked_up_at_each_call(monkeypatch):
     class Spy:
         @staticmethod
-        def softmax(raw_prediction, out):
+        def softmax(raw_prediction, out, n_threads):
             out[:] = 42
 
     monkeypatch.setattr(kernels, "implementation", Spy)

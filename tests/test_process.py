@@ -105,21 +105,15 @@ def test_thread_settings_stay_as_they_are_when_it_fails(build, monkeypatch, erro
         assert _settings() == before
 
 
-def test_the_number_of_cores_is_asked_for_once(monkeypatch):
-    effective_n_threads()
-    monkeypatch.setattr("joblib.cpu_count", lambda: pytest.fail("asked again"))
-    assert effective_n_threads() == effective_n_threads(-1) >= 1
-
-
 @needs_openmp
 def test_changed_limits_count_at_once(monkeypatch):
     monkeypatch.setattr(_cpu, "openmp_max_threads", lambda: 64)
-    monkeypatch.setattr("joblib.cpu_count", lambda: int(os.environ["LOKY_MAX_CPU_COUNT"]))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    monkeypatch.setattr(threads, "_quota", lambda: float("inf"))
     for count in (2, 5, 2):
         monkeypatch.setenv("LOKY_MAX_CPU_COUNT", str(count))
         assert effective_n_threads() == count
         assert effective_n_threads(-2) == count - 1
-    threads._cores_by_joblib.cache_clear()  # they were made up
 
 
 @needs_openmp

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -20,15 +20,40 @@ if TYPE_CHECKING:
 
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
+INT32 = np.dtype(np.int32)
+INT64 = np.dtype(np.int64)
 
 
-def is_plain(array: Any) -> bool:
+def is_plain(array: Any) -> TypeGuard[NDArray]:
     """Whether this is the common case, which needs none of the work below (about 0.2 µs)."""
     if type(array) is not np.ndarray or array.ndim != 2:
         return False
     if array.dtype is not FLOAT32 and array.dtype is not FLOAT64:
         return False
     return array.strides[1] == array.itemsize and array.flags.aligned
+
+
+def is_plain_out(out: Any, source: NDArray, shape: tuple[int, ...]) -> bool:
+    """Whether a kernel can write to ``out`` at once, when it reads from a plain ``source``."""
+    return (
+        type(out) is np.ndarray
+        and out.shape == shape
+        and out.dtype is source.dtype
+        and out.strides[-1] == out.itemsize
+        and out.flags.behaved
+        and (out is source or not np.may_share_memory(out, source))
+    )
+
+
+def is_plain_codes(y_true: Any, n_samples: int) -> TypeGuard[NDArray]:
+    """Whether a kernel can read these class codes at once; it checks their range itself."""
+    return (
+        type(y_true) is np.ndarray
+        and (y_true.dtype is INT64 or y_true.dtype is INT32)
+        and y_true.shape == (n_samples,)
+        and y_true.flags.c_contiguous
+        and y_true.flags.aligned
+    )
 
 
 def as_real(value: ArrayLike, name: str) -> tuple[NDArray, np.dtype, np.dtype]:
@@ -191,6 +216,14 @@ def check_sample_weight(
         raise ValueError("sample_weight must have a positive sum; got only zeros")
     weight /= largest  # so that the sum neither overflows nor is denormal
     return weight / weight.sum()
+
+
+def check_n_jobs(n_jobs: int) -> None:
+    """Raise unless ``n_jobs`` is a whole number other than 0."""
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, numbers.Integral):
+        raise TypeError(f"n_jobs must be an integer or None; got {n_jobs!r}")
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be None, at least 1 or at most -1; got 0")
 
 
 def check_number(value: float, name: str, low: float, high: float, bounds: str) -> float:

@@ -1,13 +1,20 @@
 """Softmax, cross-entropy, z-score and optimiser steps as functions of the caller's arrays.
 
 Thin: arguments are checked and shaped here (with _arrays.py), the arithmetic is in the compiled
-kernels, looked up at each call. Nothing here trains, keeps state or starts threads. Needs NumPy
-alone, so that importing it is quick. Called by users and re-exported by the package.
+kernels, looked up at each call. Nothing here trains or keeps state. Needs NumPy alone, so that
+importing it is quick. Called by users and re-exported by the package.
 
 Everywhere, ``raw_prediction`` has any number of dimensions from 1 and its classes on the last
 axis. float32 and float64 are computed as they are, float16 in float32 and rounded once; each
 gives its own dtype. Integers, booleans and lists of Python numbers give float64. Any memory layout,
 alignment and byte order is taken, read-only too; results are in native byte order. NaN propagates.
+
+``n_jobs`` is the number of threads: None and −1 are all cores this process may use, and −2 all but
+one. A call of fewer than 2¹⁸ values runs on one thread whatever it says, as waking another would
+cost more than it helps; larger ones share their rows. The result is the same bit for bit.
+
+Errors are given in ULP, units in the last place of the exact result, those of subnormal results
+being the smallest number; they are the largest found by tests/test_accuracy.py, on every build.
 """
 
 from __future__ import annotations
@@ -18,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _arrays, kernels
+from .kernels.threads import effective_n_threads
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -35,7 +43,9 @@ __all__ = [
 ]
 
 
-def softmax(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDArray:
+def softmax(
+    raw_prediction: ArrayLike, *, out: NDArray | None = None, n_jobs: int | None = None
+) -> NDArray:
     """Probabilities exp(raw_k) / Σ exp(raw), over the last axis.
 
     The row's maximum is taken off first, so that no input overflows.
@@ -47,6 +57,8 @@ def softmax(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDArray
     out : ndarray, optional
         Where to write: the shape and dtype of the result. May be ``raw_prediction`` itself, or
         overlap it.
+    n_jobs : int, optional
+        Threads: None or −1 for all cores, else a number other than 0; see the module.
 
     Returns
     -------
@@ -70,10 +82,12 @@ def softmax(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDArray
     >>> softmax([2.0, 1.0, 0.1]).round(1)
     array([0.7, 0.2, 0.1])
     """
-    return _row_function(kernels.implementation.softmax, raw_prediction, out)
+    return _row_function(kernels.implementation.softmax, raw_prediction, out, n_jobs)
 
 
-def log_softmax(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDArray:
+def log_softmax(
+    raw_prediction: ArrayLike, *, out: NDArray | None = None, n_jobs: int | None = None
+) -> NDArray:
     """Logarithms of the probabilities, raw_k − log Σ exp(raw), over the last axis.
 
     Not the logarithm of :func:`softmax`: a probability that would round to 0 keeps its digits.
@@ -83,7 +97,8 @@ def log_softmax(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDA
     raw_prediction : array_like of shape (..., n_classes)
         −inf stays −inf. +inf, NaN, or −inf alone make the row NaN.
     out : ndarray, optional
-        As for :func:`softmax`.
+    n_jobs : int, optional
+        Both as for :func:`softmax`.
 
     Returns
     -------
@@ -99,35 +114,43 @@ def log_softmax(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDA
     ----------
     Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
     """
-    return _row_function(kernels.implementation.log_softmax, raw_prediction, out)
+    return _row_function(kernels.implementation.log_softmax, raw_prediction, out, n_jobs)
 
 
-def _row_function(kernel, raw_prediction, out):
+#: Values below which a call runs on one thread (VALUES_PER_THREAD in _functions.pxi).
+_WORTH_THREADS = 1 << 18
+
+
+def _n_threads(n_jobs, size):
+    """Threads for a call on so many values; the common answer, 1, costs next to nothing."""
+    if n_jobs is not None:
+        _arrays.check_n_jobs(n_jobs)
+    return 1 if size < _WORTH_THREADS or n_jobs == 1 else effective_n_threads(n_jobs)
+
+
+def _row_function(kernel, raw_prediction, out, n_jobs):
     """Run a kernel that gives a row for a row: at once in the plain case, else after checks."""
     if _arrays.is_plain(raw_prediction):
         if out is None:
             out = np.empty(raw_prediction.shape, raw_prediction.dtype)
-            kernel(raw_prediction, out)
+            kernel(raw_prediction, out, _n_threads(n_jobs, raw_prediction.size))
             return out
-        if (
-            _arrays.is_plain(out)
-            and out.shape == raw_prediction.shape
-            and out.dtype is raw_prediction.dtype
-            and out.flags.writeable
-            and (out is raw_prediction or not np.may_share_memory(out, raw_prediction))
-        ):
-            kernel(raw_prediction, out)
+        if _arrays.is_plain_out(out, raw_prediction, raw_prediction.shape):
+            kernel(raw_prediction, out, _n_threads(n_jobs, raw_prediction.size))
             return out
     raw, result, compute = _arrays.as_rows(raw_prediction)
+    n_threads = _n_threads(n_jobs, raw.size)
     if out is None:
         out = np.empty(raw.shape, result)
     else:
         _arrays.check_out(out, raw.shape, result)
-    _arrays.map_rows(kernel, raw, out, compute)
+    _arrays.map_rows(lambda rows, rows_out: kernel(rows, rows_out, n_threads), raw, out, compute)
     return out
 
 
-def logsumexp(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDArray | np.floating:
+def logsumexp(
+    raw_prediction: ArrayLike, *, out: NDArray | None = None, n_jobs: int | None = None
+) -> NDArray | np.floating:
     """Logarithm of Σ exp(raw), over the last axis.
 
     Parameters
@@ -135,6 +158,8 @@ def logsumexp(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDArr
     raw_prediction : array_like of shape (..., n_classes)
     out : ndarray of shape (...), optional
         Where to write, of the dtype of the result. May overlap ``raw_prediction``.
+    n_jobs : int, optional
+        As for :func:`softmax`.
 
     Returns
     -------
@@ -151,12 +176,20 @@ def logsumexp(raw_prediction: ArrayLike, *, out: NDArray | None = None) -> NDArr
     ----------
     Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
     """
+    if _arrays.is_plain(raw_prediction):
+        shape = raw_prediction.shape[:1]
+        log_sum = np.empty(shape, raw_prediction.dtype) if out is None else out
+        if out is None or _arrays.is_plain_out(out, raw_prediction, shape):
+            n_threads = _n_threads(n_jobs, raw_prediction.size)
+            kernels.implementation.logsumexp(raw_prediction, log_sum, n_threads)
+            return log_sum
     raw, result, compute = _arrays.as_rows(raw_prediction)
+    n_threads = _n_threads(n_jobs, raw.size)
     if out is not None:
         _arrays.check_out(out, raw.shape[:-1], result)
     rows = _arrays.ready_rows(raw, compute)
     log_sum = np.empty(len(rows), compute)
-    kernels.implementation.logsumexp(rows, log_sum)
+    kernels.implementation.logsumexp(rows, log_sum, n_threads)
     log_sum = log_sum.reshape(raw.shape[:-1])
     if out is not None:
         _arrays.round_into(out, log_sum)
@@ -206,7 +239,11 @@ def one_hot(
 
 
 def cross_entropy(
-    raw_prediction: ArrayLike, y_true: ArrayLike, sample_weight: ArrayLike | None = None
+    raw_prediction: ArrayLike,
+    y_true: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    n_jobs: int | None = None,
 ) -> float:
     """Weighted mean of D(S(raw), L) = −Σ_k L_k log S_k over all samples.
 
@@ -221,6 +258,8 @@ def cross_entropy(
         and with sum 1 over the last axis to within √ε of their dtype.
     sample_weight : array_like of shape (...), optional
         Finite, at least 0, not all 0. A sample of weight 0 counts as absent, whatever it holds.
+    n_jobs : int, optional
+        As for :func:`softmax`.
 
     Returns
     -------
@@ -240,25 +279,37 @@ def cross_entropy(
     ----------
     Bishop, "Pattern Recognition and Machine Learning", 2006, eq. 4.108.
     """
+    if (
+        sample_weight is None
+        and _arrays.is_plain(raw_prediction)
+        and raw_prediction.size > 0
+        and _arrays.is_plain_codes(y_true, len(raw_prediction))
+    ):
+        losses = np.empty(len(raw_prediction), raw_prediction.dtype)
+        n_threads = _n_threads(n_jobs, raw_prediction.size)
+        kernel = kernels.implementation.cross_entropy
+        return kernel(raw_prediction, y_true, losses, n_threads) / len(raw_prediction)
     raw, _, compute = _arrays.as_rows(raw_prediction)
+    n_threads = _n_threads(n_jobs, raw.size)
     codes, targets = _arrays.check_y_true(y_true, raw.shape)
     weight = _arrays.check_sample_weight(sample_weight, raw.shape[:-1])
     if codes is not None:
         rows = _arrays.ready_rows(raw, compute)
         losses = np.empty(len(rows), compute)
-        kernels.implementation.cross_entropy(rows, codes, losses)
+        kernels.implementation.cross_entropy(rows, codes, losses, n_threads)
     else:
-        losses = _target_losses(raw, targets, compute)
+        losses = _target_losses(raw, targets, compute, n_threads)
     if weight is None or not weight.size:
         return float(losses.mean(dtype=np.float64))
     present = weight > 0
     return float(losses[present].astype(np.float64) @ weight[present])
 
 
-def _target_losses(raw, targets, compute):
+def _target_losses(raw, targets, compute, n_threads):
     """−Σ_k L_k log S_k of each sample in float64, where 0 · log 0 is 0."""
     product = np.empty(raw.shape, compute)
-    _arrays.map_rows(kernels.implementation.log_softmax, raw, product, compute)
+    kernel = kernels.implementation.log_softmax
+    _arrays.map_rows(lambda rows, out: kernel(rows, out, n_threads), raw, product, compute)
     product = _arrays.as_2d(product)
     # A NaN log-probability makes the loss NaN even where its target is 0.
     ignored = (targets == 0) & np.isneginf(product)
@@ -273,6 +324,7 @@ def cross_entropy_gradient(
     sample_weight: ArrayLike | None = None,
     *,
     out: NDArray | None = None,
+    n_jobs: int | None = None,
 ) -> NDArray:
     """Gradient of :func:`cross_entropy` with respect to ``raw_prediction``.
 
@@ -285,6 +337,8 @@ def cross_entropy_gradient(
     out : ndarray, optional
         Where to write: the shape and dtype of the result. May be ``raw_prediction`` itself, or
         overlap any argument.
+    n_jobs : int, optional
+        As for :func:`softmax`.
 
     Returns
     -------
@@ -300,7 +354,22 @@ def cross_entropy_gradient(
     ----------
     Bishop, "Pattern Recognition and Machine Learning", 2006, eq. 4.109.
     """
+    if (
+        sample_weight is None
+        and _arrays.is_plain(raw_prediction)
+        and raw_prediction.size > 0
+        and _arrays.is_plain_codes(y_true, len(raw_prediction))
+        and (out is None or _arrays.is_plain_out(out, raw_prediction, raw_prediction.shape))
+        and (out is None or not np.may_share_memory(out, y_true))
+    ):
+        if out is None:
+            out = np.empty(raw_prediction.shape, raw_prediction.dtype)
+        n_threads = _n_threads(n_jobs, raw_prediction.size)
+        kernel = kernels.implementation.cross_entropy_gradient
+        kernel(raw_prediction, y_true, None, out, n_threads)
+        return out
     raw, result, compute = _arrays.as_rows(raw_prediction)
+    n_threads = _n_threads(n_jobs, raw.size)
     codes, targets = _arrays.check_y_true(y_true, raw.shape)
     weight = _arrays.check_sample_weight(sample_weight, raw.shape[:-1])
     if out is None:
@@ -320,9 +389,9 @@ def cross_entropy_gradient(
 
     def gradient_of_rows(rows, rows_out):
         if codes is not None:
-            kernels.implementation.cross_entropy_gradient(rows, codes, weight, rows_out)
+            kernels.implementation.cross_entropy_gradient(rows, codes, weight, rows_out, n_threads)
         else:
-            kernels.implementation.softmax(rows, rows_out)
+            kernels.implementation.softmax(rows, rows_out, n_threads)
             np.subtract(rows_out, targets, out=rows_out, casting="same_kind")
             rows_out *= weight[:, None]
         if absent is not None:

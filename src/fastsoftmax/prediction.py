@@ -93,7 +93,8 @@ class LinearPrediction:
             return -np.logaddexp(0, np.hstack([raw_prediction, -raw_prediction]))
         if self._loss() == "logistic":
             raw_prediction = -np.logaddexp(0, -raw_prediction)
-        kernels.implementation.log_softmax(raw_prediction, raw_prediction)
+        n_threads = effective_n_threads(self.n_jobs)
+        kernels.implementation.log_softmax(raw_prediction, raw_prediction, n_threads)
         return raw_prediction
 
     def _raw_prediction(self, X):

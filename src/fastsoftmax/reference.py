@@ -412,7 +412,7 @@ def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
     for block, raw in _raw_prediction(X, coef, intercept):
         finite = finite and _is_finite(raw)
         if loss == "softmax":
-            softmax(raw, raw)
+            softmax(raw, raw, 1)
             probability_out[block] = raw
             continue
         decay = np.exp(-np.abs(raw))
@@ -445,6 +445,25 @@ def predict(X, coef, intercept, code_out, n_threads):
 # --- Functions of the caller's arrays, row by row -------------------------------------------------
 
 
+def exp(values, out):
+    """out[i] = exp(values[i]); both are contiguous, of one shape, float32 or float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        out[:] = np.exp(_float64(values))
+
+
+def log1p(values, out):
+    """out[i] = log(1 + values[i]) for finite values at least 0, or NaN; arrays as for exp."""
+    out[:] = np.log1p(_float64(values))
+
+
+def _check_codes(y_true, n_classes):
+    wrong = (y_true < 0) | (y_true >= n_classes)
+    if wrong.any():
+        raise ValueError(
+            f"y_true must hold class codes in [0, {n_classes}); got {y_true[wrong][0]}"
+        )
+
+
 def _exponentials(raw_prediction):
     """The maximum, raw − max, its exponential and the sum of these but the maximum's own.
 
@@ -463,7 +482,7 @@ def _exponentials(raw_prediction):
     return maximum, shifted, exponential, others
 
 
-def softmax(raw_prediction, out):
+def softmax(raw_prediction, out, n_threads):
     """out[i] = exp(raw[i] − max) / Σ exp(raw[i] − max), row by row.
 
     Parameters
@@ -472,12 +491,13 @@ def softmax(raw_prediction, out):
         The last axis contiguous. −inf gives probability 0; +inf, NaN or −inf alone make the row
         NaN.
     out : ndarray of the same shape and dtype, last axis contiguous; may be raw_prediction itself
+    n_threads : int
     """
     exponential = _exponentials(raw_prediction)[2]
     out[:] = exponential / exponential.sum(axis=1, keepdims=True)
 
 
-def logsumexp(raw_prediction, out):
+def logsumexp(raw_prediction, out, n_threads):
     """out[i] = max + log Σ_k exp(raw[i, k] − max); −inf for a row of −inf alone or of no classes.
 
     Parameters
@@ -485,13 +505,14 @@ def logsumexp(raw_prediction, out):
     raw_prediction : as in :func:`softmax`
     out : ndarray of shape (n_samples,), of the same dtype
         +inf where a value is +inf and none is NaN.
+    n_threads : int
     """
     maximum, _, _, others = _exponentials(raw_prediction)
     infinite = np.isinf(maximum)  # then the sum is NaN, but it would add nothing to the maximum
     out[:] = (maximum + np.where(infinite, 0, np.log1p(others)))[:, 0]
 
 
-def log_softmax(raw_prediction, out):
+def log_softmax(raw_prediction, out, n_threads):
     """out[i, k] = (raw[i, k] − max) − log Σ exp(raw[i] − max); never the logarithm of softmax.
 
     Parameters as in :func:`softmax`; −inf stays −inf, and rows that have no softmax are NaN.
@@ -501,34 +522,51 @@ def log_softmax(raw_prediction, out):
         out[:] = np.where(np.isinf(maximum), np.nan, shifted - np.log1p(others))
 
 
-def cross_entropy(raw_prediction, y_true, loss_out):
+def cross_entropy(raw_prediction, y_true, loss_out, n_threads):
     """loss_out[i] = log Σ_k exp(raw[i, k] − max) − (raw[i, y_i] − max).
 
     Parameters
     ----------
     raw_prediction : as in :func:`softmax`
-    y_true : int32 ndarray of shape (n_samples,), in [0, n_classes); checked by the caller
+    y_true : contiguous int32 or int64 ndarray of shape (n_samples,)
     loss_out : ndarray of shape (n_samples,), of the same dtype as raw_prediction
         +inf where the true class's raw prediction is −inf; NaN where there is no softmax.
+    n_threads : int
+
+    Returns
+    -------
+    total : float
+        Σ_i loss_out[i], in float64.
+
+    Raises
+    ------
+    ValueError
+        If a code is not in [0, n_classes); nothing is written then.
     """
+    _check_codes(y_true, raw_prediction.shape[1])
     maximum, shifted, _, others = _exponentials(raw_prediction)
     loss = np.log1p(others)[:, 0] - shifted[np.arange(len(shifted)), y_true]
     with np.errstate(over="ignore"):
         loss_out[:] = np.where(np.isinf(maximum[:, 0]), np.nan, loss)
+    return float(loss_out.sum(dtype=np.float64))
 
 
-def cross_entropy_gradient(raw_prediction, y_true, weight, out):
+def cross_entropy_gradient(raw_prediction, y_true, weight, out, n_threads):
     """out[i] = weight[i] · (softmax(raw[i]) − one-hot(y_i)).
 
     Parameters
     ----------
     raw_prediction, out : as in :func:`softmax`; out may be raw_prediction itself
-    y_true : as in :func:`cross_entropy`
-    weight : ndarray of shape (n_samples,), of the same dtype
+    y_true : as in :func:`cross_entropy`, and checked alike
+    weight : ndarray of shape (n_samples,) of the same dtype, or None for 1 / n_samples
+    n_threads : int
     """
+    _check_codes(y_true, raw_prediction.shape[1])
     exponential = _exponentials(raw_prediction)[2]
     probability = exponential / exponential.sum(axis=1, keepdims=True)
     probability[np.arange(len(probability)), y_true] -= 1
+    if weight is None:
+        weight = np.full(len(probability), 1 / max(len(probability), 1), out.dtype)
     out[:] = weight[:, None] * probability
 
 

@@ -73,35 +73,6 @@ cdef void _gather_targets(
         weight[i] = share if sample_weight == NULL else share * sample_weight[numbers[i]]
 
 
-cdef void _aim(
-    const Training *t, fs_fetcher *fetcher, Py_ssize_t first, Py_ssize_t last,
-    Py_ssize_t n_samples, Py_ssize_t n_backward, Py_ssize_t lanes,
-) noexcept nogil:
-    """Aim a thread's fetcher at the rows [first, last) that it will stage next.
-
-    It will be called once for every vector of features of each tile of the forward step over
-    n_samples, and n_backward times for each tile of classes in the backward step.
-    """
-    cdef Py_ssize_t n_rows = t.model.n_rows, n_lines, n_steps
-    fetcher.data = t.X.data
-    fetcher.rows = t.numbers + first
-    fetcher.n_rows = last - first
-    fetcher.row_stride = t.X.row_stride
-    fetcher.row_size = t.X.n_features * t.X.item_size
-    fetcher.lines_per_step = 0
-    if t.X.item_stride != t.X.item_size or first >= last:  # columns are contiguous, or the end
-        return
-    n_lines = (last - first) * (fetcher.row_size + LINE) // LINE  # a row may start within a line
-    n_steps = (
-        (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
-        * (n_samples // FS_FORWARD_SAMPLES) * (_round_up(t.X.n_features, lanes) // lanes)
-        + (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES * n_backward
-    )
-    # As few a step as will do; up to a sixteenth of the lines may be left for the stage to ask for.
-    fetcher.lines_per_step = (15 * n_lines + 16 * n_steps - 1) // (16 * max(n_steps, 1))
-    fs_fetch_row(fetcher)
-
-
 cdef void _train_part(
     Training *t, const real *unused, Py_ssize_t start, Py_ssize_t n, Py_ssize_t minibatch_size,
     const Step *step, int thread, int n_threads,
@@ -125,8 +96,8 @@ cdef void _train_part(
     cdef Py_ssize_t first_stripe = n_stripes * thread // n_threads
     cdef Py_ssize_t last_stripe = n_stripes * (thread + 1) // n_threads
     cdef fs_fetcher fetcher
-    _aim(t, &fetcher, start + n + first, min(start + n + last, t.n_numbers), last - first,
-         (last_stripe - first_stripe) * n, lanes)
+    _aim(&t.X, t.numbers, model.n_rows, &fetcher, start + n + first,
+         min(start + n + last, t.n_numbers), last - first, (last_stripe - first_stripe) * n, lanes)
     if first < last:
         _point(&t.X, numbers, first, min(last, n) - first, last - first, tile + first * stride,
                stride, samples + first)

@@ -1,184 +1,205 @@
 # softmax, log-sum-exp, cross-entropy and the update rules on the caller's own arrays.
 #
-# Each row is read once for its maximum and once for its exponentials. Included by _kernels.pxi;
-# called by functional.py.
+# What is done with a row is in functions.h; here arguments are checked and rows are dealt out to
+# threads. Included by _kernels.pxi; called by functional.py.
 
-cdef inline real _row_max(const real *row, Py_ssize_t n) noexcept nogil:
-    if real is float:
-        return fs_row_max_f32(row, n)
-    else:
-        return fs_row_max_f64(row, n)
+ctypedef void (*RowFunction)(const fs_table *, ptrdiff_t, ptrdiff_t) noexcept nogil
 
-
-cdef inline real _row_exp(const real *row, Py_ssize_t n, real top, real *out) noexcept nogil:
-    if real is float:
-        return fs_row_exp_f32(row, n, top, out)
-    else:
-        return fs_row_exp_f64(row, n, top, out)
+cdef enum:
+    # Values that are worth a thread of their own: some 40 µs, several times what it costs to wake.
+    VALUES_PER_THREAD = 1 << 17
 
 
-cdef inline void _row_scale(real *row, Py_ssize_t n, real factor) noexcept nogil:
-    if real is float:
-        fs_row_scale_f32(row, n, factor)
-    else:
-        fs_row_scale_f64(row, n, factor)
+cdef int _read_rows(fs_table *table, cnp.ndarray array) except -1:
+    """The input: 2-D, its last axis contiguous."""
+    _check_rows(array, "raw_prediction")
+    table.source = <const char *> cnp.PyArray_DATA(array)
+    table.source_stride = cnp.PyArray_STRIDE(array, 0)
+    table.n_rows = cnp.PyArray_DIM(array, 0)
+    table.n_classes = cnp.PyArray_DIM(array, 1)
+    table.y_true = NULL
+    table.weight = NULL
+    return 0
 
 
-cdef inline real _log1p(real x) noexcept nogil:
-    if real is float:
-        return fs_log1p_scalar_f32(x)
-    else:
-        return fs_log1p_scalar_f64(x)
-
-
-cdef struct Table:  # a 2-D array whose rows are contiguous
-    char *data
-    ptrdiff_t row_stride  # bytes
-    Py_ssize_t n
-    Py_ssize_t n_classes
-    int dtype
-
-
-cdef int _table(Table *table, cnp.ndarray array, str name, int dtype) except -1:
-    table.dtype = _dtype(array, name)
-    if dtype != 0 and dtype != table.dtype:
-        raise TypeError(f"{name} must be {cnp.PyArray_DescrFromType(dtype)}; got {array.dtype}")
-    if array.ndim != 2 or not cnp.PyArray_ISBEHAVED_RO(array) or (
+cdef int _check_rows(cnp.ndarray array, str name) except -1:
+    _dtype(array, name)
+    if cnp.PyArray_NDIM(array) != 2 or not cnp.PyArray_ISBEHAVED_RO(array) or (
         cnp.PyArray_STRIDE(array, 1) != cnp.PyArray_ITEMSIZE(array)
         and cnp.PyArray_DIM(array, 1) > 1
         and cnp.PyArray_DIM(array, 0) > 0  # strides of an empty array mean nothing
     ):
         raise TypeError(f"{name} must be 2-D, in native byte order, its last axis contiguous")
-    table.data = <char *> cnp.PyArray_DATA(array)
-    table.row_stride = cnp.PyArray_STRIDE(array, 0)
-    table.n = cnp.PyArray_DIM(array, 0)
-    table.n_classes = cnp.PyArray_DIM(array, 1)
     return 0
 
 
-cdef int _two_tables(
-    Table *source, cnp.ndarray raw_prediction, Table *target, cnp.ndarray out
-) except -1:
-    """An input and an output of one shape and dtype; the output's memory may be the input's."""
-    _table(source, raw_prediction, "raw_prediction", 0)
-    _table(target, out, "out", source.dtype)
-    if target.n != source.n or target.n_classes != source.n_classes:
+cdef int _write_rows(fs_table *table, cnp.ndarray raw_prediction, cnp.ndarray out) except -1:
+    """An output of the input's shape and dtype; its memory may be the input's."""
+    _check_rows(out, "out")
+    if cnp.PyArray_TYPE(out) != cnp.PyArray_TYPE(raw_prediction):
+        raise TypeError(f"out must be {raw_prediction.dtype}; got {out.dtype}")
+    if (
+        cnp.PyArray_DIM(out, 0) != table.n_rows or cnp.PyArray_DIM(out, 1) != table.n_classes
+    ):
         raise ValueError(
-            f"out must have the shape of raw_prediction, {(source.n, source.n_classes)}; "
-            f"got {(target.n, target.n_classes)}"
+            f"out must have the shape of raw_prediction, {(table.n_rows, table.n_classes)}; "
+            f"got {(cnp.PyArray_DIM(out, 0), cnp.PyArray_DIM(out, 1))}"
         )
+    table.target = <char *> cnp.PyArray_DATA(out)
+    table.target_stride = cnp.PyArray_STRIDE(out, 0)
     return 0
 
 
-cdef void _softmax_rows(
-    const Table *source, const Table *target, const int32_t *y_true, const real *weight
-) noexcept nogil:
-    """softmax, or with y_true weight · (softmax − one-hot)."""
-    cdef Py_ssize_t i, K = source.n_classes
-    cdef const real *row
-    cdef real *out
-    cdef real top, total
-    for i in range(source.n):
-        row = <const real *> (source.data + i * source.row_stride)
-        out = <real *> (target.data + i * target.row_stride)
-        top = _row_max(row, K)
-        total = 1 + _row_exp(row, K, top, out)
-        if y_true == NULL:
-            _row_scale(out, K, 1 / total)
-        else:
-            _row_scale(out, K, weight[i] / total)
-            out[y_true[i]] -= weight[i]
-
-
-def softmax(cnp.ndarray raw_prediction, cnp.ndarray out):
-    """See reference.softmax."""
-    cdef Table source, target
-    _two_tables(&source, raw_prediction, &target, out)
+cdef int _read_codes(fs_table *table, cnp.ndarray y_true) except -1:
+    """Class codes, every one in [0, n_classes)."""
+    cdef int dtype = cnp.PyArray_TYPE(y_true)
+    cdef Py_ssize_t wrong
+    table.code_bytes = cnp.PyArray_ITEMSIZE(y_true)
+    if not cnp.PyTypeNum_ISSIGNED(dtype) or not cnp.PyTypeNum_ISINTEGER(dtype) or (
+        table.code_bytes != 4 and table.code_bytes != 8
+    ) or not cnp.PyArray_ISBEHAVED_RO(y_true) or not cnp.PyArray_IS_C_CONTIGUOUS(y_true):
+        raise TypeError(f"y_true must be a contiguous int32 or int64 array; got {y_true.dtype}")
+    if cnp.PyArray_NDIM(y_true) != 1 or cnp.PyArray_DIM(y_true, 0) != table.n_rows:
+        raise ValueError(
+            f"y_true must have shape {(table.n_rows,)}; got {(<object> y_true).shape}")
+    table.y_true = cnp.PyArray_DATA(y_true)
     with nogil:
-        if source.dtype == cnp.NPY_FLOAT32:
-            _softmax_rows(&source, &target, NULL, <const float *> NULL)
-        else:
-            _softmax_rows(&source, &target, NULL, <const double *> NULL)
+        wrong = fs_wrong_code(table)
+    if wrong >= 0:
+        raise ValueError(
+            f"y_true must hold class codes in [0, {table.n_classes}); got {y_true[wrong]}")
+    return 0
+
+
+cdef void _run_rows(RowFunction function, const fs_table *table, int n_threads) noexcept nogil:
+    """All rows, a run of them for each thread; in GROUPs, unless these are too few to share."""
+    cdef Py_ssize_t n = table.n_rows, unit = GROUP
+    cdef double shares = <double> n * table.n_classes / VALUES_PER_THREAD
+    if shares < n_threads:
+        n_threads = <int> shares
+    if n_threads <= 1:
+        function(table, 0, n)
+        return
+    if n < 8 * GROUP * n_threads:
+        unit = 1
+    with parallel(num_threads=n_threads):
+        function(
+            table,
+            n * fs_thread_number() // fs_team_size() // unit * unit,
+            n if fs_thread_number() + 1 == fs_team_size()
+            else n * (fs_thread_number() + 1) // fs_team_size() // unit * unit,
+        )
+
+
+def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
+    """See reference.softmax."""
+    cdef fs_table table
+    _read_rows(&table, raw_prediction)
+    _write_rows(&table, raw_prediction, out)
+    cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
+    if table.n_classes == 0:
+        return
+    with nogil:
+        _run_rows(fs_softmax_f32 if is_single else fs_softmax_f64, &table, n_threads)
 
 
 def cross_entropy_gradient(
-    cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray weight, cnp.ndarray out
+    cnp.ndarray raw_prediction, cnp.ndarray y_true, weight, cnp.ndarray out, int n_threads
 ):
     """See reference.cross_entropy_gradient."""
-    cdef Table source, target
-    _two_tables(&source, raw_prediction, &target, out)
-    cdef const int32_t *y = <const int32_t *> _data(
-        y_true, "y_true", cnp.NPY_INT32, (source.n,))
-    cdef const void *s = _data(weight, "weight", source.dtype, (source.n,))
+    cdef fs_table table
+    _read_rows(&table, raw_prediction)
+    _write_rows(&table, raw_prediction, out)
+    _read_codes(&table, y_true)
+    cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
+    cdef double share = 1.0 / max(table.n_rows, <Py_ssize_t> 1)
+    cdef float share_single = <float> share
+    if weight is None:
+        table.weight = <const void *> &share_single if is_single else <const void *> &share
+        table.weight_step = 0
+    else:
+        table.weight = _data(
+            weight, "weight", cnp.PyArray_TYPE(raw_prediction), (table.n_rows,))
+        table.weight_step = 1
     with nogil:
-        if source.dtype == cnp.NPY_FLOAT32:
-            _softmax_rows(&source, &target, y, <const float *> s)
-        else:
-            _softmax_rows(&source, &target, y, <const double *> s)
+        _run_rows(fs_softmax_f32 if is_single else fs_softmax_f64, &table, n_threads)
 
 
-cdef void _log_softmax_rows(
-    const Table *source, const Table *target, const real *unused
-) noexcept nogil:
-    cdef Py_ssize_t i, k
-    cdef const real *row
-    cdef real *out
-    cdef real top, log_sum
-    for i in range(source.n):
-        row = <const real *> (source.data + i * source.row_stride)
-        out = <real *> (target.data + i * target.row_stride)
-        top = _row_max(row, source.n_classes)
-        log_sum = _log1p(_row_exp(row, source.n_classes, top, <real *> NULL)) + (top - top)
-        for k in range(source.n_classes):
-            out[k] = (row[k] - top) - log_sum
-
-
-def log_softmax(cnp.ndarray raw_prediction, cnp.ndarray out):
+def log_softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
     """See reference.log_softmax."""
-    cdef Table source, target
-    _two_tables(&source, raw_prediction, &target, out)
+    cdef fs_table table
+    _read_rows(&table, raw_prediction)
+    _write_rows(&table, raw_prediction, out)
+    cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
+    if table.n_classes == 0:
+        return
     with nogil:
-        if source.dtype == cnp.NPY_FLOAT32:
-            _log_softmax_rows(&source, &target, <const float *> NULL)
-        else:
-            _log_softmax_rows(&source, &target, <const double *> NULL)
+        _run_rows(fs_log_softmax_f32 if is_single else fs_log_softmax_f64, &table, n_threads)
 
 
-cdef void _row_losses(const Table *source, const int32_t *y_true, real *out) noexcept nogil:
-    """logsumexp, or with y_true the cross-entropy; (top − top) is NaN where top is infinite."""
-    cdef Py_ssize_t i
-    cdef const real *row
-    cdef real top, log_sum
-    for i in range(source.n):
-        row = <const real *> (source.data + i * source.row_stride)
-        top = _row_max(row, source.n_classes)
-        log_sum = _log1p(_row_exp(row, source.n_classes, top, <real *> NULL))
-        out[i] = top + log_sum if y_true == NULL else log_sum + (top - top) - (row[y_true[i]] - top)
+cdef int _write_values(
+    fs_table *table, cnp.ndarray raw_prediction, cnp.ndarray out, str name
+) except -1:
+    """An output of one value a row."""
+    table.target = <char *> _data(
+        out, name, cnp.PyArray_TYPE(raw_prediction), (table.n_rows,))
+    table.target_stride = cnp.PyArray_ITEMSIZE(raw_prediction)
+    return 0
 
 
-def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out):
+def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
     """See reference.logsumexp."""
-    cdef Table source
-    _table(&source, raw_prediction, "raw_prediction", 0)
-    cdef void *values = _data(out, "out", source.dtype, (source.n,))
+    cdef fs_table table
+    _read_rows(&table, raw_prediction)
+    _write_values(&table, raw_prediction, out, "out")
+    cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
+    if table.n_classes == 0:
+        out[:] = -np.inf
+        return
     with nogil:
-        if source.dtype == cnp.NPY_FLOAT32:
-            _row_losses(&source, NULL, <float *> values)
-        else:
-            _row_losses(&source, NULL, <double *> values)
+        _run_rows(fs_losses_f32 if is_single else fs_losses_f64, &table, n_threads)
 
 
-def cross_entropy(cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray loss_out):
+def cross_entropy(
+    cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray loss_out, int n_threads
+):
     """See reference.cross_entropy."""
-    cdef Table source
-    _table(&source, raw_prediction, "raw_prediction", 0)
-    cdef const int32_t *y = <const int32_t *> _data(y_true, "y_true", cnp.NPY_INT32, (source.n,))
-    cdef void *values = _data(loss_out, "loss_out", source.dtype, (source.n,))
+    cdef fs_table table
+    cdef double total
+    _read_rows(&table, raw_prediction)
+    _write_values(&table, raw_prediction, loss_out, "loss_out")
+    _read_codes(&table, y_true)
+    cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
     with nogil:
-        if source.dtype == cnp.NPY_FLOAT32:
-            _row_losses(&source, y, <float *> values)
+        if is_single:
+            _run_rows(fs_losses_f32, &table, n_threads)
+            total = fs_sum_of_f32(<const float *> table.target, table.n_rows)
         else:
-            _row_losses(&source, y, <double *> values)
+            _run_rows(fs_losses_f64, &table, n_threads)
+            total = fs_sum_of_f64(<const double *> table.target, table.n_rows)
+    return total
+
+
+def exp(cnp.ndarray values, cnp.ndarray out):
+    """See reference.exp."""
+    cdef int dtype = _dtype(values, "values")
+    cdef void *v = _data(values, "values", dtype, (values.size,))
+    cdef void *o = _data(out, "out", dtype, (values.size,))
+    if dtype == cnp.NPY_FLOAT32:
+        fs_exp_array_f32(<const float *> v, <float *> o, values.size)
+    else:
+        fs_exp_array_f64(<const double *> v, <double *> o, values.size)
+
+
+def log1p(cnp.ndarray values, cnp.ndarray out):
+    """See reference.log1p."""
+    cdef int dtype = _dtype(values, "values")
+    cdef void *v = _data(values, "values", dtype, (values.size,))
+    cdef void *o = _data(out, "out", dtype, (values.size,))
+    if dtype == cnp.NPY_FLOAT32:
+        fs_log1p_array_f32(<const float *> v, <float *> o, values.size)
+    else:
+        fs_log1p_array_f64(<const double *> v, <double *> o, values.size)
 
 
 cdef void _momentum_update(

@@ -61,14 +61,30 @@ cdef extern from "simd.h" nogil:
                          fs_fetcher *, ptrdiff_t, ptrdiff_t, int)
     void fs_add_lanes_f32(float *, const float *, ptrdiff_t)
     void fs_add_lanes_f64(double *, const double *, ptrdiff_t)
-    float fs_row_max_f32(const float *, ptrdiff_t)
-    double fs_row_max_f64(const double *, ptrdiff_t)
-    float fs_row_exp_f32(const float *, ptrdiff_t, float, float *)
-    double fs_row_exp_f64(const double *, ptrdiff_t, double, double *)
-    void fs_row_scale_f32(float *, ptrdiff_t, float)
-    void fs_row_scale_f64(double *, ptrdiff_t, double)
-    float fs_log1p_scalar_f32(float)
-    double fs_log1p_scalar_f64(double)
+    ctypedef struct fs_table:
+        const char *source
+        ptrdiff_t source_stride
+        ptrdiff_t n_rows
+        ptrdiff_t n_classes
+        char *target
+        ptrdiff_t target_stride
+        const void *y_true
+        ptrdiff_t code_bytes
+        const void *weight
+        ptrdiff_t weight_step
+    ptrdiff_t fs_wrong_code(const fs_table *)
+    void fs_softmax_f32(const fs_table *, ptrdiff_t, ptrdiff_t)
+    void fs_softmax_f64(const fs_table *, ptrdiff_t, ptrdiff_t)
+    void fs_log_softmax_f32(const fs_table *, ptrdiff_t, ptrdiff_t)
+    void fs_log_softmax_f64(const fs_table *, ptrdiff_t, ptrdiff_t)
+    void fs_losses_f32(const fs_table *, ptrdiff_t, ptrdiff_t)
+    void fs_losses_f64(const fs_table *, ptrdiff_t, ptrdiff_t)
+    double fs_sum_of_f32(const float *, ptrdiff_t)
+    double fs_sum_of_f64(const double *, ptrdiff_t)
+    void fs_exp_array_f32(const float *, float *, ptrdiff_t)
+    void fs_exp_array_f64(const double *, double *, ptrdiff_t)
+    void fs_log1p_array_f32(const float *, float *, ptrdiff_t)
+    void fs_log1p_array_f64(const double *, double *, ptrdiff_t)
     void fs_step_array_f32(const float *, float *, float *, ptrdiff_t, float, float, float, int)
     void fs_step_array_f64(const double *, double *, double *, ptrdiff_t, double, double, double,
                            int)

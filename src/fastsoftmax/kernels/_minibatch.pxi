@@ -27,6 +27,41 @@ cdef void _forward(
                            last - first)
 
 
+cdef void _aim(
+    const Rows *X, const intptr_t *numbers, Py_ssize_t n_rows, fs_fetcher *fetcher,
+    Py_ssize_t first, Py_ssize_t last, Py_ssize_t n_samples, Py_ssize_t n_backward,
+    Py_ssize_t lanes,
+) noexcept nogil:
+    """Aim a thread's fetcher at the rows [first, last) that it will stage next.
+
+    It will be called once for every vector of features of each tile of the forward step over
+    n_samples, and n_backward times for each tile of classes in the backward step. Where numbers is
+    NULL, the rows are consecutive.
+    """
+    cdef Py_ssize_t n_lines, n_steps
+    fetcher.lines_per_step = 0
+    if X.item_stride != X.item_size or first >= last:  # columns are contiguous, or the end
+        return
+    fetcher.data = X.data
+    fetcher.rows = NULL
+    if numbers == NULL:
+        fetcher.data += first * X.row_stride
+    else:
+        fetcher.rows = numbers + first
+    fetcher.n_rows = last - first
+    fetcher.row_stride = X.row_stride
+    fetcher.row_size = X.n_features * X.item_size
+    n_lines = (last - first) * (fetcher.row_size + LINE) // LINE  # a row may start within a line
+    n_steps = (
+        (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
+        * (n_samples // FS_FORWARD_SAMPLES) * (_round_up(X.n_features, lanes) // lanes)
+        + (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES * n_backward
+    )
+    # As few a step as will do; up to a sixteenth of the lines may be left for the stage to ask for.
+    fetcher.lines_per_step = (15 * n_lines + 16 * n_steps - 1) // (16 * max(n_steps, 1))
+    fs_fetch_row(fetcher)
+
+
 # --- Loss and gradient, in place ------------------------------------------------------------------
 
 cdef inline void _softmax_lanes(

@@ -100,11 +100,12 @@ cdef void _pass_block(
     cdef (const real *)[PREDICTION_ROWS] samples
     cdef real[16] unused_log, unused_top
     cdef double total = 0
-    cdef fs_fetcher nothing
-    nothing.lines_per_step = 0
+    cdef fs_fetcher fetcher
+    _aim(&t.X, t.numbers, p.n_rows, &fetcher, start + n,
+         min(start + n + PREDICTION_ROWS, t.n_numbers), padded, 0, lanes)
     _point(&t.X, t.numbers, start, n, padded, tile, p.stride, &samples[0])
     _forward(&samples[0], <const real *> p.coef, p.stride, t.X.n_features,
-             <const real *> p.intercept, p.n_rows, raw, PREDICTION_ROWS, padded, &nothing)
+             <const real *> p.intercept, p.n_rows, raw, PREDICTION_ROWS, padded, &fetcher)
     for i in range(n):
         # One class tells: a value that isn't finite makes all raw predictions of its row so.
         if not isfinite(raw[i]):

@@ -1,94 +1,182 @@
-/* One row of the caller's own array at a time: any length, any alignment, no padding.
+/* Rows of the caller's own arrays into vectors and back: any length, any alignment, no padding.
  *
- * Included by simd.h after vector.h, once for float and once for double; used by _functions.pxi.
+ * A long row goes along itself, a vector at a time (functions.h). Short rows go LANES at
+ * once, turned into a block that is class-major, one row a lane, so that ten classes waste no lane
+ * of sixteen. Included by simd.h after vector.h, once for float and once for double; used by
+ * functions.h.
  */
 
-/* The first n < LANES items of a vector; the other lanes are `fill`. */
-FS_INLINE VEC FS_(load_tail)(const REAL *p, ptrdiff_t n, REAL fill)
+/* The first n ≤ LANES items of a vector, then zeros; for where speed is not asked for. */
+FS_INLINE VEC FS_(load_some)(const REAL *p, ptrdiff_t n)
 {
-    VEC x = FS_(broadcast)(fill);
-    memcpy(&x, p, (size_t)n * sizeof(REAL));
+    VEC x = {0};
+    memcpy(&x, p, (size_t)n * ITEM);
     return x;
 }
-FS_INLINE void FS_(store_tail)(REAL *p, ptrdiff_t n, VEC x)
-{
-    memcpy(p, &x, (size_t)n * sizeof(REAL));
-}
 
-FS_INLINE REAL FS_(row_max)(const REAL *row, ptrdiff_t n)
+/* The largest item of a vector. */
+FS_INLINE REAL FS_(largest)(VEC x)
 {
-    const REAL lowest = -(REAL)INFINITY;
-    VEC top = FS_(broadcast)(lowest); /* and for NaN items: they show in row_exp */
-    ptrdiff_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        top = FS_(max)(top, FS_(load)(row + i));
-    if (i < n)
-        top = FS_(max)(top, FS_(load_tail)(row + i, n - i, lowest));
-    REAL result = top[0];
+#ifdef FS_LARGEST_4
+    return FS_JOIN(FS_LARGEST_, ITEM)(x);
+#else
+    REAL result = x[0];
+    FS_UNROLL
     for (int l = 1; l < LANES; l++)
-        result = top[l] > result ? top[l] : result;
+        result = x[l] > result ? x[l] : result;
     return result;
+#endif
 }
 
-/* Σ exp(row - top) less the 1 of one maximum: the argument of log1p that keeps the digits of a
- * loss near 0. exp(row - top) is left in `out` unless that is NULL. Where top is infinite the
- * softmax is not defined, so `out` is NaN, but top + log1p of the sum is the log-sum-exp still. */
-FS_INLINE REAL FS_(row_exp)(const REAL *row, ptrdiff_t n, REAL top, REAL *out)
+/* out[l] = the sum of the items of x[l], for l < LANES; x beyond n is overwritten. All alike. */
+FS_INLINE VEC FS_(totals)(VEC *x, ptrdiff_t n)
 {
-    if (!isfinite(top)) {
-        REAL others = -1;
-        for (ptrdiff_t i = 0; i < n; i++) {
-            others += row[i] == top ? 1 : isnan(row[i]) ? (REAL)NAN : 0;
-            if (out)
-                out[i] = (REAL)NAN;
-        }
-        return others < 0 ? 0 : others;
+    REAL out[LANES > 4 ? LANES : 4];
+    memset(out, 0, sizeof out);
+    for (ptrdiff_t l = n; l % 4; l++)
+        x[l] = (VEC){0};
+    for (ptrdiff_t l = 0; l < n; l += 4)
+        FS_(sum4)(x[l], x[l + 1], x[l + 2], x[l + 3], 0, out + l);
+    return FS_(load)(out);
+}
+
+/* --- Blocks of short rows ----------------------------------------------------------------------*/
+
+#define PIECE (16 / ITEM) /* items in the 16 bytes taken of a row at once */
+
+FS_INLINE VEC FS_(load_pieces)(const char *p, ptrdiff_t stride)
+{
+#if FS_VECTOR_BYTES == 16
+    (void)stride;
+    return FS_(load)((const REAL *)p);
+#else
+    return (VEC)fs_load_pieces(p, stride);
+#endif
+}
+FS_INLINE void FS_(store_pieces)(char *p, ptrdiff_t stride, VEC x)
+{
+#if FS_VECTOR_BYTES == 64
+    fs_store_pieces(p, stride, (__m512)x);
+#elif FS_VECTOR_BYTES == 32
+    fs_store_pieces(p, stride, (__m256)x);
+#else
+    (void)stride;
+    FS_(store)((REAL *)p, x);
+#endif
+}
+
+/* Transposes each 16 bytes × PIECE vectors: pieces of rows to classes, or classes to pieces. */
+FS_INLINE void FS_(transpose)(VEC *v)
+{
+#if ITEM == 4
+    VEC a = FS_SHUFFLE(v[0], v[1], FS_PAIR_LO_4), b = FS_SHUFFLE(v[2], v[3], FS_PAIR_LO_4);
+    VEC c = FS_SHUFFLE(v[0], v[1], FS_PAIR_HI_4), d = FS_SHUFFLE(v[2], v[3], FS_PAIR_HI_4);
+    v[0] = FS_SHUFFLE(a, b, FS_QUAD_LO_4);
+    v[1] = FS_SHUFFLE(a, b, FS_QUAD_HI_4);
+    v[2] = FS_SHUFFLE(c, d, FS_QUAD_LO_4);
+    v[3] = FS_SHUFFLE(c, d, FS_QUAD_HI_4);
+#else
+    VEC a = FS_SHUFFLE(v[0], v[1], FS_PAIR_LO_8);
+    v[1] = FS_SHUFFLE(v[0], v[1], FS_PAIR_HI_8);
+    v[0] = a;
+#endif
+}
+
+/* The class after k where the next piece begins: the last piece overlaps the one before it, so that
+ * it neither reads nor writes beyond its row. */
+FS_INLINE ptrdiff_t FS_(next_piece)(ptrdiff_t k, ptrdiff_t n_classes)
+{
+    if (k + PIECE >= n_classes)
+        return n_classes;
+    return k + 2 * PIECE <= n_classes ? k + PIECE : n_classes - PIECE;
+}
+
+/* block[k][lane] = class k of row `lane`. Reads PIECE items of rows that are shorter. */
+FS_INLINE void FS_(load_block)(const char *rows, ptrdiff_t stride, ptrdiff_t n_classes, REAL *block)
+{
+    for (ptrdiff_t k = 0; k < n_classes; k = FS_(next_piece)(k, n_classes)) {
+        VEC v[PIECE];
+        FS_UNROLL
+        for (int r = 0; r < PIECE; r++)
+            v[r] = FS_(load_pieces)(rows + k * ITEM + r * stride, PIECE * stride);
+        FS_(transpose)(v);
+        FS_UNROLL
+        for (int r = 0; r < PIECE; r++)
+            FS_(store)(block + (k + r) * LANES, v[r]);
     }
-    const VEC tops = FS_(broadcast)(top);
-    VEC rest = {0};
-    IVEC ties = {0};
-    for (ptrdiff_t i = 0; i < n; i += LANES) {
-        const int whole = i + LANES <= n;
-        VEC x = whole ? FS_(load)(row + i) : FS_(load_tail)(row + i, n - i, -(REAL)INFINITY);
-        VEC e = FS_(exp)(x - tops);
-        IVEC tie = x == tops;
-        if (out && whole)
-            FS_(store)(out + i, e);
-        else if (out)
-            FS_(store_tail)(out + i, n - i, e);
-        rest += FS_(select)(tie, (VEC){0}, e);
-        ties -= tie;
-    }
-    REAL others = -1;
+}
+
+/* Rows shorter than a piece, from pieces that lie side by side. */
+FS_INLINE void FS_(store_narrow)(char *rows, ptrdiff_t stride, const size_t n_bytes,
+                                 const char *pieces)
+{
     for (int l = 0; l < LANES; l++)
-        others += (REAL)ties[l];
-    return FS_(sum_lanes)(rest) + others;
+        memcpy(rows + l * stride, pieces + l * 16, n_bytes);
 }
 
-FS_INLINE void FS_(row_scale)(REAL *row, ptrdiff_t n, REAL factor)
+/* The way back of block · factor, or with is_log of (block - factor) - less. Never writes beyond a
+ * row. */
+FS_INLINE void FS_(store_block)(char *rows, ptrdiff_t stride, ptrdiff_t n_classes,
+                                const REAL *block, VEC factor, VEC less, const int is_log)
 {
-    for (ptrdiff_t i = 0; i < n; i++)
-        row[i] *= factor;
+    char narrow[LANES * 16];
+    char *to = n_classes < PIECE ? narrow : rows;
+    const ptrdiff_t step = n_classes < PIECE ? 16 : stride;
+    for (ptrdiff_t k = 0; k < n_classes; k = FS_(next_piece)(k, n_classes)) {
+        VEC v[PIECE];
+        FS_UNROLL
+        for (int r = 0; r < PIECE; r++) {
+            v[r] = FS_(load)(block + (k + r) * LANES);
+            v[r] = is_log ? (v[r] - factor) - less : v[r] * factor;
+        }
+        FS_(transpose)(v);
+        FS_UNROLL
+        for (int r = 0; r < PIECE; r++)
+            FS_(store_pieces)(to + k * ITEM + r * step, PIECE * step, v[r]);
+    }
+    if (n_classes >= PIECE)
+        return;
+    switch (n_classes) { /* a length known to the compiler: memcpy becomes a move or two */
+        case 1: FS_(store_narrow)(rows, stride, 1 * ITEM, narrow); break;
+        case 2: FS_(store_narrow)(rows, stride, 2 * ITEM % 16, narrow); break;
+        case 3: FS_(store_narrow)(rows, stride, 3 * ITEM % 16, narrow); break;
+    }
 }
 
-FS_INLINE REAL FS_(log1p_scalar)(REAL x) { return FS_(log1p)(FS_(broadcast)(x))[0]; }
+/* --- Values, one by one ------------------------------------------------------------------------*/
 
-/* The end of what simd.h defines for float or for double. */
-#undef VEC
-#undef IVEC
-#undef LANES
-#undef REAL
-#undef ITEM
-#undef INT
-#undef FS_
-#undef MANTISSA_BITS
-#undef EXPONENT_BIAS
-#undef ROUND_MAGIC
-#undef LOG2_E
-#undef LN2_HI
-#undef LN2_LO
-#undef EXP_LOWEST
-#undef EXP_HIGHEST
-#undef SQRT_HALF_BITS
-#undef EXP_TERMS
-#undef LOG_TERMS
+/* Sum of n values in double, by its own order whatever the threads were. */
+FS_NOINLINE double FS_(sum_of)(const REAL *values, ptrdiff_t n)
+{
+    double total = 0;
+    for (ptrdiff_t first = 0; first < n; first += 1024) {
+        const ptrdiff_t end = first + 1024 < n ? first + 1024 : n;
+        double sum[8] = {0};
+        ptrdiff_t i = first;
+        for (; i + 8 <= end; i += 8)
+            for (int l = 0; l < 8; l++)
+                sum[l] += (double)values[i + l];
+        for (; i < end; i++)
+            sum[0] += (double)values[i];
+        total += ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    }
+    return total;
+}
+
+/* exp and log1p of n values, for tests of their accuracy alone. */
+FS_NOINLINE void FS_(exp_array)(const REAL *values, REAL *out, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        const ptrdiff_t some = n - i < LANES ? n - i : LANES;
+        VEC e = FS_(exp)(FS_(load_some)(values + i, some));
+        memcpy(out + i, &e, (size_t)some * ITEM);
+    }
+}
+FS_NOINLINE void FS_(log1p_array)(const REAL *values, REAL *out, ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i += LANES) {
+        const ptrdiff_t some = n - i < LANES ? n - i : LANES;
+        VEC log = FS_(log1p)(FS_(load_some)(values + i, some));
+        memcpy(out + i, &log, (size_t)some * ITEM);
+    }
+}

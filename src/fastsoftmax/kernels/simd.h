@@ -1,7 +1,8 @@
 /* Vectors, exp, log1p and register tiles: the little that Cython cannot say.
  *
  * This file fixes the vector width of the build and the shapes of its tiles, then includes
- * vector.h and rows.h once for float and once for double. No allocation, no threads, no Python here.
+ * vector.h, rows.h and functions.h once for float and once for double. No allocation, no threads, no
+ * Python here.
  * Needs GCC's vector extensions (gcc or clang). Included by _kernels.pxi alone.
  */
 #ifndef FS_SIMD_H
@@ -48,6 +49,12 @@
 #define FS_BACKWARD_SUMS 24
 #define FS_FETCH_LEVEL 2 /* into the second-level cache: a part does not fit the first */
 
+/* Rows of up to so many classes, at least a vector, are taken in blocks (rows.h). Measured: at 32
+ * blocks are slower, as their stores of 16 bytes go to too many places at once. */
+#define FS_BLOCK_CLASSES 16
+/* Long rows that are taken together fill no more than this of the first cache. */
+#define FS_GROUP_BYTES 16384
+
 /* What a step does with the gradient; the order is that of UPDATES in reference.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
 #define FS_ADAGRAD_EPSILON 1e-10 /* reference.ADAGRAD_EPSILON */
@@ -56,8 +63,8 @@ enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
  * tiles call fs_fetch once a step, so that the memory is kept busy all the time and never flooded. */
 typedef struct {
     const char *line, *end;   /* the next line to ask for, and the end of its row */
-    const char *data;         /* X */
-    const intptr_t *rows;     /* row numbers from the next row on */
+    const char *data;         /* X, or its next row where there are no numbers */
+    const intptr_t *rows;     /* row numbers from the next row on, or NULL */
     ptrdiff_t n_rows;         /* how many are left after this row */
     ptrdiff_t row_stride;     /* bytes */
     ptrdiff_t row_size;       /* bytes */
@@ -70,10 +77,13 @@ FS_INLINE void fs_fetch_row(fs_fetcher *f)
         f->lines_per_step = 0;
         return;
     }
-    const char *row = f->data + *f->rows * f->row_stride;
+    const char *row = f->data;
+    if (f->rows)
+        row += *f->rows++ * f->row_stride;
+    else
+        f->data += f->row_stride;
     f->line = (const char *)((uintptr_t)row & ~(uintptr_t)63);
     f->end = row + f->row_size;
-    f->rows++;
     f->n_rows--;
 }
 
@@ -120,6 +130,34 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
 #define FS_MIN_8 FS_MIN_4
 #endif
 
+#if FS_VECTOR_BYTES == 64
+#define FS_LARGEST_4(x) _mm512_reduce_max_ps((__m512)(x))
+#define FS_LARGEST_8(x) _mm512_reduce_max_pd((__m512d)(x))
+#elif FS_VECTOR_BYTES == 32
+FS_INLINE float fs_largest_4(__m256 x)
+{
+    __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+    y = _mm_max_ps(y, _mm_movehl_ps(y, y));
+    return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
+}
+FS_INLINE double fs_largest_8(__m256d x)
+{
+    __m128d y = _mm_max_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(y, _mm_unpackhi_pd(y, y)));
+}
+#define FS_LARGEST_4(x) fs_largest_4((__m256)(x))
+#define FS_LARGEST_8(x) fs_largest_8((__m256d)(x))
+#endif
+
+/* Whether a comparison holds in every lane. */
+#if FS_VECTOR_BYTES == 32
+#define FS_ALL_4(mask) (_mm256_movemask_ps((__m256)(mask)) == 0xff)
+#define FS_ALL_8(mask) (_mm256_movemask_pd((__m256d)(mask)) == 0xf)
+#elif FS_VECTOR_BYTES == 16 && defined(__x86_64__)
+#define FS_ALL_4(mask) (_mm_movemask_ps((__m128)(mask)) == 0xf)
+#define FS_ALL_8(mask) (_mm_movemask_pd((__m128d)(mask)) == 0x3)
+#endif
+
 /* Shuffles that add up four vectors at once (sum4 in vector.h). PAIR: two vectors' items side by
  * side; QUAD: four vectors' items in every four; FOLD: halves swapped until only four remain. */
 #if FS_VECTOR_BYTES == 64
@@ -159,6 +197,75 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
 #define FS_FOLD_8(s) (s)
 #endif
 
+/* Sixteen bytes of each of several rows, `stride` bytes apart, side by side; and back. */
+#if FS_VECTOR_BYTES == 64
+FS_INLINE __m512 fs_load_pieces(const char *p, ptrdiff_t stride)
+{
+    __m512 x = _mm512_castps128_ps512(_mm_loadu_ps((const float *)p));
+    x = _mm512_insertf32x4(x, _mm_loadu_ps((const float *)(p + stride)), 1);
+    x = _mm512_insertf32x4(x, _mm_loadu_ps((const float *)(p + 2 * stride)), 2);
+    return _mm512_insertf32x4(x, _mm_loadu_ps((const float *)(p + 3 * stride)), 3);
+}
+FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m512 x)
+{
+    _mm_storeu_ps((float *)p, _mm512_castps512_ps128(x));
+    _mm_storeu_ps((float *)(p + stride), _mm512_extractf32x4_ps(x, 1));
+    _mm_storeu_ps((float *)(p + 2 * stride), _mm512_extractf32x4_ps(x, 2));
+    _mm_storeu_ps((float *)(p + 3 * stride), _mm512_extractf32x4_ps(x, 3));
+}
+#elif FS_VECTOR_BYTES == 32
+FS_INLINE __m256 fs_load_pieces(const char *p, ptrdiff_t stride)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps((const float *)p)),
+                                _mm_loadu_ps((const float *)(p + stride)), 1);
+}
+FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
+{
+    _mm_storeu_ps((float *)p, _mm256_castps256_ps128(x));
+    _mm_storeu_ps((float *)(p + stride), _mm256_extractf128_ps(x, 1));
+}
+#endif
+
+/* Rows of the caller's, and what a function of them reads and writes. */
+typedef struct {
+    const char *source;
+    ptrdiff_t source_stride; /* bytes from row to row; the items of a row are neighbours */
+    ptrdiff_t n_rows;
+    ptrdiff_t n_classes;
+    char *target;            /* rows, or for a function that gives one value a row, values */
+    ptrdiff_t target_stride; /* bytes */
+    const void *y_true;      /* class codes, or NULL */
+    ptrdiff_t code_bytes;    /* 4 or 8 */
+    const void *weight;      /* with y_true: one a row, or where weight_step is 0 one for all */
+    ptrdiff_t weight_step;
+} fs_table;
+
+FS_INLINE ptrdiff_t fs_code(const fs_table *table, ptrdiff_t row)
+{
+    return table->code_bytes == 4 ? (ptrdiff_t)((const int32_t *)table->y_true)[row]
+                                  : (ptrdiff_t)((const int64_t *)table->y_true)[row];
+}
+
+/* The first row whose class code is not in [0, n_classes), or -1. */
+FS_INLINE ptrdiff_t fs_wrong_code(const fs_table *table)
+{
+    const uint64_t limit = (uint64_t)table->n_classes;
+    for (ptrdiff_t first = 0; first < table->n_rows; first += 4096) {
+        const ptrdiff_t last = first + 4096 < table->n_rows ? first + 4096 : table->n_rows;
+        int wrong = 0;
+        if (table->code_bytes == 4)
+            for (ptrdiff_t i = first; i < last; i++)
+                wrong |= (uint32_t)((const int32_t *)table->y_true)[i] >= limit;
+        else
+            for (ptrdiff_t i = first; i < last; i++)
+                wrong |= (uint64_t)((const int64_t *)table->y_true)[i] >= limit;
+        for (ptrdiff_t i = first; wrong && i < last; i++)
+            if ((uint64_t)fs_code(table, i) >= limit)
+                return i;
+    }
+    return -1;
+}
+
 #define FS_JOIN2(a, b) a##b
 #define FS_JOIN(a, b) FS_JOIN2(a, b)
 
@@ -174,6 +281,7 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
 #define LN2_LO 0x1.7f7d1cp-20f
 #define EXP_LOWEST -104.0f    /* e^-104 is below half the smallest subnormal */
 #define EXP_HIGHEST 89.0f     /* e^89 is above the largest number */
+#define SHIFT_LIMIT 240.0f    /* twice -EXP_LOWEST, and a bit: functions.h; n stays below 512 */
 #define SQRT_HALF_BITS 0x3f3504f3
 /* bench/exp_coefficients.py derives these and their error, 0.09 ULP. */
 #define EXP_TERMS 0x1.6d110ap-10f, 0x1.120b6ep-7f, 0x1.55551ap-5f, 0x1.5554dcp-3f, 0x1p-1f
@@ -181,6 +289,7 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
 #define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
 #include "vector.h"
 #include "rows.h"
+#include "functions.h"
 
 #define REAL double
 #define ITEM 8
@@ -194,6 +303,7 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
 #define LN2_LO 0x1.a39ef35793c76p-33
 #define EXP_LOWEST -746.0
 #define EXP_HIGHEST 710.0
+#define SHIFT_LIMIT 1600.0
 #define SQRT_HALF_BITS 0x3fe6a09e667f3bcd
 /* bench/exp_coefficients.py: error 0.07 ULP. */
 #define EXP_TERMS 0x1.af38a9b0ec855p-26, 0x1.289185613a3d6p-22, 0x1.71de0dae63bb3p-19, \
@@ -205,5 +315,6 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
     6.666666666666735130e-01
 #include "vector.h"
 #include "rows.h"
+#include "functions.h"
 
 #endif

@@ -19,18 +19,36 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _usable_cores():
-    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    return _cores_by_joblib(affinity, os.environ.get("LOKY_MAX_CPU_COUNT"))
-
-
 @cache
-def _cores_by_joblib(affinity, loky_max_cpu_count):
-    # joblib reads files of the control group, which takes longer than to predict a row. So it is
-    # asked once, and again when the quickly read things that it also looks at have changed.
-    from joblib import cpu_count  # late: joblib takes longer to import than functional.py
+def _quota():
+    """Cores that the control group of a container leaves this process; inf where it sets none."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:  # version 2: "200000 100000" or "max 100000"
+            quota, period = file.read().split()
+    except (OSError, ValueError):
+        try:
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") as file:  # version 1: -1 for none
+                quota = file.read()
+            with open("/sys/fs/cgroup/cpu/cpu.cfs_period_us") as file:
+                period = file.read()
+        except OSError:
+            return float("inf")
+    try:
+        cores = -(-int(quota) // int(period))
+    except (ValueError, ZeroDivisionError):
+        return float("inf")
+    return cores if cores > 0 else float("inf")
 
-    return cpu_count()
+
+def _cores():
+    """Cores this process may use. Not joblib's count: joblib takes longer to import than NumPy.
+
+    LOKY_MAX_CPU_COUNT, which joblib's users know, counts here too.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    limit = os.environ.get("LOKY_MAX_CPU_COUNT", "")
+    return min(cores, _quota(), int(limit) if limit.isdigit() else cores)
 
 
 def effective_n_threads(n_jobs=None):
@@ -55,7 +73,7 @@ def effective_n_threads(n_jobs=None):
     if n_jobs is not None and n_jobs > 0:
         n_threads = n_jobs
     else:
-        cores = max(1, min(_usable_cores(), _cpu.openmp_max_threads()))
+        cores = max(1, min(_cores(), _cpu.openmp_max_threads()))
         n_threads = cores if n_jobs is None else max(1, cores + 1 + n_jobs)
     _threads_were_used |= n_threads > 1
     return n_threads

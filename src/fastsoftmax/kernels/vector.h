@@ -31,13 +31,14 @@ FS_INLINE VEC FS_(power_of_two)(IVEC n)
     return (VEC)((n + EXPONENT_BIAS) << MANTISSA_BITS);
 }
 
-/* e^x. Cody-Waite reduction x = n ln 2 + r, then 1 + r + r² q(r), then 2^n in one rounding, so
- * that subnormal results are right. -inf gives 0, +inf gives inf, NaN stays NaN. */
-FS_INLINE VEC FS_(exp)(VEC x)
+/* e^x · 2^-power for a whole `power`; NaN stays NaN. The caller has clamped x, so that n below is
+ * within 512 (float: LN2_HI) or 4096 (double) and the result's exponent within EXP_LOWEST and
+ * EXP_HIGHEST. Cody-Waite reduction x = n ln 2 + r, then 1 + r + r² q(r), then 2^(n - power) in one
+ * rounding, so that subnormal results are right. The power costs one subtraction, and spares softmax
+ * the rounding of raw - max (functions.h). */
+FS_INLINE VEC FS_(exp_over)(VEC x, VEC power)
 {
     static const REAL terms[] = {EXP_TERMS};
-    x = FS_(max)(FS_(broadcast)(EXP_LOWEST), x);
-    x = FS_(min)(FS_(broadcast)(EXP_HIGHEST), x);
     VEC shifted = x * LOG2_E + ROUND_MAGIC;
     VEC n = shifted - ROUND_MAGIC;
     VEC r = (x - n * LN2_HI) - n * LN2_LO;
@@ -47,14 +48,30 @@ FS_INLINE VEC FS_(exp)(VEC x)
         q = q * r + terms[t];
     VEC p = (q * (r * r) + r) + (REAL)1;
 #if FS_VECTOR_BYTES == 64
+    n -= power;
     return ITEM == 4 ? (VEC)_mm512_scalef_ps((__m512)p, (__m512)n)
                      : (VEC)_mm512_scalef_pd((__m512d)p, (__m512d)n);
 #else
-    /* Two factors, as 2^n alone may be subnormal or infinite; the first product is exact. */
-    IVEC power = (IVEC)shifted - (IVEC)FS_(broadcast)(ROUND_MAGIC);
-    IVEC half = power >> 1;
-    return p * FS_(power_of_two)(half) * FS_(power_of_two)(power - half);
+    VEC scale = shifted - power;
+    IVEC whole = (IVEC)scale - (IVEC)FS_(broadcast)(ROUND_MAGIC);
+#ifdef FS_ALL_4
+    /* Where no result can be subnormal, infinite or NaN, its exponent is added to p's. */
+    if (FS_JOIN(FS_ALL_, ITEM)((scale > (REAL)(ROUND_MAGIC - EXPONENT_BIAS + 1))
+                               & (scale < (REAL)(ROUND_MAGIC + EXPONENT_BIAS))))
+        return (VEC)((IVEC)p + (whole << MANTISSA_BITS));
 #endif
+    /* Two factors, as 2^n alone may be subnormal or infinite; the first product is exact. */
+    IVEC half = whole >> 1;
+    return p * FS_(power_of_two)(half) * FS_(power_of_two)(whole - half);
+#endif
+}
+
+/* e^x. -inf gives 0, +inf gives inf, NaN stays NaN. */
+FS_INLINE VEC FS_(exp)(VEC x)
+{
+    x = FS_(max)(FS_(broadcast)(EXP_LOWEST), x);
+    x = FS_(min)(FS_(broadcast)(EXP_HIGHEST), x);
+    return FS_(exp_over)(x, (VEC){0});
 }
 
 /* log(1 + x) for finite x ≥ 0 or NaN. 1 + x = 2^k m with m about 1, and log m from
