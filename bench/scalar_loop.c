@@ -5,11 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-double scalar_epoch(const float *X, const intptr_t *rows, const int32_t *y_true, ptrdiff_t n_samples,
-                    ptrdiff_t n_features, ptrdiff_t n_classes, ptrdiff_t batch_size, float *coef,
-                    float *intercept, float *velocity, float *intercept_velocity,
-                    float *raw_prediction, float *gradient, float learning_rate, float momentum,
-                    float alpha)
+double scalar_epoch(const float *X, const intptr_t *rows, const int32_t *y_true,
+                    ptrdiff_t n_samples, ptrdiff_t n_features, ptrdiff_t n_classes,
+                    ptrdiff_t batch_size, float *coef, float *intercept, float *velocity,
+                    float *intercept_velocity, float *raw_prediction, float *gradient,
+                    float learning_rate, float momentum, float alpha)
 {
     double loss_sum = 0;
     for (ptrdiff_t start = 0; start < n_samples; start += batch_size) {
