@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "simd.h"
+#include "convert.h"
 
 #ifdef DOUBLE
 typedef double real;
@@ -120,7 +121,7 @@ static void test_half(void)
         double expected = exponent == 31  ? (fraction ? NAN : INFINITY)
                           : exponent == 0 ? ldexp(fraction, -24)
                                           : ldexp(1024 + fraction, exponent - 25);
-        const float actual = fs_half_to_float((uint16_t)half);
+        const float actual = fs_half_to_float((fs_half){(uint16_t)half});
         wrong += isnan(expected) ? !isnan(actual) : actual != (half >> 15 ? -expected : expected);
     }
     check("float16, wrong", wrong, 0);
