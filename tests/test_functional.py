@@ -1,12 +1,10 @@
-"""Values of fastsoftmax.functional on every build, against mpmath, SciPy and worked examples.
+"""Values of fastsoftmax.functional on every build, against SciPy and worked examples.
 
-What goes in and out as memory (strides, byte order, overlap, errors) is in
-test_functional_arrays.py; speed is in bench/.
+How many ULP they are off is in test_accuracy.py, what goes in and out as memory (strides, byte
+order, overlap, errors) in test_functional_arrays.py, threads in test_functional_threads.py; speed
+is in bench/.
 """
 
-from functools import lru_cache
-
-import mpmath
 import numpy as np
 import pytest
 import scipy.special
@@ -14,109 +12,17 @@ import scipy.special
 from fastsoftmax import functional as F
 
 DTYPES = [np.float32, np.float64]
-N_CLASSES = [1, 2, 3, 4, 5, 7, 8, 9, 10, 15, 16, 17, 31, 32, 33, 64, 100, 257, 1000]
 N_SAMPLES = [0, 1, 2, 15, 16, 17, 33]
-
-
-# --- Rows that are hard, and their exact answers --------------------------------------------------
-
-
-def _rows(kind, n_classes, dtype):
-    """Two rows of raw predictions of one kind, exactly representable in dtype."""
-    rng = np.random.default_rng([n_classes, len(kind)])
-    normal = rng.normal(size=(2, n_classes))
-    tiny = -95 if dtype == np.float32 else -735  # exp of it is denormal
-    rows = {
-        "ordinary": 3 * normal,
-        "naive exp overflows": rng.uniform(90, 100, (2, n_classes)),
-        "naive exp underflows": -1e4 + normal,
-        "equal": np.full((2, n_classes), 0.7),
-        "one far ahead": normal + 100 * (np.arange(n_classes) == n_classes // 2),
-        "denormal results": np.where(np.arange(n_classes) == n_classes - 1, 0, tiny + normal),
-    }[kind]
-    return rows.astype(dtype)
-
-
-KINDS = [
-    "ordinary",
-    "naive exp overflows",
-    "naive exp underflows",
-    "equal",
-    "one far ahead",
-    "denormal results",
-]
-
-
-@lru_cache
-def _exact(kind, n_classes, dtype):
-    """Softmax, log-softmax and log-sum-exp to 50 digits, each as a float64 and its remainder."""
-
-    def split(numbers):
-        high = [float(number) for number in numbers]
-        return high, [
-            float(number - mpmath.mpf(h)) for number, h in zip(numbers, high, strict=True)
-        ]
-
-    rows = []
-    with mpmath.workdps(50):
-        for row in _rows(kind, n_classes, dtype).tolist():
-            exponentials = [mpmath.exp(mpmath.mpf(raw)) for raw in row]
-            total = mpmath.fsum(exponentials)
-            log_total = mpmath.log(total)
-            rows.append(
-                (
-                    split([e / total for e in exponentials]),
-                    split([mpmath.mpf(raw) - log_total for raw in row]),
-                    split([log_total]),
-                )
-            )
-    # (function, high or low, row, class)
-    return [np.array([row[i] for row in rows]).swapaxes(0, 1) for i in range(3)]
-
-
-def _ulp_error(actual, exact):
-    """Error in units of the last place of actual's dtype, the spacing of denormals included."""
-    high, low = exact
-    error = np.abs((actual.astype(np.float64) - high) - low)
-    smallest = np.finfo(actual.dtype).smallest_normal
-    place = np.spacing(np.maximum(np.abs(high), smallest).astype(actual.dtype))
-    return error / place.astype(np.float64)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_classes", N_CLASSES)
-def test_rows_are_right_to_a_few_ulp(build, n_classes, dtype):
-    for kind in KINDS:
-        rows = _rows(kind, n_classes, dtype)
-        softmax, log_softmax, logsumexp = _exact(kind, n_classes, dtype)
-        distance = rows.max(axis=1, keepdims=True) - rows.astype(np.float64)
-        # Rounding raw − max to half a place moves its exponential by up to |raw − max| places.
-        # 4 are for exp, the division and the roundings; the last term is for the sum of n_classes
-        # rounded terms, whose errors add like a random walk.
-        tolerance = 4 + distance + np.sqrt(n_classes) / 2
-        assert (_ulp_error(F.softmax(rows), softmax) <= tolerance).all(), kind
-
-        # log Σ is at most log n_classes + its own error; raw − max − log Σ may cancel down to
-        # −log of a probability near 1, where what counts is the error against the terms.
-        largest = np.maximum(distance, 1)
-        place = np.spacing(np.maximum(largest, np.abs(log_softmax[0])).astype(dtype))
-        error = np.abs((F.log_softmax(rows) - log_softmax[0]) - log_softmax[1]) / place
-        assert (error <= 4 + np.sqrt(n_classes) / 2).all(), kind
-
-        # max + log Σ: one rounding at the size of the result, on top of log's own error.
-        place = np.spacing(np.maximum(1, np.abs(logsumexp[0])).astype(dtype))
-        error = np.abs((F.logsumexp(rows)[:, None] - logsumexp[0]) - logsumexp[1]) / place
-        assert (error <= 2 + np.sqrt(n_classes) / 2).all(), kind
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_samples", N_SAMPLES)
-@pytest.mark.parametrize("n_classes", [1, 2, 3, 10, 17, 100])
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 4, 10, 16, 17, 100])
 def test_scipy_agrees_at_any_number_of_rows(build, n_samples, n_classes, dtype):
     raw = (
         np.random.default_rng(n_samples).normal(size=(n_samples, n_classes), scale=2).astype(dtype)
     )
-    # 4 + |raw − max| places at |raw − max| ≤ 16.
+    # Far above what test_accuracy.py allows, and far below what a wrong lane would show.
     tolerance = {"rtol": 20 * np.finfo(dtype).eps, "atol": 20 * np.finfo(dtype).eps}
     wide = raw.astype(np.longdouble)
     for name in ("softmax", "log_softmax"):

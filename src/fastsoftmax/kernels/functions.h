@@ -94,15 +94,28 @@ FS_INLINE REAL FS_(row_max)(const REAL *row, ptrdiff_t n)
     return FS_(largest)(FS_(max)(FS_(max)(top[0], top[1]), FS_(max)(top[2], top[3])));
 }
 
+/* Adds up four sums and begins them anew. Sums are taken in runs: in a row of 10^5 equal values each
+ * addition rounds the same way, and one long run would be off by hundreds of ULP. */
+FS_INLINE VEC FS_(end_run)(VEC *sum)
+{
+    VEC total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    sum[0] = sum[1] = sum[2] = sum[3] = (VEC){0};
+    return total;
+}
+
 /* exp_from of a row, its last vector into *last_out and the rest into `out`. The items of what it
  * gives add up to the sum. */
 FS_INLINE VEC FS_(row_exp)(const REAL *row, ptrdiff_t n, FS_(base) base, ptrdiff_t ahead,
                              REAL *out, VEC *last_out)
 {
     VEC last = FS_(exp_from)(FS_(load)(row + n - LANES), base);
-    VEC sum[4] = {(VEC)((IVEC)last & FS_(fresh)(n))};
-    ptrdiff_t i = 0;
-    for (; i + 4 * LANES < n; i += 4 * LANES)
+    VEC sum[4] = {(VEC)((IVEC)last & FS_(fresh)(n))}, total = {0};
+    ptrdiff_t i = 0, run = FS_RUN;
+    for (; i + 4 * LANES < n; i += 4 * LANES) {
+        if (run-- == 0) {
+            total += FS_(end_run)(sum);
+            run = FS_RUN;
+        }
         FS_UNROLL
         for (int v = 0; v < 4; v++) {
             __builtin_prefetch((const char *)(row + i + v * LANES) + ahead);
@@ -110,6 +123,7 @@ FS_INLINE VEC FS_(row_exp)(const REAL *row, ptrdiff_t n, FS_(base) base, ptrdiff
             FS_(store)(out + i + v * LANES, e);
             sum[v] += e;
         }
+    }
     FS_UNROLL
     for (int v = 0; v < 3; v++, i += LANES)
         if (i + LANES < n) {
@@ -119,7 +133,7 @@ FS_INLINE VEC FS_(row_exp)(const REAL *row, ptrdiff_t n, FS_(base) base, ptrdiff
             sum[v] += e;
         }
     *last_out = last;
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    return total + FS_(end_run)(sum);
 }
 
 /* How many rows go together, step by step: a row alone would wait for each of its sums, whose items
@@ -178,15 +192,20 @@ FS_INLINE void FS_(row_below)(const REAL *row, ptrdiff_t n, REAL top, ptrdiff_t 
     const VEC tops = FS_(broadcast)(top);
     const FS_(base) base = FS_(base_of)(tops);
     const IVEC all = ~(IVEC){0};
-    VEC below[4] = {{0}};
+    VEC below[4] = {{0}}, total = {0};
     IVEC ties[4] = {{0}};
-    ptrdiff_t i = 0;
-    for (; i + 4 * LANES < n; i += 4 * LANES)
+    ptrdiff_t i = 0, run = FS_RUN;
+    for (; i + 4 * LANES < n; i += 4 * LANES) {
+        if (run-- == 0) {
+            total += FS_(end_run)(below);
+            run = FS_RUN;
+        }
         FS_UNROLL
         for (int v = 0; v < 4; v++) {
             __builtin_prefetch((const char *)(row + i + v * LANES) + ahead);
             FS_(add_below)(FS_(load)(row + i + v * LANES), tops, base, all, below + v, ties + v);
         }
+    }
     FS_UNROLL
     for (int v = 0; v < 3; v++, i += LANES)
         if (i + LANES < n) {
@@ -194,7 +213,7 @@ FS_INLINE void FS_(row_below)(const REAL *row, ptrdiff_t n, REAL top, ptrdiff_t 
             FS_(add_below)(FS_(load)(row + i), tops, base, all, below + v, ties + v);
         }
     FS_(add_below)(FS_(load)(row + n - LANES), tops, base, FS_(fresh)(n), below + 3, ties + 3);
-    *below_out = (below[0] + below[1]) + (below[2] + below[3]);
+    *below_out = total + FS_(end_run)(below);
     *ties_out = FS_(to_real)((ties[0] + ties[1]) + (ties[2] + ties[3]));
 }
 
@@ -220,23 +239,33 @@ FS_INLINE VEC FS_(block_max)(const REAL *block, ptrdiff_t n_classes)
 FS_INLINE VEC FS_(block_exp)(REAL *block, ptrdiff_t n_classes)
 {
     const FS_(base) base = FS_(base_of)(FS_(block_max)(block, n_classes));
-    VEC sum = {0};
-    for (ptrdiff_t k = 0; k < n_classes; k++) {
+    VEC sum = {0}, odd = {0}; /* two of half the length round less, and needn't wait as much */
+    for (ptrdiff_t k = 0; k < n_classes; k += 2) {
         VEC e = FS_(exp_from)(FS_(load)(block + k * LANES), base);
         FS_(store)(block + k * LANES, e);
         sum += e;
+        if (k + 1 == n_classes)
+            break;
+        e = FS_(exp_from)(FS_(load)(block + (k + 1) * LANES), base);
+        FS_(store)(block + (k + 1) * LANES, e);
+        odd += e;
     }
-    return sum;
+    return sum + odd;
 }
 
 FS_INLINE VEC FS_(block_log_sum)(const REAL *block, ptrdiff_t n_classes, VEC top)
 {
     const FS_(base) base = FS_(base_of)(top);
-    VEC below = {0};
+    const IVEC all = ~(IVEC){0};
+    VEC below = {0}, odd = {0};
     IVEC ties = {0};
-    for (ptrdiff_t k = 0; k < n_classes; k++)
-        FS_(add_below)(FS_(load)(block + k * LANES), top, base, ~(IVEC){0}, &below, &ties);
-    return FS_(log_sum)(top, below, FS_(to_real)(ties));
+    for (ptrdiff_t k = 0; k < n_classes; k += 2) {
+        FS_(add_below)(FS_(load)(block + k * LANES), top, base, all, &below, &ties);
+        if (k + 1 == n_classes)
+            break;
+        FS_(add_below)(FS_(load)(block + (k + 1) * LANES), top, base, all, &odd, &ties);
+    }
+    return FS_(log_sum)(top, below + odd, FS_(to_real)(ties));
 }
 
 /* Rows i to i + n - 1, n ≤ LANES, as a block. Whole blocks are read as they lie; what may not be

@@ -54,6 +54,8 @@
 #define FS_BLOCK_CLASSES 16
 /* Long rows that are taken together fill no more than this of the first cache. */
 #define FS_GROUP_BYTES 16384
+/* Terms of a sum, in fours of vectors, before it is added to those before (functions.h). */
+#define FS_RUN 32
 
 /* What a step does with the gradient; the order is that of UPDATES in reference.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
