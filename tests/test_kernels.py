@@ -185,6 +185,21 @@ def test_loss_gradient(kernel, dtype, values, loss):
         assert_close(actual[1], expected[1], weight * (size + np.log(n_rows + 1)), n_rows + 5)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_small_probabilities_keep_their_digits(kernel, dtype):
+    # Down to subnormal ones, which the bound above wouldn't miss. The other class has all the rest.
+    limits = np.finfo(dtype)
+    raw = np.linspace(0, np.log(limits.smallest_subnormal), 4096).astype(dtype)
+    gradient = np.array([np.zeros_like(raw), raw])
+    ones, losses = np.ones(4096, dtype), np.empty(4096, dtype)
+    kernel.softmax_gradient(gradient, np.zeros(4096, np.int32), ones, losses)
+    expected = np.exp(raw.astype(np.longdouble))
+    expected /= 1 + expected
+    # 2 ULP of exp and one each of the sum, the division and the product; below, a subnormal's.
+    tolerance = 5 * np.maximum(limits.eps * expected, limits.smallest_subnormal)
+    assert np.all(np.abs(gradient[1] - expected) <= tolerance)
+
+
 @pytest.mark.parametrize("loss", ["softmax", "logistic"])
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_lost_prediction_shows_in_its_loss(kernel, loss, bad):
@@ -281,6 +296,19 @@ def test_epoch(kernel, dtype, update, n_rows, loss, batch_size):
     assert np.abs(actual[0]).max() > 1e-4  # it did move
 
 
+@pytest.mark.parametrize("update", reference.UPDATES)
+@pytest.mark.parametrize("n_features", [1, 21, 1100])
+def test_epoch_goes_on_from_where_it_is(kernel, update, n_features):
+    data, parameters = problem(np.float64, 3, "softmax", n_features=n_features)
+    rng = np.random.default_rng(4)
+    parameters = [rng.uniform(1, 2, array.shape) / n_features for array in parameters]
+    total, actual = run_epoch(kernel, data, parameters, 64, "softmax", update)
+    expected_total, expected = run_epoch(reference, data, parameters, 64, "softmax", update)
+    assert total == pytest.approx(expected_total, rel=1e-12)
+    for array, twin in zip(actual, expected, strict=True):
+        np.testing.assert_allclose(array, twin, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize("n_threads", [2, 3, 7])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("n_rows", "loss"), [(1, "logistic"), (10, "softmax"), (26, "softmax")])
@@ -317,6 +345,18 @@ def test_a_lost_epoch_ends_early_and_says_so(kernel):
     parameters[0][:] = np.float32(3e38)
     total, _ = run_epoch(kernel, data, parameters, 50, "softmax", "sgd")
     assert not np.isfinite(total)
+
+
+def test_after_a_lost_minibatch_nothing_is_learned(kernel):
+    # The first row's loss, log 3 times its weight, is beyond float32, though its gradient is not.
+    X, codes, rows = np.full((9, 5), 1e-3, np.float32), np.zeros(9, np.int32), np.arange(9)
+    weight = np.array([np.finfo(np.float32).max, *np.ones(8)], np.float32)
+    parameters = problem(np.float32, 3, "softmax", n_features=5)[1]
+    rates = np.array([0.0, *np.ones(8)])
+    data = (X, rows, codes, weight, None, None)
+    total = kernel.epoch(*data, *parameters, rates, 1, "softmax", "sgd", 0, 0, True, 1)
+    assert total == np.inf
+    assert not parameters[0].any()
 
 
 # --- passes that change nothing -------------------------------------------------------------------
@@ -362,6 +402,38 @@ def test_predict_takes_the_first_of_equals(kernel):
     X, coef = np.zeros((3, 2)), np.zeros((4, 2))
     kernel.predict(X, coef, np.array([1.0, 3.0, 3.0, 2.0]), code, 1)
     assert code.tolist() == [1, 1, 1]
+
+
+def test_predict_of_one_row_is_its_sign(kernel):
+    X, coef = np.array([[1e-6], [0.0], [-1e-6], [np.nan]]), np.ones((1, 1))
+    code = np.full(4, -1)
+    kernel.predict(X, coef, np.zeros(1), code, 1)
+    assert code.tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
+def test_threads_change_no_bit_of_a_pass(kernel, n_threads):
+    # Enough for a team: 2^24 multiply-adds, or values where nothing is multiplied.
+    rng = np.random.default_rng(8)
+    X = rng.integers(0, 256, (17_003, 1000), dtype=np.uint8)
+    weight = rng.uniform(0.5, 1.5, len(X))
+    coef = (rng.normal(size=(3, 1000)) / 1000).astype(np.float32)
+    intercept, codes = np.zeros(3, np.float32), rng.integers(0, 3, len(X)).astype(np.int32)
+    rows = rng.permutation(len(X))
+
+    def passes(n_threads):
+        raw, probability = (np.empty((len(X), 3), np.float32) for _ in range(2))
+        code, mean, squares = np.empty(len(X), np.intp), np.empty(1000), np.empty(1000)
+        kernel.decision_function(X, coef, intercept, raw, n_threads)
+        kernel.predict_proba(X, coef, intercept, probability, "softmax", n_threads)
+        kernel.predict(X, coef, intercept, code, n_threads)
+        samples = X, rows, codes, weight.astype(np.float32), None, None
+        total = kernel.loss_sum(*samples, coef, intercept, "softmax", n_threads)
+        weight_sum = kernel.column_statistics(X, weight, mean, squares, n_threads)
+        return raw, probability, code, total, weight_sum, mean, squares
+
+    for one, other in zip(passes(1), passes(n_threads), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_sigmoids_that_all_vanish_share_the_probability(kernel):
