@@ -8,7 +8,7 @@ Measures nothing and leaves the rest of the file as it is. ``python -m bench.upd
 import sys
 from pathlib import Path
 
-from bench.report import newest_result, peer_tables
+from bench.report import newest_result, readme_tables
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN = "<!-- benchmarks: begin (written by bench/update_readme.py) -->"
@@ -32,7 +32,7 @@ def insert(text, tables):
 
 def main(arguments):
     """Update README.md."""
-    tables = peer_tables(arguments or [newest_result()])
+    tables = readme_tables(arguments or [newest_result()])
     README.write_text(insert(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
