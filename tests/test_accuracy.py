@@ -215,6 +215,21 @@ def test_a_long_row_of_equal_values(build, dtype):
         assert ulps(softmax, share).max() <= row_bound(n_classes) / 4
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_long_row(build, dtype):
+    rows = (3 * np.random.default_rng(0).normal(size=(1, 20_011))).astype(dtype)
+    with mpmath.workdps(30):
+        total = mpmath.fsum(mpmath.exp(x) for x in rows[0].tolist())
+        log_total = mpmath.log(total)
+        exact = split([log_total])
+        probability = split([mpmath.exp(x) / total for x in rows[0, -100:].tolist()])
+        log_probability = split([x - log_total for x in rows[0, -100:].tolist()])
+    bound = row_bound(rows.shape[1]) / 4
+    assert ulps(F.logsumexp(rows), exact).max() <= bound
+    assert ulps(F.softmax(rows)[0, -100:], probability).max() <= bound
+    assert ulps(F.log_softmax(rows)[0, -100:], log_probability).max() <= bound
+
+
 # --- Builds among each other ----------------------------------------------------------------------
 
 

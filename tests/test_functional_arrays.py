@@ -4,6 +4,7 @@ The values themselves are held to exact answers in test_functional.py; here SciP
 stand for them.
 """
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -115,6 +116,20 @@ def test_out_may_be_the_input(build, layout):
         np.testing.assert_array_equal(raw, expected)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_classes", [1, 2, 3, 10, 16, 17, 33, 66, 1001])
+def test_in_place_gives_the_same_bits(build, n_classes, dtype):
+    raw, y_true = _raw((35, n_classes), dtype), np.arange(35) % n_classes
+    for function in (
+        F.softmax,
+        F.log_softmax,
+        lambda a, **to: F.cross_entropy_gradient(a, y_true, **to),
+    ):
+        work = raw.copy()
+        function(work, out=work)
+        np.testing.assert_array_equal(work, function(raw))
+
+
 @pytest.mark.parametrize("shift", [1, 3, 7, 8, 16])
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_out_may_overlap_the_input(build, name, shift):
@@ -150,6 +165,52 @@ def test_neighbours_of_out_are_left_alone(build, name):
         wide = np.full((9, n_classes + 2), 7.0, np.float32)
         getattr(F, name)(_raw((9, n_classes), np.float32), out=wide[:, 1:-1])
         assert (wide[:, [0, -1]] == 7).all()
+
+
+GUARDED = """
+import ctypes, mmap, sys
+import numpy as np
+from fastsoftmax import functional as F
+
+# Two pages, of which the second must not be touched, with an array at the very end of the first.
+memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+protect = ctypes.CDLL(None, use_errno=True).mprotect
+protect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+assert protect(address + mmap.PAGESIZE, mmap.PAGESIZE, 0) == 0
+
+def at_the_end(array):
+    start = mmap.PAGESIZE - array.nbytes
+    placed = np.frombuffer(memory, array.dtype, array.size, start).reshape(array.shape)
+    placed[:] = array
+    return placed
+
+for dtype in (np.float32, np.float64):
+    for n_classes in (1, 2, 3, 4, 5, 9, 10, 15, 16, 17, 18, 31, 33):
+        for n_samples in (1, 2, 7, 8, 15):
+            raw = np.random.default_rng(0).normal(size=(n_samples, n_classes)).astype(dtype)
+            y_true = np.zeros(n_samples, int)
+            expected = F.softmax(raw), F.logsumexp(raw), F.cross_entropy(raw, y_true)
+            placed = at_the_end(raw)
+            assert (F.logsumexp(placed) == expected[1]).all()
+            assert F.cross_entropy(placed, y_true) == expected[2]
+            assert (F.softmax(placed, out=placed) == expected[0]).all()
+            repeated = np.broadcast_to(at_the_end(raw[0]), (80, n_classes))
+            assert (F.softmax(repeated) == expected[0][0]).all()
+print("untouched")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="protects memory as Linux does")
+def test_nothing_is_read_or_written_beyond_an_array(build):
+    result = subprocess.run(
+        [sys.executable, "-c", GUARDED],
+        env={**os.environ, "FASTSOFTMAX_ISA": build},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.strip() == "untouched", (result.returncode, result.stderr)
 
 
 def test_a_strided_input_is_worked_on_in_out(build):
@@ -367,6 +428,22 @@ def test_y_true_refused(function, y_true, error, message):
 def test_sample_weight_refused(function, weight, error, message):
     with pytest.raises(error, match=message):
         function(RAW, [0, 1, 2, 0], weight)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, np.int16])
+@pytest.mark.parametrize("wrong", [3, 5, 127, -1])
+def test_codes_out_of_range_leave_out_as_it_was(build, wrong, dtype):
+    if wrong < 0 and dtype == np.uint8:
+        pytest.skip("it has no negative numbers")
+    raw, out = np.zeros((5000, 3)), np.full((5000, 3), 7.0)
+    y_true = np.zeros(5000, dtype)
+    y_true[4321] = wrong
+    message = rf"y_true must hold class codes in \[0, 3\); got {wrong}"
+    with pytest.raises(ValueError, match=message):
+        F.cross_entropy(raw, y_true)
+    with pytest.raises(ValueError, match=message):
+        F.cross_entropy_gradient(raw, y_true, out=out)
+    assert (out == 7).all()
 
 
 def test_no_classes_refused():
