@@ -1,7 +1,8 @@
-"""SoftmaxClassifier as its user meets it: scikit-learn's rules, predictions, accuracy.
+"""SoftmaxClassifier as its user meets it: names, copies, predictions, accuracy.
 
-The arithmetic is tested in test_training.py, data and weights in test_estimator_data.py, calls that
-follow one another and divergence in test_partial_fit.py, bad input in test_bad_input.py.
+scikit-learn's checks and tools are in test_conformance.py. The arithmetic is tested in
+test_training.py, data and weights in test_estimator_data.py, calls that follow one another and
+divergence in test_partial_fit.py, bad input in test_bad_input.py.
 """
 
 import doctest
@@ -15,37 +16,14 @@ import pytest
 from digits import DIGITS, assert_same_fit, small_digits
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import cross_val_score, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import fastsoftmax
 from fastsoftmax import SoftmaxClassifier, estimator
 
-# --- scikit-learn's rules -------------------------------------------------------------------------
-
-
-# Not parametrize_with_checks: that of scikit-learn 1.6 hands pytest a generator, which pytest 9
-# warns of.
-CHECKS = [
-    pytest.param(estimator, check, id=f"{index}-{check.func.__name__}")
-    for index, parameters in enumerate(
-        [
-            {},
-            {"standardize": True},
-            {"solver": "adagrad", "multi_class": "ovr", "learning_rate": 0.1},
-        ]
-    )
-    for estimator, check in estimator_checks_generator(SoftmaxClassifier(**parameters))
-]
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # rows around 100
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.parametrize(("estimator", "check"), CHECKS)
-def test_scikit_learn_compatible(estimator, check):
-    check(estimator)
+# --- Names and copies -----------------------------------------------------------------------------
 
 
 def test_public_names():
@@ -78,11 +56,6 @@ def test_fitted_attributes_are_arrays_and_scalars():
     for name, value in vars(classifier).items():
         if name not in parameters:
             assert isinstance(value, np.ndarray | int | float | str), name
-
-
-def test_cross_validation():
-    X, y = small_digits()
-    assert cross_val_score(SoftmaxClassifier(standardize=True, random_state=0), X, y).min() > 0.8
 
 
 # --- Predictions ----------------------------------------------------------------------------------
