@@ -56,6 +56,12 @@ PARAMETERS = [
     ("max_iter", 0, r"\[1, inf\)"),
     ("tol", -1e-3, r"\[0.0, inf\) or None"),
     ("n_iter_no_change", 0, r"\[1, inf\)"),
+    ("early_stopping", "auto", "bool"),
+    ("validation_fraction", 0.0, r"\(0.0, 1.0\) or an int in the range \[1, inf\)"),
+    ("validation_fraction", 1.0, r"\(0.0, 1.0\)"),
+    ("validation_fraction", 0, r"\[1, inf\)"),
+    ("scoring", 3, "str"),
+    ("scoring", "precise", "'accuracy'"),
     ("standardize", "zscore", "'population', 'sample'|'sample', 'population'"),
     ("weight_init", "ones", "'normal', 'zeros'|'zeros', 'normal'"),
     ("init_scale", -1, r"\[0.0, inf\)"),
@@ -66,6 +72,7 @@ PARAMETERS = [
     ("n_jobs", 0, r"\[1, inf\), an int in the range \(-inf, -1\]"),
     ("dtype", "float16", "'float32', 'float64'|'float64', 'float32'"),
     ("warm_start", 3, "bool"),
+    ("callbacks", print, "'list', an instance of 'tuple' or None"),
     ("verbose", -1, r"\[0, inf\)"),
 ]
 
@@ -92,6 +99,7 @@ def test_every_parameter_is_checked():
     [
         ({"nesterov": True, "momentum": 0}, r"nesterov=True needs momentum in \(0, 1\); got"),
         ({"nesterov": True, "solver": "adagrad"}, "nesterov=True needs solver='sgd'; got.*adagrad"),
+        ({"callbacks": [print, 3]}, "callbacks must hold callables .*; got 3 at position 1"),
     ],
 )
 def test_parameters_that_contradict(setting, message):
@@ -104,7 +112,7 @@ def test_parameters_that_contradict(setting, message):
     [
         ({"schedule": "linear"}, "schedule='linear' needs a known end"),
         ({"schedule": "cosine"}, "schedule='cosine' needs a known end"),
-        ({"class_weight": "balanced"}, "class_weight='balanced' needs the labels of all rows"),
+        ({"early_stopping": True}, "early_stopping=True needs epochs over the same rows"),
     ],
 )
 def test_what_partial_fit_cannot_do(setting, message):
@@ -183,6 +191,10 @@ DATA = {
 }
 
 
+#: Nothing to learn from, which a stream may well bring.
+HARMLESS_TO_PARTIAL_FIT = ("weights all 0", "weight 0", "weights cancel")
+
+
 @pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("case", DATA)
@@ -194,6 +206,10 @@ def test_bad_data_changes_nothing(build, case, method, fitted):
         classifier.set_params(class_weight=setting.get("class_weight"))
     before = _snapshot(classifier)
     classes = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    if method == "partial_fit" and case in HARMLESS_TO_PARTIAL_FIT:
+        getattr(classifier, method)(bad_X, bad_y, sample_weight=weight, **classes)
+        assert classifier.n_iter_ == (before["n_iter_"] if fitted else 0)
+        return
     with pytest.raises(error, match=message):
         getattr(classifier, method)(bad_X, bad_y, sample_weight=weight, **classes)
     _assert_unchanged(classifier, before)
@@ -283,6 +299,7 @@ def test_warm_start_needs_the_same_problem():
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt, MemoryError])
 def test_interrupted_training_changes_nothing(monkeypatch, method, interrupt):
+    # Ctrl-C during the first epoch: after it, a fit keeps what it has (test_history.py).
     classifier = SoftmaxClassifier(standardize=True, random_state=0).fit(X, Y)
     before = _snapshot(classifier)
     real, calls = training.Problem.run_epoch, []
@@ -290,7 +307,7 @@ def test_interrupted_training_changes_nothing(monkeypatch, method, interrupt):
     def run_epoch(self, *arguments):
         objective = real(self, *arguments)
         calls.append(self)
-        if method == "partial_fit" or len(calls) == 3:
+        if interrupt is KeyboardInterrupt or method == "partial_fit" or len(calls) == 3:
             raise interrupt
         return objective
 

@@ -78,6 +78,78 @@ def test_partial_fit_divides_by_the_mean_weight_so_far(build):
     np.testing.assert_allclose(light.coef_ - before, step / 2, rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_partial_fit_balances_by_the_counts_so_far(build, weighted):
+    X, y = small_digits(n_classes=3)
+    kept = np.flatnonzero((y > 0) | (np.arange(len(y)) % 4 == 0))
+    X, y = X[kept], y[kept]
+    weight = np.random.default_rng(0).exponential(size=len(X)) if weighted else np.ones(len(X))
+    setting = {"momentum": 0, "alpha": 0, "batch_size": 10**6, "learning_rate": 0.1}
+    classifier = SoftmaxClassifier(class_weight="balanced", **setting)
+    coef, probability, seen = np.zeros((3, 64)), np.full((len(X), 3), 1 / 3), []
+    for chunk in np.array_split(np.arange(len(X)), 4):
+        classifier.partial_fit(X[chunk], y[chunk], range(3), sample_weight=weight[chunk])
+        seen = np.append(seen, chunk).astype(int)
+        total = np.bincount(y[seen], weights=weight[seen])
+        by_class = total.sum() / (3 * total)
+        # One step by hand, with weights of mean 1 over all rows so far.
+        scaled = weight * by_class[y] / (total.sum() / len(seen))
+        gradient = (probability - np.eye(3)[y])[chunk].T @ (scaled[:, None] * X)[chunk] / len(chunk)
+        coef -= 0.1 * gradient
+        np.testing.assert_allclose(classifier.coef_, coef, rtol=0, atol=1e-13)
+        probability = classifier.predict_proba(X)
+
+
+def test_partial_fit_balances_a_class_once_it_comes():
+    X, y = small_digits(n_classes=3)
+    classifier = SoftmaxClassifier(class_weight="balanced", random_state=0)
+    for digit in (0, 1, 2, 1, 0):
+        classifier.partial_fit(X[y == digit], y[y == digit], range(3))
+        assert np.isfinite(parameters_of(classifier)).all()
+    for _ in range(10):
+        classifier.partial_fit(X, y)
+    assert classifier.score(X, y) > 0.9
+
+
+def test_class_weight_may_become_balanced():
+    # The counts are kept whatever class_weight is, so that it may change between two calls.
+    X, y = small_digits(n_classes=3)
+    setting = {"momentum": 0, "random_state": 0}
+    switched = SoftmaxClassifier(**setting).partial_fit(X[:50], y[:50], range(3))
+    switched.set_params(class_weight="balanced").partial_fit(X[50:], y[50:])
+    always = SoftmaxClassifier(class_weight="balanced", **setting)
+    always.partial_fit(X[:50], y[:50], range(3)).partial_fit(X[50:], y[50:])
+    np.testing.assert_array_equal(switched._class_total, always._class_total)
+    np.testing.assert_array_equal(switched._class_total, np.bincount(y))
+
+
+@pytest.mark.parametrize("setting", [{}, {"standardize": True}, {"standardize": "sample"}], ids=str)
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 2, 1: 1, 2: 1}], ids=str)
+def test_batches_without_weight_are_harmless(build, class_weight, setting):
+    X, y = small_digits(n_classes=3)
+    zeros = np.zeros(len(X))
+    setting = {"class_weight": class_weight, "random_state": 0, **setting}
+    setting |= {"schedule": "inverse_time"}
+    classifier = SoftmaxClassifier(**setting)
+    classifier.partial_fit(1e3 * X, y, range(3), sample_weight=zeros)
+    assert classifier.n_iter_ == 0
+    np.testing.assert_array_equal(parameters_of(classifier), 0)
+    np.testing.assert_allclose(classifier.predict_proba(X), 1 / 3, rtol=1e-12)
+    classifier.partial_fit(X, y).partial_fit(-X, y, sample_weight=0.0).partial_fit(X, y)
+    expected = SoftmaxClassifier(**setting).partial_fit(X, y, range(3)).partial_fit(X, y)
+    assert_same_fit(classifier, expected)
+    np.testing.assert_array_equal(classifier.loss_curve_, expected.loss_curve_)
+
+
+def test_rows_of_a_class_without_weight_are_harmless():
+    X, y = small_digits(n_classes=3)
+    classifier = SoftmaxClassifier(class_weight={0: 0, 1: 1, 2: 1}, random_state=0)
+    classifier.partial_fit(X, y, range(3))
+    before = parameters_of(classifier)
+    classifier.partial_fit(X[y == 0], y[y == 0])
+    np.testing.assert_array_equal(parameters_of(classifier), before)
+
+
 def test_partial_fit_of_another_dtype(build):
     X, y = small_digits()
     classifier = SoftmaxClassifier(random_state=0).partial_fit(X.astype("f4"), y, range(10))
