@@ -16,7 +16,7 @@ from scipy import sparse
 from sklearn import config_context
 
 import fastsoftmax
-from fastsoftmax import SoftmaxClassifier, encoding, persistence
+from fastsoftmax import SoftmaxClassifier, persistence
 
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
 
