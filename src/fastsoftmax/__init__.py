@@ -4,6 +4,8 @@ The public names and nothing else. The estimator and ``load`` are imported when 
 that ``import fastsoftmax.functional`` needs NumPy alone.
 """
 
+from typing import TYPE_CHECKING
+
 from .functional import (
     adagrad_update,
     cross_entropy,
@@ -15,6 +17,10 @@ from .functional import (
     softmax,
     zscore,
 )
+
+if TYPE_CHECKING:  # what __getattr__ gives
+    from .estimator import SoftmaxClassifier
+    from .persistence import load
 
 __version__ = "0.1.0"
 

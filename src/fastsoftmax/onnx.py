@@ -36,9 +36,15 @@ def register():
     Examples
     --------
     >>> import fastsoftmax.onnx
-    >>> from skl2onnx import to_onnx  # doctest: +SKIP
-    >>> fastsoftmax.onnx.register()  # doctest: +SKIP
-    >>> graph = to_onnx(pipeline, X[:1], options={"zipmap": False})  # doctest: +SKIP
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from skl2onnx import to_onnx
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = SoftmaxClassifier(standardize=True).fit(X, y)
+    >>> fastsoftmax.onnx.register()
+    >>> graph = to_onnx(classifier, X[:1], options={"zipmap": False})
+    >>> [output.name for output in graph.graph.output]
+    ['label', 'probabilities']
     """
     try:
         from skl2onnx import update_registered_converter

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shutil
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -17,6 +18,9 @@ from sklearn import config_context
 
 from . import __version__
 from .encoding import decode, encode
+
+if TYPE_CHECKING:
+    from .estimator import SoftmaxClassifier
 
 __all__ = ["load", "save"]
 
@@ -92,7 +96,7 @@ def save(estimator, path):
     _replace_file(os.fspath(path), safetensors.numpy.save(arrays, metadata))
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> "SoftmaxClassifier":
     """Read an estimator that ``save`` wrote, of this version of fastsoftmax or an older one.
 
     Nothing in the file is executed, and no name in it is looked up: it holds numbers and text.

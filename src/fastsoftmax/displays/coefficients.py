@@ -46,9 +46,7 @@ class CoefficientsDisplay:
     >>> from fastsoftmax import SoftmaxClassifier
     >>> from fastsoftmax.displays import CoefficientsDisplay
     >>> classifier = SoftmaxClassifier(standardize=True).fit(*load_digits(return_X_y=True))
-    >>> display = CoefficientsDisplay.from_estimator(
-    ...     classifier, image_shape=(8, 8)
-    ... )  # doctest: +SKIP
+    >>> display = CoefficientsDisplay.from_estimator(classifier, image_shape=(8, 8))
     """
 
     def __init__(self, coef, names, feature_names, image_shape):

@@ -46,7 +46,7 @@ class LearningRateDisplay:
     >>> from fastsoftmax.displays import LearningRateDisplay
     >>> X, y = load_digits(return_X_y=True)
     >>> classifier = SoftmaxClassifier(standardize=True, max_iter=3)
-    >>> display = LearningRateDisplay.from_estimator(classifier, X, y)  # doctest: +SKIP
+    >>> display = LearningRateDisplay.from_estimator(classifier, X, y)
     """
 
     def __init__(self, learning_rates, objectives, diverged):
@@ -126,7 +126,12 @@ class LearningRateDisplay:
 
     @property
     def best_learning_rate_(self):
-        """The rate with the lowest objective of those that did not diverge; NaN if all did."""
+        """The rate with the lowest objective of those that did not diverge; NaN if all did.
+
+        Returns
+        -------
+        learning_rate : float
+        """
         if self.diverged.all():
             return float("nan")
         return float(

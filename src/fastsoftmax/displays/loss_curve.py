@@ -36,7 +36,7 @@ class LossCurveDisplay:
     >>> from fastsoftmax import SoftmaxClassifier
     >>> from fastsoftmax.displays import LossCurveDisplay
     >>> classifier = SoftmaxClassifier(standardize=True).fit(*load_digits(return_X_y=True))
-    >>> display = LossCurveDisplay.from_estimator(classifier)  # doctest: +SKIP
+    >>> display = LossCurveDisplay.from_estimator(classifier)
     """
 
     def __init__(self, histories):
