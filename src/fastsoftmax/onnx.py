@@ -102,7 +102,10 @@ def _convert(scope, operator, container):
 
     def constant(name, proto, values):
         name = scope.get_unique_variable_name(name)
-        container.add_initializer(name, proto, list(values.shape), values.ravel().tolist())
+        content = values.ravel().tolist()
+        if proto == types.STRING:  # older versions of onnx would take text for ASCII
+            content = [text.encode() for text in content]
+        container.add_initializer(name, proto, list(values.shape), content)
         return name
 
     def node(kind, inputs, output=None, **attributes):
