@@ -36,7 +36,7 @@ lint: $(VENV)/stamp-dev
 	@$(BIN)/ruff format --check .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint $(CYTHON_SOURCES)  # it looks for pycodestyle in PATH
 	@$(BIN)/mypy
-	@$(BIN)/mypy --strict tests/typing
+	@$(BIN)/mypy --strict tests/type_checks
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/numpydoc lint $(DOCSTRINGS)
 

@@ -1,7 +1,7 @@
 """The stubs tell the truth: a compiled kernel has the signature of its NumPy twin, and the
 estimator's methods take what estimator.pyi says.
 
-mypy and pyright themselves run in ``make lint``, over typing/user_program.py.
+mypy and pyright themselves run in ``make lint``, over type_checks/user_program.py.
 """
 
 import ast
