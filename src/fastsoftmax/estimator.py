@@ -19,6 +19,7 @@ from sklearn.utils.validation import validate_data
 
 from .kernels.threads import effective_n_threads
 from .memory import Memory
+from .portable import Portable
 from .prediction import LinearPrediction
 from .progress import shown_progress
 from .schedules import SCHEDULES, WITH_AN_END
@@ -43,7 +44,7 @@ from .validation import (
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(LinearPrediction, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(Portable, LinearPrediction, ClassifierMixin, BaseEstimator):
     """Softmax regression (multinomial logistic regression) by minibatch gradient descent.
 
     Minimises, over coef W of shape (n_classes, n_features) and intercept b ::
