@@ -24,6 +24,7 @@ from .parameters import (
     check_parameters,
     check_parameters_of_partial_fit,
 )
+from .portable import Portable
 from .prediction import LinearPrediction
 from .standardization import measure
 from .training import Plan, Problem, State, train
@@ -47,7 +48,9 @@ from .validation import (
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(LinearPrediction, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(
+    Portable, LinearPrediction, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """Softmax regression (multinomial logistic regression) by minibatch gradient descent.
 
     Minimises, over coef W of shape (n_classes, n_features) and intercept b ::

@@ -52,6 +52,8 @@ class Problem:
     fit_intercept : bool
         If False, the intercept is used but not changed.
     n_threads : int ≥ 1
+    dtype : {float32, float64}
+        Of the computation.
     """
 
     X: np.ndarray
@@ -64,6 +66,7 @@ class Problem:
     alpha: float
     fit_intercept: bool
     n_threads: int
+    dtype: np.dtype = np.dtype(np.float32)
 
     def objective(self, state, rows):
         """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
@@ -82,6 +85,52 @@ class Problem:
             )
             return total / self._weight_of(rows) + self.penalty(state.coef)
 
+    def loss_gradient(self, coef, intercept):
+        """The objective over ``rows`` and its gradient at these parameters, in one pass.
+
+        Parameters
+        ----------
+        coef : float64 ndarray of shape (n_rows, n_features)
+        intercept : float64 ndarray of shape (n_rows,)
+            Both are rounded to the dtype of the computation first, that of ``shift`` or X.
+
+        Returns
+        -------
+        objective : float
+        coef_gradient, intercept_gradient : float64 ndarrays of the shapes of the parameters
+            The latter is 0 without ``fit_intercept``.
+        """
+        dtype = self.dtype
+        at_coef, at_intercept = coef.astype(dtype), intercept.astype(dtype)
+        coef_gradient, intercept_gradient = np.zeros_like(at_coef), np.zeros_like(at_intercept)
+        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
+        # gradient then, and where the step leads isn't looked at.
+        with np.errstate(all="ignore"):
+            total = kernels.implementation.epoch(
+                self.X,
+                self.rows,
+                self.y_true,
+                self.sample_weight,
+                self.shift,
+                self.inverse_scale,
+                at_coef,
+                at_intercept,
+                coef_gradient,
+                intercept_gradient,
+                np.ones(1),
+                len(self.rows),
+                self.loss,
+                "momentum",
+                0.0,
+                0.0,
+                self.fit_intercept,
+                self.n_threads,
+            )
+            share = len(self.rows) / self.weight_sum
+            coef_gradient = share * coef_gradient.astype(np.float64) + self.alpha * coef
+            intercept_gradient = share * intercept_gradient.astype(np.float64)
+        return total / self.weight_sum + self.penalty(coef), coef_gradient, intercept_gradient
+
     def objective_at_zero(self, n_rows):
         """The objective where coef and intercept are 0: every class is as likely as the others."""
         return float(np.log(n_rows)) if self.loss == "softmax" else n_rows * float(np.log(2))
@@ -91,7 +140,8 @@ class Problem:
         return 0.5 * self.alpha * float(np.square(coef, dtype=np.float64).sum())
 
     @cached_property
-    def _weight_sum(self):
+    def weight_sum(self):
+        """Sum of the weights of the rows used."""
         return self._weight_of(self.rows)
 
     def _weight_of(self, rows):
@@ -123,7 +173,7 @@ class Problem:
                 self.fit_intercept,
                 self.n_threads,
             )
-            return total / self._weight_sum
+            return total / self.weight_sum
 
 
 @dataclass

@@ -1,0 +1,147 @@
+"""How curved the objective is: a subsample of the rows, its mean, and bounds from its spectrum.
+
+All automatic choices rest on this: the learning rate on a few power iterations, the preconditioners
+on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by solver.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import kernels
+
+__all__ = ["Subsample", "learning_rate_for"]
+
+#: Power iterations: after 20 the largest eigenvalue is met within a few per cent even where the
+#: second is 0.9 of it, and the learning rate needs no more.
+POWER_ITERATIONS = 20
+
+#: Rows they look at: a mean over so many is within a few per cent as well.
+POWER_ROWS = 2000
+
+#: Rows that are staged at once.
+BLOCK_ROWS = 4096
+
+#: Times the curvature that a learning rate keeps below: heavy-ball steps are stable up to
+#: 2 (1 + momentum), and half the spread below that costs nothing while noise is what limits.
+CURVATURE_SHARE = 0.8
+
+#: Share of the loss's scale that the noise of one minibatch may reach in the momentum's memory.
+#: Both shares are measured by bench/test_sgd_auto.py.
+NOISE_SHARE = 0.6
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """Some rows of a problem, staged in the units of training.
+
+    Parameters
+    ----------
+    rows : intp ndarray of shape (n_drawn,)
+        Numbers of the rows, ascending.
+    values : ndarray of shape (n_drawn, n_features), in the dtype of the computation
+    weight : float64 ndarray of shape (n_drawn,)
+        Sample weights, divided by their sum.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, problem, n_drawn, dtype, random_state, by_norm=False):
+        """Draw about ``n_drawn`` of the problem's rows.
+
+        Parameters
+        ----------
+        problem : training.Problem
+        n_drawn : int ≥ 1
+        dtype : {float32, float64}
+        random_state : numpy.random.RandomState
+        by_norm : bool
+            Draw half of them in proportion to ‖x‖², at the price of a pass over X. A feature that
+            one row in 10000 has is else missed or met by luck, and its curvature with it.
+        """
+        rows, weight = problem.rows, None
+        if n_drawn < len(rows) and not by_norm:
+            rows = np.sort(random_state.choice(rows, n_drawn, replace=False))
+        elif n_drawn < len(rows):
+            norms = _square_norms(problem, dtype)
+            chance = 0.5 * n_drawn * (1 / len(rows) + norms / max(norms.sum(), 1e-300))
+            chance = np.minimum(np.where(np.isfinite(chance), chance, 1.0), 1.0)
+            drawn = random_state.random_sample(len(rows)) < chance
+            drawn[0] |= not drawn.any()
+            rows, weight = rows[drawn], 1 / chance[drawn]
+        values = np.empty((len(rows), problem.X.shape[1]), dtype)
+        kernels.implementation.stage(problem.X, rows, problem.shift, problem.inverse_scale, values)
+        weight = np.ones(len(rows)) if weight is None else weight
+        if problem.sample_weight is not None:
+            weight = weight * problem.sample_weight[rows]
+        return cls(rows, values, weight / weight.sum())
+
+    def mean(self):
+        """Weighted mean of each feature, in float64."""
+        return self.weight @ self.values.astype(np.float64)
+
+    def mean_square_norm(self):
+        """Weighted mean of ‖x‖²."""
+        return float(self.weight @ np.square(self.values, dtype=np.float64).sum(axis=1))
+
+    def largest_eigenvalue(self):
+        """Of Σ s x xᵀ / Σ s, by power iterations from the mean square of each feature."""
+        values = self.values[:POWER_ROWS].astype(np.float64)
+        weight = self.weight[:POWER_ROWS]
+        weight = weight / weight.sum()
+        vector = np.sqrt(weight @ np.square(values))
+        size = np.linalg.norm(vector)
+        for _ in range(POWER_ITERATIONS):
+            if size == 0 or not np.isfinite(size):
+                return float(size)
+            vector = (weight * (values @ (vector / size))) @ values
+            size = np.linalg.norm(vector)
+        return float(size)
+
+
+def _square_norms(problem, dtype):
+    """‖x‖² of the problem's rows, in float64."""
+    norms = np.empty(len(problem.rows))
+    for start in range(0, len(norms), BLOCK_ROWS):
+        rows = problem.rows[start : start + BLOCK_ROWS]
+        block = np.empty((len(rows), problem.X.shape[1]), dtype)
+        kernels.implementation.stage(problem.X, rows, problem.shift, problem.inverse_scale, block)
+        norms[start : start + len(rows)] = np.einsum("ij,ij->i", block, block)
+    return norms
+
+
+def learning_rate_for(subsample, loss, alpha, momentum, batch_size):
+    """A learning rate for minibatch descent, from the data alone.
+
+    The lower of two. Curvature: the Hessian is at most ½ (I − 11ᵀ/K) ⊗ Σxxᵀ/n + alpha for softmax
+    and ¼ Σxxᵀ/n + alpha for a logistic loss (Böhning 1992). Noise: the steps that momentum
+    remembers, η/(1 − momentum), times the squared length of a minibatch's gradient noise, at most
+    mean ‖x‖² / batch_size, must stay a fraction of the loss.
+
+    Parameters
+    ----------
+    subsample : Subsample
+    loss : {"softmax", "logistic"}
+    alpha : float ≥ 0
+    momentum : float in [0, 1)
+    batch_size : int ≥ 1
+
+    Returns
+    -------
+    learning_rate : float > 0, finite
+
+    References
+    ----------
+    Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
+    Mathematics 44, 1992.
+    """
+    factor = 0.5 if loss == "softmax" else 0.25
+    # The intercept is a feature of ones.
+    curvature = factor * (subsample.largest_eigenvalue() + 1) + alpha
+    noise = (subsample.mean_square_norm() + 1) / batch_size + alpha
+    rate = min(CURVATURE_SHARE / curvature, NOISE_SHARE * (1 - momentum) / noise)
+    tiny = np.finfo(subsample.values.dtype).tiny
+    return float(np.clip(rate, tiny, 1 / tiny))
