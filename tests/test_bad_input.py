@@ -44,6 +44,8 @@ PARAMETERS = [
     ("alpha", -1e-9, r"\[0.0, inf\)"),
     ("alpha", np.nan, r"\[0.0, inf\)"),
     ("alpha", np.inf, r"\[0.0, inf\)"),
+    ("label_smoothing", 1.0, r"\[0.0, 1.0\)"),
+    ("label_smoothing", -0.1, r"\[0.0, 1.0\)"),
     ("learning_rate", 0, r"\(0.0, inf\)"),
     ("learning_rate", "auto", r"\(0.0, inf\)"),
     ("schedule", "adaptive", "'cosine'"),

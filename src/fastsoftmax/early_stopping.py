@@ -142,6 +142,7 @@ class Validation:
                 y_true=held_out.codes,
                 sample_weight=None if weight is None else weight.astype(dtype),
                 alpha=0.0,
+                label_smoothing=0.0,
             )
         else:
             self._scorer = check_scoring(estimator, scoring=self._scoring)

@@ -74,6 +74,9 @@ class SoftmaxClassifier(
         The same for two classes.
     alpha : float in [0, inf), default=1e-4
         Strength of the L2 penalty. The intercept is not penalised.
+    label_smoothing : float in [0, 1), default=0.0
+        ε of the targets (1 − ε)·onehot(yᵢ) + ε/n_classes that take onehot(yᵢ)'s place [4]_; with
+        "ovr", ε/2 for each of its losses. Probabilities then stay away from 0 and 1.
     learning_rate : float in (0, inf), default=0.01
         At the start. The default suits z-scored features; see Notes for when it is too high.
     schedule : {"constant", "inverse_time", "exponential", "linear", "cosine"}, default="constant"
@@ -102,10 +105,10 @@ class SoftmaxClassifier(
         Share or number of the rows to set aside, of each class alike, when ``early_stopping`` has
         no ``X_val``. They count for nothing else, ``standardize`` included.
     scoring : str, callable or None, default="loss"
-        The score: "loss", the loss that is minimised, without penalty and with its sign turned; any
-        of scikit-learn's names or a scorer of the form ``scorer(estimator, X, y)``; None for
-        ``score``, the accuracy. The higher the better. Scorers other than "loss" are given a copy
-        of the rows set aside.
+        The score: "loss", the loss that is minimised, with its sign turned and without penalty and
+        ``label_smoothing``; any of scikit-learn's names or a scorer of the form
+        ``scorer(estimator, X, y)``; None for ``score``, the accuracy. The higher the better.
+        Scorers other than "loss" are given a copy of the rows set aside.
     standardize : bool or {"population", "sample"}, default=False
         Train on z-scores (x − mean)/σ, with σ² the mean squared deviation ("population", or True)
         or its sum over Σ ``sample_weight`` − 1 ("sample"). ``coef_`` and ``intercept_`` are in the
@@ -195,6 +198,8 @@ class SoftmaxClassifier(
        deep learning", ICML 2013.
     .. [3] Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
        optimization", JMLR 12, 2011.
+    .. [4] Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture for
+       computer vision", CVPR 2016, section 7.
 
     Examples
     --------
@@ -214,6 +219,7 @@ class SoftmaxClassifier(
         solver="sgd",
         multi_class="softmax",
         alpha=1e-4,
+        label_smoothing=0.0,
         learning_rate=0.01,
         schedule="constant",
         decay=0.1,
@@ -242,6 +248,7 @@ class SoftmaxClassifier(
         self.solver = solver
         self.multi_class = multi_class
         self.alpha = alpha
+        self.label_smoothing = label_smoothing
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.decay = decay
@@ -420,6 +427,7 @@ class SoftmaxClassifier(
             alpha=float(self.alpha),
             fit_intercept=bool(self.fit_intercept),
             n_threads=n_threads,
+            label_smoothing=float(self.label_smoothing),
         )
         plan = self._plan(memory, n_epochs)
         shape = (1 if len(classes) == 2 else len(classes), X.shape[1])

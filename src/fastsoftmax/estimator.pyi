@@ -32,6 +32,7 @@ class SoftmaxClassifier(
     solver: Literal["sgd", "adagrad"]
     multi_class: Literal["softmax", "ovr"]
     alpha: float
+    label_smoothing: float
     learning_rate: float
     schedule: Schedule
     decay: float
@@ -76,6 +77,7 @@ class SoftmaxClassifier(
         solver: Literal["sgd", "adagrad"] = "sgd",
         multi_class: Literal["softmax", "ovr"] = "softmax",
         alpha: float = 1e-4,
+        label_smoothing: float = 0.0,
         learning_rate: float = 0.01,
         schedule: Schedule = "constant",
         decay: float = 0.1,

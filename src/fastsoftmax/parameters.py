@@ -18,6 +18,7 @@ PARAMETER_CONSTRAINTS = {
     "solver": [StrOptions({"sgd", "adagrad"})],
     "multi_class": [StrOptions({"softmax", "ovr"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
+    "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "schedule": [StrOptions(set(SCHEDULES))],
     "decay": [Interval(Real, 0, None, closed="left")],

@@ -72,11 +72,12 @@ def forward(tile, coef, intercept, raw_prediction_out):
     raw_prediction_out[:] = _float64(coef) @ _float64(tile).T + _float64(intercept)[:, None]
 
 
-def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out):
-    """Turn raw predictions into weight · (softmax − one-hot), in place, and give each loss.
+def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smoothing=0.0):
+    """Turn raw predictions into weight · (softmax − target), in place, and give each loss.
 
-    ``loss_out[i] = weight[i] · (log Σ_k exp(raw_k − max) − (raw_y − max))``. The order of the
-    subtractions keeps the digits: the maximum cancels before the logarithm is added.
+    The target is (1 − ε) · one-hot + ε / n_classes, and
+    ``loss_out[i] = weight[i] · (log Σ_k exp(raw_k − max) − Σ_k target_k · (raw_k − max))``. The
+    order of the subtractions keeps the digits: the maximum cancels before the logarithm is added.
 
     Parameters
     ----------
@@ -85,26 +86,31 @@ def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out):
         Class codes in [0, n_classes). Checked by the caller.
     weight : ndarray of shape (batch,)
     loss_out : ndarray of shape (batch,)
+    label_smoothing : float in [0, 1), default=0
+        The ε of Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR
+        2016, section 7.
     """
     raw = _float64(raw_prediction_inplace)
     shifted = raw - raw.max(axis=0)
     exponential = np.exp(shifted)
     total = exponential.sum(axis=0)
     one_hot = _one_hot(y_true, raw.shape[0], "softmax")
-    samples = np.arange(raw.shape[1])
-    loss_out[:] = weight * (np.log(total) - shifted[y_true, samples])
-    raw_prediction_inplace[:] = weight * (exponential / total - one_hot)
+    target = (1 - label_smoothing) * one_hot + label_smoothing / len(raw)
+    loss_out[:] = weight * (np.log(total) - (target * shifted).sum(axis=0))
+    raw_prediction_inplace[:] = weight * (exponential / total - target)
 
 
-def logistic_gradient(raw_prediction_inplace, y_true, weight, loss_out):
+def logistic_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smoothing=0.0):
     """Turn raw predictions into weight · (sigmoid − target), in place, and give each loss.
 
     ``loss_out[i] = weight[i] · Σ_k (log(1 + exp(−|raw_k|)) + max(raw_k, 0) − target_k · raw_k)``.
     With one row, the target is 1 where ``y_true == 1``; with several, row k's is 1 where
-    ``y_true == k``. Shapes as in :func:`softmax_gradient`, with n_rows for n_classes.
+    ``y_true == k``; smoothed, it is (1 − ε) · that + ε / 2. Shapes as in :func:`softmax_gradient`,
+    with n_rows for n_classes.
     """
     raw = _float64(raw_prediction_inplace)
-    target = _one_hot(y_true, raw.shape[0], "logistic")
+    one_hot = _one_hot(y_true, raw.shape[0], "logistic")
+    target = (1 - label_smoothing) * one_hot + label_smoothing / 2
     decay = np.exp(-np.abs(raw))
     loss = np.log1p(decay) + np.maximum(raw, 0) - target * raw
     loss_out[:] = weight * loss.sum(axis=0)
@@ -204,6 +210,7 @@ def epoch(
     alpha,
     fit_intercept,
     n_threads,
+    label_smoothing=0.0,
 ):
     """Train on the rows in the order given, one minibatch after the other.
 
@@ -228,6 +235,8 @@ def epoch(
     fit_intercept : bool
     n_threads : int
         The result is the same bit for bit whatever its value.
+    label_smoothing : float in [0, 1), default=0
+        As in :func:`softmax_gradient`.
 
     Returns
     -------
@@ -251,7 +260,7 @@ def epoch(
 
         stage(X, batch, shift, inverse_scale, tile)
         forward(tile, coef_inplace, intercept_inplace, raw_prediction)
-        _gradient_step(loss)(raw_prediction, y_true[batch], weight, losses)
+        _gradient_step(loss)(raw_prediction, y_true[batch], weight, losses, label_smoothing)
         loss_sum += size * losses.sum(dtype=np.float64)
         backward_update(
             tile,
@@ -271,7 +280,17 @@ def epoch(
 
 
 def loss_sum(
-    X, rows, y_true, sample_weight, shift, inverse_scale, coef, intercept, loss, n_threads
+    X,
+    rows,
+    y_true,
+    sample_weight,
+    shift,
+    inverse_scale,
+    coef,
+    intercept,
+    loss,
+    n_threads,
+    label_smoothing=0.0,
 ):
     """Σ over the rows of sample_weight · loss at fixed parameters; nothing is updated.
 
@@ -290,7 +309,7 @@ def loss_sum(
         weight = np.ones(len(block), coef.dtype) if sample_weight is None else sample_weight[block]
         stage(X, block, shift, inverse_scale, tile)
         forward(tile, coef, intercept, raw_prediction)
-        _gradient_step(loss)(raw_prediction, y_true[block], weight, losses)
+        _gradient_step(loss)(raw_prediction, y_true[block], weight, losses, label_smoothing)
         total += losses.sum(dtype=np.float64)
     return float(total)
 

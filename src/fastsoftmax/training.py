@@ -54,6 +54,8 @@ class Problem:
     n_threads : int ≥ 1
     dtype : {float32, float64}
         Of the computation.
+    label_smoothing : float in [0, 1), default=0
+        Of the targets, as in ``kernels.softmax_gradient``.
     """
 
     X: np.ndarray
@@ -67,6 +69,7 @@ class Problem:
     fit_intercept: bool
     n_threads: int
     dtype: np.dtype = np.dtype(np.float32)
+    label_smoothing: float = 0.0
 
     def objective(self, state, rows):
         """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
@@ -82,6 +85,7 @@ class Problem:
                 state.intercept,
                 self.loss,
                 self.n_threads,
+                self.label_smoothing,
             )
             return total / self._weight_of(rows) + self.penalty(state.coef)
 
@@ -125,6 +129,7 @@ class Problem:
                 0.0,
                 self.fit_intercept,
                 self.n_threads,
+                self.label_smoothing,
             )
             share = len(self.rows) / self.weight_sum
             coef_gradient = share * coef_gradient.astype(np.float64) + self.alpha * coef
@@ -172,6 +177,7 @@ class Problem:
                 self.alpha,
                 self.fit_intercept,
                 self.n_threads,
+                self.label_smoothing,
             )
             return total / self.weight_sum
 

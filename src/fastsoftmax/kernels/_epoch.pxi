@@ -32,6 +32,7 @@ cdef struct Training:  # what the threads of an epoch share
     Py_ssize_t batch_size
     Step step
     int loss_kind
+    double label_smoothing
     bint fit_intercept
     # Buffers of a part: a minibatch, or as many of its rows as are taken at once
     Py_ssize_t part_rows  # at most, which is the stride of raw
@@ -105,8 +106,8 @@ cdef void _train_part(
         _forward(samples + first, <const real *> model.coef, stride, n_features,
                  <const real *> model.intercept, model.n_rows, raw + first, t.part_rows,
                  last - first, &fetcher)
-        _gradient(t.loss_kind, raw + first, t.part_rows, model.n_rows, t.codes + first,
-                  weight + first, loss + first, last - first)
+        _smoothed_gradient(t.loss_kind, t.label_smoothing, raw + first, t.part_rows, model.n_rows,
+                           t.codes + first, weight + first, loss + first, last - first)
     fs_barrier_wait(&t.barrier, n_threads)
 
     # Features: each thread takes whole stripes of columns through the fourth.
@@ -313,6 +314,7 @@ cdef int _describe_targets(
     if sample_weight is not None:
         t.sample_weight = _data(sample_weight, "sample_weight", dtype, (t.X.n_samples,))
     t.loss_kind = _LOSS[loss]
+    t.label_smoothing = 0
     return 0
 
 
@@ -321,12 +323,14 @@ def epoch(
     cnp.ndarray coef_inplace, cnp.ndarray intercept_inplace, cnp.ndarray coef_state_inplace,
     cnp.ndarray intercept_state_inplace, cnp.ndarray learning_rates, Py_ssize_t batch_size,
     str loss, str update, double momentum, double alpha, bint fit_intercept, int n_threads,
+    double label_smoothing=0.0,
 ):
     """See reference.epoch."""
     cdef Training t
     cdef int dtype = _dtype(coef_inplace, "coef_inplace")
     _describe(&t.X, X, shift, inverse_scale, dtype)
     _describe_targets(&t, rows, y_true, sample_weight, loss, dtype)
+    t.label_smoothing = label_smoothing
     cdef Py_ssize_t n_batches = (t.n_numbers + batch_size - 1) // batch_size
     t.learning_rates = <const double *> _data(
         learning_rates, "learning_rates", cnp.NPY_FLOAT64, (n_batches,))

@@ -124,6 +124,7 @@ cdef enum:
 include "_memory.pxi"
 include "_rows.pxi"
 include "_minibatch.pxi"
+include "_smoothing.pxi"
 include "_steps.pxi"
 include "_epoch.pxi"
 include "_passes.pxi"

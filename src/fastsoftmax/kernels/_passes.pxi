@@ -129,7 +129,8 @@ cdef void _pass_block(
             weight[i] = 0 if i >= n else (
                 <real> 1 if sample_weight == NULL else sample_weight[t.numbers[start + i]]
             )
-        _gradient(t.loss_kind, raw, PREDICTION_ROWS, p.n_rows, &codes[0], weight, loss, padded)
+        _smoothed_gradient(t.loss_kind, t.label_smoothing, raw, PREDICTION_ROWS, p.n_rows,
+                           &codes[0], weight, loss, padded)
         for i in range(n):
             total += loss[i]
         (<double *> p.out)[block] = total
@@ -228,13 +229,14 @@ def predict(
 
 def loss_sum(
     cnp.ndarray X, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, shift, inverse_scale,
-    cnp.ndarray coef, cnp.ndarray intercept, str loss, int n_threads,
+    cnp.ndarray coef, cnp.ndarray intercept, str loss, int n_threads, double label_smoothing=0.0,
 ):
     """See reference.loss_sum."""
     cdef Pass p
     cdef int dtype = _dtype(coef, "coef")
     _describe(&p.samples.X, X, shift, inverse_scale, dtype)
     _describe_targets(&p.samples, rows, y_true, sample_weight, loss, dtype)
+    p.samples.label_smoothing = label_smoothing
     cdef double[::1] sums = np.zeros((rows.size + PREDICTION_ROWS - 1) // PREDICTION_ROWS + 1)
     cdef int unused
     p.kind = LOSS

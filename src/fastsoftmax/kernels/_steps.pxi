@@ -85,7 +85,7 @@ def forward(
 
 cdef int _gradient_arrays(
     real *unused, int loss_kind, cnp.ndarray raw_inplace, cnp.ndarray y_true, cnp.ndarray weight,
-    cnp.ndarray loss_out,
+    cnp.ndarray loss_out, double label_smoothing,
 ) except -1:
     cdef list keep = []
     cdef int dtype = cnp.PyArray_TYPE(raw_inplace)
@@ -105,7 +105,8 @@ cdef int _gradient_arrays(
             codes[i] = y[i]
             for k in range(n_rows):
                 raw[k * size + i] = values[k * n + i]
-        _gradient(loss_kind, raw, size, n_rows, codes, padded_weight, padded_loss, size)
+        _smoothed_gradient(loss_kind, label_smoothing, raw, size, n_rows, codes, padded_weight,
+                           padded_loss, size)
         for i in range(n):
             loss[i] = padded_loss[i]
             for k in range(n_rows):
@@ -114,24 +115,29 @@ cdef int _gradient_arrays(
 
 
 def softmax_gradient(
-    cnp.ndarray raw_prediction_inplace, cnp.ndarray y_true, cnp.ndarray weight, cnp.ndarray loss_out
+    cnp.ndarray raw_prediction_inplace, cnp.ndarray y_true, cnp.ndarray weight,
+    cnp.ndarray loss_out, double label_smoothing=0.0,
 ):
     """See reference.softmax_gradient."""
     if _dtype(raw_prediction_inplace, "raw_prediction_inplace") == cnp.NPY_FLOAT32:
-        _gradient_arrays(<float *> NULL, SOFTMAX, raw_prediction_inplace, y_true, weight, loss_out)
+        _gradient_arrays(<float *> NULL, SOFTMAX, raw_prediction_inplace, y_true, weight,
+                         loss_out, label_smoothing)
     else:
-        _gradient_arrays(<double *> NULL, SOFTMAX, raw_prediction_inplace, y_true, weight, loss_out)
+        _gradient_arrays(<double *> NULL, SOFTMAX, raw_prediction_inplace, y_true, weight,
+                         loss_out, label_smoothing)
 
 
 def logistic_gradient(
-    cnp.ndarray raw_prediction_inplace, cnp.ndarray y_true, cnp.ndarray weight, cnp.ndarray loss_out
+    cnp.ndarray raw_prediction_inplace, cnp.ndarray y_true, cnp.ndarray weight,
+    cnp.ndarray loss_out, double label_smoothing=0.0,
 ):
     """See reference.logistic_gradient."""
     if _dtype(raw_prediction_inplace, "raw_prediction_inplace") == cnp.NPY_FLOAT32:
-        _gradient_arrays(<float *> NULL, LOGISTIC, raw_prediction_inplace, y_true, weight, loss_out)
+        _gradient_arrays(<float *> NULL, LOGISTIC, raw_prediction_inplace, y_true, weight,
+                         loss_out, label_smoothing)
     else:
         _gradient_arrays(<double *> NULL, LOGISTIC, raw_prediction_inplace, y_true, weight,
-                         loss_out)
+                         loss_out, label_smoothing)
 
 
 cdef int _backward_arrays(
