@@ -16,6 +16,7 @@ cdef struct Own:  # a thread's features, and what it keeps of a minibatch
     Py_ssize_t first
     Py_ssize_t last
     Py_ssize_t n_unique
+    int32_t *slots  # of each feature, or -1 where the minibatch has not met it; then one that is 0
     int32_t *features  # those in the minibatch, in the order in which they were met
     void *sums  # the gradient of each, stride items; zeros between minibatches
     int32_t *entry_slots  # of a part's values: which of these features
@@ -33,7 +34,6 @@ cdef struct Sparse:  # what the threads share
     void *state
     void *intercept_target
     void *gradient  # of a part, sample-major: (part_rows, stride)
-    int32_t *slots  # of each feature, or -1 where the minibatch has not met it
     int32_t *steps  # that each feature has taken
     const void *coef_in  # the caller's arrays, (n_rows, n_features)
     const void *state_in
@@ -54,31 +54,32 @@ cdef void _collect(
     cdef const index *indices = <const index *> s.X.indices
     cdef const real *inverse_scale = <const real *> s.X.inverse_scale
     cdef const intptr_t *indptr = s.X.indptr
-    cdef int32_t *slots = s.slots
+    cdef int32_t *slots = own.slots
     cdef int32_t *features = own.features
     cdef int32_t *entry_slots = own.entry_slots
     cdef real *values = <real *> own.entry_values
-    cdef int32_t first = <int32_t> own.first, last = <int32_t> own.last, feature, slot
+    cdef int32_t first = <int32_t> own.first, width = <int32_t> (own.last - own.first)
+    cdef int32_t feature, at, slot, n_unique = <int32_t> own.n_unique
     cdef Py_ssize_t i, e, count = 0
-    cdef int32_t n_unique = <int32_t> own.n_unique
-    cdef bint is_new
+    cdef bint is_own, is_new
     for i in range(n):
         for e in range(indptr[numbers[i]], indptr[numbers[i] + 1]):
+            # Without branches, which the CPU would guess wrong half of the time. Features of others
+            # meet the place after the last, where nothing is ever new.
             feature = <int32_t> indices[e]
-            if feature < first or feature >= last:
-                continue
-            # Without a branch, which the CPU would guess wrong half of the time.
-            slot = slots[feature]
+            is_own = feature >= first and feature < first + width
+            at = feature - first if is_own else width
+            slot = slots[at]
             is_new = slot < 0
-            features[n_unique] = feature
             slot = n_unique if is_new else slot
+            slots[at] = slot
+            features[n_unique] = feature
             n_unique += is_new
-            slots[feature] = slot
             entry_slots[count] = slot
             values[count] = <real> data[e]
             if inverse_scale != NULL:
                 values[count] *= inverse_scale[feature]
-            count += 1
+            count += is_own
         own.entry_ends[i] = count
     own.n_unique = n_unique
 
@@ -142,7 +143,7 @@ cdef void _step_features(
             own.features, own.n_unique, sums, <double *> s.target, <double *> s.state, s.stride,
             step.learning_rate, step.momentum, step.alpha, step.update)
     for i in range(own.n_unique):
-        s.slots[own.features[i]] = -1
+        own.slots[own.features[i] - own.first] = -1
     own.n_unique = 0
     fs_decay_step(&own.decay)
 
@@ -321,13 +322,17 @@ cdef int _own_features(
 ) except -1:
     """The buffers of one thread. Pages that are never touched cost nothing."""
     cdef Py_ssize_t most = min(last - first, batch_entries)
+    slots = np.full(last - first + 1, -1, np.int32)
+    slots[last - first] = 0
+    keep.append(slots)
+    own.slots = <int32_t *> cnp.PyArray_DATA(<cnp.ndarray> slots)
     own.first = first
     own.last = last
     own.n_unique = 0
     own.features = <int32_t *> _aligned(keep, (most + 1) * sizeof(int32_t))
     own.sums = _aligned(keep, most * s.stride * sizeof(real))
-    own.entry_slots = <int32_t *> _aligned(keep, part_entries * sizeof(int32_t))
-    own.entry_values = _aligned(keep, part_entries * sizeof(real))
+    own.entry_slots = <int32_t *> _aligned(keep, (part_entries + 1) * sizeof(int32_t))
+    own.entry_values = _aligned(keep, (part_entries + 1) * sizeof(real))
     own.entry_ends = <intptr_t *> _aligned(keep, s.samples.part_rows * sizeof(intptr_t))
     own.decay.since = <fs_matrix *> _aligned(keep, (n_steps + 1) * sizeof(fs_matrix))
     own.decay.after = <fs_matrix *> _aligned(
@@ -394,9 +399,6 @@ cdef double _run_sparse(
     t.loss = _aligned(keep, t.part_rows * item)
     t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
     s.steps = <int32_t *> _aligned(keep, d * sizeof(int32_t))
-    slots = np.full(d, -1, np.int32)
-    keep.append(slots)
-    s.slots = <int32_t *> cnp.PyArray_DATA(<cnp.ndarray> slots)
     s.own = <Own *> _aligned(keep, (n_threads + 1) * sizeof(Own))
     bounds = _feature_bounds(&s.X, indices, n_threads)
     for thread in range(n_threads):
