@@ -41,7 +41,7 @@ class Rows:
 
 
 def sparse_rows(n_samples, n_features, dtype=np.float32, index=np.int32, seed=0):
-    """Rows of 0 to many values in shuffled order, some rows and columns empty, some columns rare."""
+    """Rows of 0 to 12 values in shuffled order; some rows and columns empty, many rare."""
     rng = np.random.default_rng(seed)
     popularity = rng.pareto(1, n_features) + 0.02
     popularity[:: max(7, n_features // 10)] = 0
@@ -412,9 +412,7 @@ def test_column_statistics(build):
     rng = np.random.default_rng(10)
     for weight in (None, rng.uniform(0, 3, 500)):
         mean, squares, expected_mean, expected_squares = np.full((4, 60), np.nan)
-        total = kernels.implementation.sparse_column_statistics(
-            *X.parts, weight, mean, squares, 2
-        )
+        total = kernels.implementation.sparse_column_statistics(*X.parts, weight, mean, squares, 2)
         expected_total = reference.column_statistics(
             dense, weight, expected_mean, expected_squares, 1
         )
@@ -443,9 +441,9 @@ def test_what_is_no_csr_matrix_is_refused(kernel):
     def run(data, indices, indptr):
         kernel.sparse_decision_function(data, indices, indptr, coef, intercept, out, 1)
 
-    with pytest.raises(TypeError, match="data must be 1-D.*float32 or float64; got int64"):
+    with pytest.raises(TypeError, match=r"data must be 1-D.*float32 or float64; got int64"):
         run(X.data.astype(np.int64), X.indices, X.indptr)
-    with pytest.raises(TypeError, match="indices must be 1-D.*int32 or int64; got int16"):
+    with pytest.raises(TypeError, match=r"indices must be 1-D.*int32 or int64; got int16"):
         run(X.data, X.indices.astype(np.int16), X.indptr)
     with pytest.raises(TypeError, match="indptr must be 1-D"):
         run(X.data, X.indices, np.repeat(X.indptr, 2)[::2])

@@ -156,9 +156,7 @@ def sparse_loss_gradient(
     total = 0.0
     for block in _blocks(len(indptr) - 1):
         rows = np.arange(block.start, block.stop)
-        tile = _dense(
-            data, indices, indptr, rows, coef.shape[1], np.float64, inverse_scale, shift
-        )
+        tile = _dense(data, indices, indptr, rows, coef.shape[1], np.float64, inverse_scale, shift)
         raw, losses = np.empty((len(coef), len(rows))), np.empty(len(rows))
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight[block]
         reference.forward(tile, coef, intercept, raw)
@@ -191,9 +189,7 @@ def sparse_loss_sum(
     for block in _blocks(len(rows)):
         chosen = rows[block]
         total += reference.loss_sum(
-            _dense(
-                data, indices, indptr, chosen, coef.shape[1], coef.dtype, inverse_scale, shift
-            ),
+            _dense(data, indices, indptr, chosen, coef.shape[1], coef.dtype, inverse_scale, shift),
             np.arange(len(chosen)),
             y_true[chosen],
             None if sample_weight is None else sample_weight[chosen],
@@ -245,9 +241,7 @@ def _predict_blocks(kernel, data, indices, indptr, coef, intercept, out, *more):
     return finite
 
 
-def sparse_decision_function(
-    data, indices, indptr, coef, intercept, raw_prediction_out, n_threads
-):
+def sparse_decision_function(data, indices, indptr, coef, intercept, raw_prediction_out, n_threads):
     """Parameters and result as in :func:`reference.decision_function`."""
     return _predict_blocks(
         reference.decision_function,
@@ -261,9 +255,7 @@ def sparse_decision_function(
     )
 
 
-def sparse_predict_proba(
-    data, indices, indptr, coef, intercept, probability_out, loss, n_threads
-):
+def sparse_predict_proba(data, indices, indptr, coef, intercept, probability_out, loss, n_threads):
     """Parameters and result as in :func:`reference.predict_proba`."""
     return _predict_blocks(
         reference.predict_proba,

@@ -1,8 +1,8 @@
 # Rows of a CSR matrix: what is read of them, predictions from them, statistics of their columns.
 #
-# X comes as its three arrays and is never densified or copied. Everything that knows their dtypes is
-# here. Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of
-# its feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
+# X comes as its three arrays and is never densified or copied. What knows their dtypes is here.
+# Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of its
+# feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
 
 ctypedef fused entry:  # what X may hold
     float

@@ -1,4 +1,4 @@
-# An epoch over CSR rows, and the gradient over all of them, at a cost of their values times classes.
+# An epoch over CSR rows, and the gradient over all of them, at the cost of the values they hold.
 #
 # The steps are those of _epoch.pxi, but each thread owns features, collects those that a minibatch
 # holds, brings them up to date (decay.h) and steps them alone; between, it owns samples. The full
