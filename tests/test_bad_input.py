@@ -130,7 +130,14 @@ DATA = {
     "NaN in y": (X, _with(Y, 0, 0) * np.nan, None, {}, ValueError, "y contains NaN"),
     "strings in X": (np.full((60, 4), "a"), Y, None, {}, ValueError, "could not convert string"),
     "complex X": (X * 1j, Y, None, {}, ValueError, "Complex data not supported"),
-    "sparse X": (scipy.sparse.csr_array(X), Y, None, {}, TypeError, "Sparse data was passed"),
+    "sparse X with NaN": (
+        scipy.sparse.csr_array(_with(X, (0, 2), np.nan)),
+        Y,
+        None,
+        {},
+        ValueError,
+        "X contains NaN in row 0, feature 2",
+    ),
     "regression": (X, X[:, 0], None, {}, ValueError, "Unknown label type: continuous|not among"),
     "weights too few": (X, Y, np.ones(59), {}, ValueError, r"sample_weight .*\(60,\).*\(59,\)"),
     "weights 2-D": (X, Y, np.ones((60, 1)), {}, ValueError, r"sample_weight .*\(60,\).*\(60, 1\)"),
@@ -264,8 +271,8 @@ def test_bad_data_to_predict(build, method):
         predict(_with(X, (0, 0), np.nan))
     with pytest.raises(ValueError, match="Expected 2D array"):
         predict(X[0])
-    with pytest.raises(TypeError, match="Sparse data was passed"):
-        predict(scipy.sparse.csr_array(X))
+    with pytest.raises(ValueError, match="X contains NaN in row 1, feature 0"):
+        predict(scipy.sparse.csr_array(_with(X, (1, 0), np.nan)))
     with pytest.raises(ValueError, match="minimum of 1 is required"):
         predict(X[:0])
 

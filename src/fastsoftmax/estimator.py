@@ -23,6 +23,7 @@ from .portable import Portable
 from .prediction import LinearPrediction
 from .progress import shown_progress
 from .schedules import SCHEDULES, WITH_AN_END
+from .sparse import SparseCoefficients, rows_of
 from .standardization import measure
 from .training import Plan, Problem, State, train
 from .validation import (
@@ -44,7 +45,9 @@ from .validation import (
 __all__ = ["SoftmaxClassifier"]
 
 
-class SoftmaxClassifier(Portable, LinearPrediction, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifier(
+    Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
+):
     """Softmax regression (multinomial logistic regression) by minibatch gradient descent.
 
     Minimises, over coef W of shape (n_classes, n_features) and intercept b ::
@@ -57,6 +60,11 @@ class SoftmaxClassifier(Portable, LinearPrediction, ClassifierMixin, BaseEstimat
 
     Matrices of uint8, int8, int16, float16, bfloat16 (of ``ml_dtypes``), float32 and float64 are
     read where they lie, whatever their strides: no copy of X is made. See ``dtype`` for the rest.
+
+    Sparse X (scipy's CSR matrices and arrays of float32 or float64, with indices of 32 or 64 bits)
+    is read where it lies too, and never made dense. Other sparse formats and dtypes are converted
+    first, which takes a copy of the values held. ``standardize`` divides sparse X by σ and doesn't
+    centre it, which leaves the minimum where it is, as the intercept is free.
 
     Parameters
     ----------
@@ -263,8 +271,8 @@ class SoftmaxClassifier(Portable, LinearPrediction, ClassifierMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers, also once converted to the dtype that is computed in; dense.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers, also once converted to the dtype that is computed in.
         y : array-like of shape (n_samples,)
             Labels of any type that sorts, of at least two classes.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -302,8 +310,8 @@ class SoftmaxClassifier(Portable, LinearPrediction, ClassifierMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers, also once converted to the dtype that is computed in; dense.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers, also once converted to the dtype that is computed in.
         y : array-like of shape (n_samples,)
             Labels out of ``classes``.
         classes : array-like of shape (n_classes,) or None, default=None
@@ -434,7 +442,15 @@ class SoftmaxClassifier(Portable, LinearPrediction, ClassifierMixin, BaseEstimat
         # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
         X = well_behaved(X)
         dtypes = dtypes_read(X, self.dtype or np.float64)
-        return validate_data(self, X, y, reset=first, dtype=dtypes, ensure_all_finite=False)
+        X, y = validate_data(
+            self, X, y, reset=first, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
+        )
+        return rows_of(X), y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _warn_of_divergence(self, history):
         """One warning, after the attributes are set, so that it may be turned into an error."""

@@ -8,11 +8,17 @@ scalars, for pickle's sake. Called by estimator.py alone.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .standardization import ColumnStatistics
 from .training import State
 
 __all__ = ["Memory"]
+
+
+def _check_dense(estimator):
+    if issparse(estimator.coef_):
+        raise ValueError("coef_ was made sparse by sparsify(); call densify() before training on")
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class Memory:
         """All of it, for partial_fit; that of a first call where the estimator is not fitted."""
         if not hasattr(estimator, "coef_"):
             return cls()
+        _check_dense(estimator)
         statistics = None
         if hasattr(estimator, "mean_"):
             statistics = ColumnStatistics(
@@ -73,6 +80,7 @@ class Memory:
     @classmethod
     def of_parameters(cls, estimator):
         """Only where the parameters stand, for ``warm_start``."""
+        _check_dense(estimator)
         return cls(coef=estimator.coef_, intercept=estimator.intercept_)
 
     def astype(self, dtype):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import kernels
+from .sparse import SparseRows, kernel_for
 
 __all__ = ["ColumnStatistics", "Units", "measure"]
 
@@ -35,9 +35,7 @@ class ColumnStatistics:
         """Statistics of the columns of X, weighted by float64 ``sample_weight`` unless None."""
         mean, squares = np.empty(X.shape[1]), np.empty(X.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):  # scale() finds it and names the column
-            weight_sum = kernels.implementation.column_statistics(
-                X, sample_weight, mean, squares, n_threads
-            )
+            weight_sum = kernel_for("column_statistics", X)(sample_weight, mean, squares, n_threads)
         return cls(weight_sum, mean, squares)
 
     def merged(self, other):
@@ -150,7 +148,7 @@ def measure(X, sample_weight, form, dtype, earlier, n_rows_earlier, n_threads):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or SparseRows of shape (n_samples, n_features)
     sample_weight : float64 ndarray of shape (n_samples,) or None
     form : bool or {"population", "sample"}
         False for no z-scoring; True is "population".
@@ -173,4 +171,6 @@ def measure(X, sample_weight, form, dtype, earlier, n_rows_earlier, n_threads):
         statistics = earlier.merged(statistics)
     ddof = 1 if form == "sample" else 0
     scale = statistics.scale(ddof, dtype, n_rows_earlier + len(X))
-    return statistics, scale, Units.of(statistics.mean, scale, dtype)
+    # Centring would make sparse rows dense, and changes nothing but the intercept, which is free.
+    shift = np.zeros(len(scale)) if isinstance(X, SparseRows) else statistics.mean
+    return statistics, scale, Units.of(shift, scale, dtype)

@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
-from . import kernels
 from .schedules import learning_rates
+from .sparse import SparseRows, kernel_for
 
 __all__ = ["History", "Plan", "Problem", "State", "train"]
 
@@ -34,7 +34,7 @@ class Problem:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or SparseRows of shape (n_samples, n_features)
         Any dtype and strides that the kernels read; never copied, never written to.
     rows : intp ndarray of shape (n_used,)
         The rows of X to train on, in the order to take them in when they aren't shuffled.
@@ -43,7 +43,8 @@ class Problem:
     sample_weight : ndarray of shape (n_samples,) and the dtype of coef, or None for ones
         Mean 1 over ``rows``.
     shift, inverse_scale : ndarrays of shape (n_features,) and the dtype of coef, or both None
-        The z-scoring x̃ = (x − shift) · inverse_scale, done as rows are read.
+        The z-scoring x̃ = (x − shift) · inverse_scale, done as rows are read. Sparse rows are
+        scaled alone: their shift is 0.
     loss : {"softmax", "logistic"}
         "logistic" with one row of coef has two classes, with K rows is one-vs-rest.
     alpha : float ≥ 0
@@ -54,7 +55,7 @@ class Problem:
         Of the computation.
     """
 
-    X: np.ndarray
+    X: np.ndarray | SparseRows
     rows: np.ndarray
     y_true: np.ndarray
     sample_weight: np.ndarray | None
@@ -69,8 +70,7 @@ class Problem:
     def objective(self, state, rows):
         """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
         with np.errstate(all="ignore"):
-            total = kernels.implementation.loss_sum(
-                self.X,
+            total = kernel_for("loss_sum", self.X)(
                 rows,
                 self.y_true,
                 self.sample_weight,
@@ -151,8 +151,7 @@ class Problem:
         """One pass that updates ``state``; gives its mean loss plus the penalty at its end."""
         # An overflow is divergence, which the caller looks for itself.
         with np.errstate(all="ignore"):
-            total = kernels.implementation.epoch(
-                self.X,
+            total = kernel_for("epoch", self.X)(
                 rows,
                 self.y_true,
                 self.sample_weight,
