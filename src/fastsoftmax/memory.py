@@ -40,6 +40,8 @@ class Memory:
     loss_curve : sequence of float
     n_halvings : int
         Of the learning rate, after divergence.
+    learning_rate : float or None
+        At the start; None before one was chosen.
     """
 
     coef: np.ndarray | None = None
@@ -52,6 +54,7 @@ class Memory:
     statistics: ColumnStatistics | None = None
     loss_curve: tuple | np.ndarray = ()
     n_halvings: int = 0
+    learning_rate: float | None = None
 
     @classmethod
     def of(cls, estimator):
@@ -75,6 +78,7 @@ class Memory:
             statistics=statistics,
             loss_curve=estimator.loss_curve_,
             n_halvings=estimator._n_halvings,
+            learning_rate=getattr(estimator, "learning_rate_", None),
         )
 
     @classmethod
@@ -108,6 +112,7 @@ class Memory:
         estimator.loss_curve_ = np.asarray(self.loss_curve, dtype=np.float64)
         estimator.n_iter_ = len(self.loss_curve)
         estimator._n_halvings = self.n_halvings
+        estimator.learning_rate_ = self.learning_rate
         if self.statistics is not None:
             estimator.mean_ = self.statistics.mean
             estimator._column_squares = self.statistics.squares

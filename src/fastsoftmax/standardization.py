@@ -14,6 +14,14 @@ from .sparse import SparseRows, kernel_for
 __all__ = ["ColumnStatistics", "Units", "measure"]
 
 
+#: Rows whose mean is near enough for centring: any point would do.
+CENTRING_ROWS = 2000
+
+#: Share of the mean square norm above which the mean is worth subtracting: reading rows where they
+#: lie without a shift is about a tenth faster.
+FAR_FROM_ZERO = 0.05
+
+
 @dataclass(frozen=True)
 class ColumnStatistics:
     """Weighted mean of each column and weighted sum of squares about it, in float64.
@@ -114,6 +122,21 @@ class Units:
     def of(cls, mean, scale, dtype):
         """Units of z-scores by these means and scales, float64 arrays of shape (n_features,)."""
         return cls(mean.astype(dtype), (1 / scale).astype(dtype))
+
+    @classmethod
+    def centred(cls, X, rows, dtype):
+        """Units about the mean of some rows, where it is far from 0 for the spread; else X's own.
+
+        With an intercept that is free, the objective and its minimum are the same about any point;
+        the path to it is shortest about the mean, which the curvature would else be dominated by.
+        """
+        some = X[rows[:: -(-len(rows) // CENTRING_ROWS)]].astype(np.float64)
+        mean = some.mean(axis=0)
+        if not np.square(mean).sum() > FAR_FROM_ZERO * np.square(some).sum(axis=1).mean():
+            return cls()
+        with np.errstate(over="ignore"):
+            shift = mean.astype(dtype)
+        return cls(shift, np.ones_like(shift)) if np.isfinite(shift).all() else cls()
 
     def from_original(self, coef, intercept):
         """Parameters in these units of the function given in the user's; the dtype is kept."""

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from . import kernels
 from .schedules import learning_rates
 from .sparse import SparseRows, kernel_for
 
@@ -65,7 +66,7 @@ class Problem:
     alpha: float
     fit_intercept: bool
     n_threads: int
-    dtype: np.dtype = np.dtype(np.float32)
+    dtype: np.dtype
 
     def objective(self, state, rows):
         """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
@@ -101,33 +102,60 @@ class Problem:
         dtype = self.dtype
         at_coef, at_intercept = coef.astype(dtype), intercept.astype(dtype)
         coef_gradient, intercept_gradient = np.zeros_like(at_coef), np.zeros_like(at_intercept)
-        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
-        # gradient then, and where the step leads isn't looked at.
         with np.errstate(all="ignore"):
-            total = kernels.implementation.epoch(
-                self.X,
-                self.rows,
+            loss = self._mean_loss(at_coef, at_intercept, coef_gradient, intercept_gradient)
+            coef_gradient = coef_gradient.astype(np.float64) + self.alpha * coef
+            intercept_gradient = intercept_gradient.astype(np.float64)
+        if not self.fit_intercept:
+            intercept_gradient[:] = 0
+        return loss + self.penalty(coef), coef_gradient, intercept_gradient
+
+    def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient):
+        """Mean loss over ``rows``; writes its gradients. May overwrite the parameters."""
+        if isinstance(self.X, SparseRows):
+            weight = self.sample_weight
+            if len(self.rows) < len(self.X):  # the others weigh nothing
+                kept = np.zeros(len(self.X), coef.dtype)
+                kept[self.rows] = 1 if weight is None else weight[self.rows]
+                weight = kept
+            return kernel_for("loss_gradient", self.X)(
                 self.y_true,
-                self.sample_weight,
-                self.shift,
+                weight,
+                None,
                 self.inverse_scale,
-                at_coef,
-                at_intercept,
+                coef,
+                intercept,
                 coef_gradient,
                 intercept_gradient,
-                np.ones(1),
-                len(self.rows),
                 self.loss,
-                "momentum",
-                0.0,
-                0.0,
-                self.fit_intercept,
                 self.n_threads,
             )
-            share = len(self.rows) / self.weight_sum
-            coef_gradient = share * coef_gradient.astype(np.float64) + self.alpha * coef
-            intercept_gradient = share * intercept_gradient.astype(np.float64)
-        return total / self.weight_sum + self.penalty(coef), coef_gradient, intercept_gradient
+        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
+        # gradient then, and where the step leads isn't looked at.
+        total = kernels.implementation.epoch(
+            self.X,
+            self.rows,
+            self.y_true,
+            self.sample_weight,
+            self.shift,
+            self.inverse_scale,
+            coef,
+            intercept,
+            coef_gradient,
+            intercept_gradient,
+            np.ones(1),
+            len(self.rows),
+            self.loss,
+            "momentum",
+            0.0,
+            0.0,
+            self.fit_intercept,
+            self.n_threads,
+        )
+        share = len(self.rows) / self.weight_sum
+        coef_gradient *= share
+        intercept_gradient *= share
+        return total / self.weight_sum
 
     def objective_at_zero(self, n_rows):
         """The objective where coef and intercept are 0: every class is as likely as the others."""
