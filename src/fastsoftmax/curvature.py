@@ -1,4 +1,4 @@
-"""How curved the objective is: a subsample of the rows, its mean, and bounds from its spectrum.
+"""How curved the objective is: a subsample of the rows, and bounds from its spectrum.
 
 All automatic choices rest on this: the learning rate on a few power iterations, the preconditioners
 on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by solver.py.
@@ -7,10 +7,12 @@ on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by so
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from . import kernels
+from .sparse import SparseRows
 
-__all__ = ["Subsample", "learning_rate_for"]
+__all__ = ["Subsample", "learning_rate_for", "probabilities", "squares", "staged"]
 
 #: Power iterations: after 20 the largest eigenvalue is met within a few per cent even where the
 #: second is 0.9 of it, and the learning rate needs no more.
@@ -39,7 +41,7 @@ class Subsample:
     ----------
     rows : intp ndarray of shape (n_drawn,)
         Numbers of the rows, ascending.
-    values : ndarray of shape (n_drawn, n_features), in the dtype of the computation
+    values : ndarray or CSR array of shape (n_drawn, n_features), in the dtype of the computation
     weight : float64 ndarray of shape (n_drawn,)
         Sample weights, divided by their sum.
     """
@@ -72,27 +74,26 @@ class Subsample:
             drawn = random_state.random_sample(len(rows)) < chance
             drawn[0] |= not drawn.any()
             rows, weight = rows[drawn], 1 / chance[drawn]
-        values = np.empty((len(rows), problem.X.shape[1]), dtype)
-        kernels.implementation.stage(problem.X, rows, problem.shift, problem.inverse_scale, values)
+        values = staged(problem, rows, dtype)
         weight = np.ones(len(rows)) if weight is None else weight
         if problem.sample_weight is not None:
             weight = weight * problem.sample_weight[rows]
         return cls(rows, values, weight / weight.sum())
 
-    def mean(self):
-        """Weighted mean of each feature, in float64."""
-        return self.weight @ self.values.astype(np.float64)
-
     def mean_square_norm(self):
         """Weighted mean of ‖x‖²."""
-        return float(self.weight @ np.square(self.values, dtype=np.float64).sum(axis=1))
+        return float(self.weight @ squares(self.values).sum(axis=1).ravel())
+
+    def second_moments(self):
+        """Weighted mean of x_j² for each feature."""
+        return self.weight @ squares(self.values)
 
     def largest_eigenvalue(self):
         """Of Σ s x xᵀ / Σ s, by power iterations from the mean square of each feature."""
         values = self.values[:POWER_ROWS].astype(np.float64)
         weight = self.weight[:POWER_ROWS]
         weight = weight / weight.sum()
-        vector = np.sqrt(weight @ np.square(values))
+        vector = np.sqrt(weight @ squares(values))
         size = np.linalg.norm(vector)
         for _ in range(POWER_ITERATIONS):
             if size == 0 or not np.isfinite(size):
@@ -102,14 +103,41 @@ class Subsample:
         return float(size)
 
 
+def squares(values):
+    """Each value squared, in float64; a matrix or a CSR array."""
+    if issparse(values):
+        return values.astype(np.float64).power(2)
+    return np.square(values, dtype=np.float64)
+
+
+def staged(problem, rows, dtype):
+    """Rows in the units of training: a matrix, or a CSR array where X is sparse."""
+    X, shift, inverse_scale = problem.X, problem.shift, problem.inverse_scale
+    if isinstance(X, SparseRows):
+        values = csr_array((X.data, X.indices, X.indptr), shape=X.shape)[rows].astype(dtype)
+        return values if inverse_scale is None else csr_array(values * inverse_scale)
+    values = np.empty((len(rows), X.shape[1]), dtype)
+    kernels.implementation.stage(X, rows, shift, inverse_scale, values)
+    return values
+
+
+def probabilities(problem, values, coef, intercept):
+    """Probabilities (n, n_rows) of staged rows: softmax, or each row of coef's own sigmoid."""
+    raw = np.ascontiguousarray(values @ coef.astype(values.dtype).T)
+    raw += intercept.astype(values.dtype)
+    if problem.loss == "softmax":
+        kernels.implementation.softmax(raw, raw, problem.n_threads)
+        return raw
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-raw))
+
+
 def _square_norms(problem, dtype):
     """‖x‖² of the problem's rows, in float64."""
     norms = np.empty(len(problem.rows))
     for start in range(0, len(norms), BLOCK_ROWS):
-        rows = problem.rows[start : start + BLOCK_ROWS]
-        block = np.empty((len(rows), problem.X.shape[1]), dtype)
-        kernels.implementation.stage(problem.X, rows, problem.shift, problem.inverse_scale, block)
-        norms[start : start + len(rows)] = np.einsum("ij,ij->i", block, block)
+        block = staged(problem, problem.rows[start : start + BLOCK_ROWS], dtype)
+        norms[start : start + block.shape[0]] = squares(block).sum(axis=1).ravel()
     return norms
 
 

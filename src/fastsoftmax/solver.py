@@ -13,6 +13,7 @@ from .certificate import GapEstimate, profiled_bound
 from .curvature import Subsample, learning_rate_for
 from .lbfgs import minimize
 from .preconditioning import FullHessian, preconditioner_for
+from .sparse import SparseRows
 from .training import Plan, train
 
 __all__ = ["Outcome", "solve", "stochastic_plan"]
@@ -69,8 +70,8 @@ def stochastic_plan(learning_rate=None, momentum=0.9, batch_size=128):
     )
 
 
-# BLAS keeps to one thread: its pool spins on the cores that the kernels' threads need, and on a busy
-# machine its eigenvalue routines take ten times as long with two threads as with one.
+# BLAS keeps to one thread: its pool spins on the cores that the kernels' threads need, and on a
+# busy machine its eigenvalue routines take ten times as long with two threads as with one.
 @threadpool_limits.wrap(limits=1, user_api="blas")
 def solve(problem, state, random_state, tol, max_iter, plan=None, on_epoch=None):
     """Minimise the objective over all rows, updating ``state`` in place.
@@ -95,7 +96,9 @@ def solve(problem, state, random_state, tol, max_iter, plan=None, on_epoch=None)
     outcome : Outcome
     """
     dtype = state.coef.dtype
-    form, n_drawn = preconditioner_for(*state.coef.shape, len(problem.rows))
+    form, n_drawn = preconditioner_for(
+        *state.coef.shape, len(problem.rows), isinstance(problem.X, SparseRows)
+    )
     subsample = Subsample.of(problem, n_drawn, dtype, random_state, by_norm=form is FullHessian)
     n_epochs = n_halvings = 0
     if plan is not None:
