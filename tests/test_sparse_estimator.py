@@ -43,7 +43,7 @@ def wide_indices(X):
 def test_fit_is_that_of_the_dense_matrix(build, form, solver, n_classes):
     X, y = problem(n_classes=n_classes)
     weight = np.random.default_rng(1).integers(0, 3, 300)
-    classifier = SoftmaxClassifier(
+    classifier = sgd_classifier(
         solver=solver, learning_rate=0.1, max_iter=3, batch_size=16, alpha=1e-2, random_state=0
     )
     dense = clone(classifier).fit(X, y, sample_weight=weight)
@@ -61,7 +61,7 @@ def test_fit_is_that_of_the_dense_matrix(build, form, solver, n_classes):
 @pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
 def test_partial_fit_and_wide_indices(build, multi_class):
     X, y = problem(np.float32)
-    dense = SoftmaxClassifier(multi_class=multi_class, random_state=0, dtype="float64")
+    dense = sgd_classifier(multi_class=multi_class, random_state=0, dtype="float64")
     classifier = clone(dense)
     for _ in range(3):
         dense.partial_fit(X, y, classes=np.unique(y))
@@ -75,7 +75,7 @@ def test_x_is_read_where_it_lies(dtype):
     y = np.arange(20000) % 2
     for array in (X.data, X.indices, X.indptr):
         array.flags.writeable = False
-    classifier = SoftmaxClassifier(max_iter=2, n_jobs=1)
+    classifier = sgd_classifier(max_iter=2, n_jobs=1)
     classifier.fit(X[:100], y[:100])
     tracemalloc.start()
     classifier.fit(X, y).predict(X)
@@ -88,7 +88,7 @@ def test_x_is_read_where_it_lies(dtype):
 def test_standardize_scales_and_reaches_the_same_minimum(build):
     X, y = problem()
     X[:, 3] *= 50
-    dense = SoftmaxClassifier(
+    dense = sgd_classifier(
         standardize=True, alpha=0.05, learning_rate=0.2, batch_size=300, max_iter=1500, tol=None
     )
     held = clone(dense).fit(sparse.csr_array(X), y)
@@ -106,13 +106,13 @@ def test_bad_values_are_found_and_placed():
         X_bad[7, 5] = value
         held = sparse.csr_array(X_bad)
         with pytest.raises(ValueError, match=message):
-            SoftmaxClassifier().fit(held, y)
+            sgd_classifier().fit(held, y)
         with pytest.raises(ValueError, match=message):
-            SoftmaxClassifier().fit(X, y).predict(held)
+            sgd_classifier().fit(X, y).predict(held)
     X[7, 5] = 1e200
     held = sparse.csr_array(X)
     with pytest.raises(ValueError, match="1e\\+200 in row 7, feature 5, a value too large"):
-        SoftmaxClassifier(dtype="float32").fit(held, y)
+        sgd_classifier(dtype="float32").fit(held, y)
 
 
 @pytest.mark.parametrize("part", ["indices", "indptr"])
@@ -121,12 +121,12 @@ def test_a_damaged_matrix_is_refused(part):
     held = sparse.csr_array(X)
     getattr(held, part)[3] = 10**6
     with pytest.raises(ValueError, match="X is a damaged CSR matrix"):
-        SoftmaxClassifier().fit(held, y)
+        sgd_classifier().fit(held, y)
 
 
 def test_sparsify_and_densify():
     X, y = problem()
-    classifier = SoftmaxClassifier(random_state=0)
+    classifier = sgd_classifier(random_state=0)
     with pytest.raises(NotFittedError):
         classifier.sparsify()
     dense = clone(classifier).fit(X, y)
@@ -145,4 +145,4 @@ def test_sparsify_and_densify():
 
 @pytest.mark.parametrize("check", [check_estimator_sparse_array, check_estimator_sparse_matrix])
 def test_scikit_learn_s_checks_of_sparse_input(check):
-    check("SoftmaxClassifier", SoftmaxClassifier())
+    check("SoftmaxClassifier", sgd_classifier())

@@ -28,6 +28,9 @@ BLOCK_ROWS = 4096
 #: 2 (1 + momentum), and half the spread below that costs nothing while noise is what limits.
 CURVATURE_SHARE = 0.8
 
+#: First step of AdaGrad, in weights that move a raw prediction by 1.
+ADAGRAD_SHARE = 0.1
+
 #: Share of the loss's scale that the noise of one minibatch may reach in the momentum's memory.
 #: Both shares are measured by bench/test_sgd_auto.py.
 NOISE_SHARE = 0.6
@@ -141,7 +144,7 @@ def _square_norms(problem, dtype):
     return norms
 
 
-def learning_rate_for(subsample, loss, alpha, momentum, batch_size):
+def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update="momentum"):
     """A learning rate for minibatch descent, from the data alone.
 
     The lower of two. Curvature: the Hessian is at most ½ (I − 11ᵀ/K) ⊗ Σxxᵀ/n + alpha for softmax
@@ -156,6 +159,9 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size):
     alpha : float ≥ 0
     momentum : float in [0, 1)
     batch_size : int ≥ 1
+    update : {"sgd", "momentum", "nesterov", "adagrad"}
+        AdaGrad's steps are in units of weights whatever the gradients: a tenth of the weight that
+        moves a raw prediction by 1, where features are of one size.
 
     Returns
     -------
@@ -166,10 +172,13 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size):
     Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
     Mathematics 44, 1992.
     """
+    tiny = np.finfo(subsample.values.dtype).tiny
+    if update == "adagrad":
+        size = np.sqrt(subsample.mean_square_norm() / subsample.values.shape[1])
+        return float(np.clip(ADAGRAD_SHARE / max(size, tiny), tiny, 1 / tiny))
     factor = 0.5 if loss == "softmax" else 0.25
     # The intercept is a feature of ones.
     curvature = factor * (subsample.largest_eigenvalue() + 1) + alpha
     noise = (subsample.mean_square_norm() + 1) / batch_size + alpha
     rate = min(CURVATURE_SHARE / curvature, NOISE_SHARE * (1 - momentum) / noise)
-    tiny = np.finfo(subsample.values.dtype).tiny
     return float(np.clip(rate, tiny, 1 / tiny))

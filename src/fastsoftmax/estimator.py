@@ -1,30 +1,34 @@
 """SoftmaxClassifier: the scikit-learn face of softmax regression.
 
-Parameters, their validation, labels, weights and units of X; then the epochs are training.py's and
-the arithmetic the kernels'. No loop over rows or epochs is here, and X is not copied. A call that
-fails leaves the estimator as it was: attributes are set last, from locals.
+Labels, weights and units of X; what parameters may be is parameters.py's, the epochs are
+training.py's and the arithmetic the kernels'. No loop over rows or epochs is here, and X is not
+copied. A call that fails leaves the estimator as it was: attributes are set last, from locals.
 """
 
 import warnings
-from contextlib import nullcontext
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from .callbacks import CallbackSupportMixin, FitTask, observed, with_callbacks
+from .early_stopping import Validation, given_rows, rows_set_aside
+from .history import History, joined_columns
 from .kernels.threads import effective_n_threads
-from .memory import Memory
+from .memory import Memory, fitted_copy
+from .parameters import (
+    PARAMETER_CONSTRAINTS,
+    check_parameters,
+    check_parameters_of_partial_fit,
+)
 from .portable import Portable
 from .prediction import LinearPrediction
-from .progress import shown_progress
-from .schedules import SCHEDULES, WITH_AN_END
+from .solver import solve, with_learning_rate
 from .sparse import SparseCoefficients, rows_of
-from .standardization import measure
+from .standardization import Units, measure
 from .training import Plan, Problem, State, train
 from .validation import (
     check_class_weight,
@@ -32,6 +36,7 @@ from .validation import (
     check_finite,
     check_known_classes,
     check_sample_weight,
+    check_validation_data,
     check_warm_start,
     computing_dtype,
     dtypes_read,
@@ -46,7 +51,12 @@ __all__ = ["SoftmaxClassifier"]
 
 
 class SoftmaxClassifier(
-    Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
+    Portable,
+    LinearPrediction,
+    SparseCoefficients,
+    CallbackSupportMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Softmax regression (multinomial logistic regression) by minibatch gradient descent.
 
@@ -93,9 +103,21 @@ class SoftmaxClassifier(
         At most so many epochs. It is a budget: spending it all is no failure and is not warned of.
     tol : float in [0, inf) or None, default=1e-4
         Training stops when, for ``n_iter_no_change`` epochs in a row, ``loss_curve_`` has not come
-        more than ``tol`` below its best. None: never stop early.
+        more than ``tol`` below its best; with ``early_stopping``, when ``validation_scores_`` has
+        not come more than ``tol`` above its best. None: never stop early.
     n_iter_no_change : int in [1, inf), default=5
         See ``tol``.
+    early_stopping : bool, default=False
+        Let the score on rows that are not trained on decide when to stop, and give ``coef_`` of the
+        epoch where it was best: on ``X_val`` of ``fit``, or else on ``validation_fraction``.
+    validation_fraction : float in (0, 1) or int in [1, inf), default=0.1
+        Share or number of the rows to set aside, of each class alike, when ``early_stopping`` has
+        no ``X_val``. They count for nothing else, ``standardize`` included.
+    scoring : str, callable or None, default="loss"
+        The score: "loss", the loss that is minimised, without penalty and with its sign turned; any
+        of scikit-learn's names or a scorer of the form ``scorer(estimator, X, y)``; None for
+        ``score``, the accuracy. The higher the better. Scorers other than "loss" are given a copy
+        of the rows set aside.
     standardize : bool or {"population", "sample"}, default=False
         Train on z-scores (x − mean)/σ, with σ² the mean squared deviation ("population", or True)
         or its sum over Σ ``sample_weight`` − 1 ("sample"). ``coef_`` and ``intercept_`` are in the
@@ -124,6 +146,11 @@ class SoftmaxClassifier(
     warm_start : bool, default=False
         ``fit`` starts from the ``coef_`` and ``intercept_`` of the last fit, which must have had
         the same classes and number of features; the optimiser starts anew.
+    callbacks : list of callables or None, default=None
+        Each is called at the end of every epoch with a :class:`fastsoftmax.callbacks.EpochInfo`,
+        which holds the numbers of ``history_`` and, on access, a fitted copy of the estimator;
+        training ends after an epoch for which one of them gives something true. scikit-learn's own
+        callbacks, from its version 1.9 on, are set by ``set_callbacks``.
     verbose : int in [0, inf) or bool, default=0
         Above 0: a tqdm bar where it is installed, else a line an epoch on stderr.
 
@@ -140,6 +167,15 @@ class SoftmaxClassifier(
         Objective of each epoch: the mean over its rows of each loss as it was met, before that
         minibatch's step, plus the penalty at the epoch's end. It lags the objective at the end of
         the epoch, and costs nothing.
+    history_ : dict of ndarrays of shape (n_iter_,)
+        What ``pandas.DataFrame`` takes. "epoch" from 1 on; "objective", which is ``loss_curve_``;
+        "loss", the same without the penalty; "gradient_norm", NaN where it isn't known, as always
+        with minibatches; "learning_rate" of the last minibatch; "seconds" of the epoch, without
+        validation and callbacks; "validation_score", NaN where there is none.
+    validation_scores_ : float64 ndarray of shape (n_iter_,)
+        The score at the end of each epoch; only of a fit with ``early_stopping`` or ``X_val``.
+    best_iter_ : int
+        The first epoch, from 1 on, of the best of ``validation_scores_``; only with these.
     mean_, scale_ : float64 ndarrays of shape (n_features,)
         What ``standardize`` subtracted and divided by; only if it is on.
     n_features_in_ : int
@@ -160,6 +196,10 @@ class SoftmaxClassifier(
 
     A row with ``sample_weight`` 0 is left out: the fit is that of a matrix without it.
 
+    Ctrl-C ends ``fit`` with KeyboardInterrupt after the epoch that runs. The estimator is then
+    fitted, as if ``max_iter`` had been the number of epochs done; before the first of them has
+    ended, it is as it was before.
+
     References
     ----------
     .. [1] Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4.
@@ -178,56 +218,26 @@ class SoftmaxClassifier(
     True
     """
 
-    _parameter_constraints = {  # noqa: RUF012 (scikit-learn's own form)
-        "solver": [StrOptions({"sgd", "adagrad"})],
-        "multi_class": [StrOptions({"softmax", "ovr"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "schedule": [StrOptions(set(SCHEDULES))],
-        "decay": [Interval(Real, 0, None, closed="left")],
-        "momentum": [Interval(Real, 0, 1, closed="left")],
-        "nesterov": ["boolean"],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left"), None],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "standardize": ["boolean", StrOptions({"population", "sample"})],
-        "weight_init": [StrOptions({"zeros", "normal"})],
-        "init_scale": [Interval(Real, 0, None, closed="left")],
-        "fit_intercept": ["boolean"],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "shuffle": ["boolean"],
-        "random_state": ["random_state"],
-        "n_jobs": [
-            Interval(Integral, 1, None, closed="left"),
-            Interval(Integral, None, -1, closed="right"),
-            None,
-        ],
-        "dtype": [
-            StrOptions({"float32", "float64"}),
-            Options(type, {np.float32, np.float64}),
-            Options(np.dtype, {np.dtype(np.float32), np.dtype(np.float64)}),
-            None,
-        ],
-        "warm_start": ["boolean"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
         *,
-        solver="sgd",
+        solver="auto",
         multi_class="softmax",
         alpha=1e-4,
-        learning_rate=0.01,
-        schedule="constant",
+        learning_rate="auto",
+        schedule="auto",
         decay=0.1,
         momentum=0.9,
         nesterov=False,
         batch_size=128,
-        max_iter=20,
-        tol=1e-4,
+        max_iter=None,
+        tol=1e-5,
         n_iter_no_change=5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="loss",
         standardize=False,
         weight_init="zeros",
         init_scale=0.01,
@@ -238,6 +248,7 @@ class SoftmaxClassifier(
         n_jobs=None,
         dtype=None,
         warm_start=False,
+        callbacks=None,
         verbose=0,
     ):
         self.solver = solver
@@ -252,6 +263,9 @@ class SoftmaxClassifier(
         self.max_iter = max_iter
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.standardize = standardize
         self.weight_init = weight_init
         self.init_scale = init_scale
@@ -262,11 +276,12 @@ class SoftmaxClassifier(
         self.n_jobs = n_jobs
         self.dtype = dtype
         self.warm_start = warm_start
+        self.callbacks = callbacks
         self.verbose = verbose
 
     # --- Training ---------------------------------------------------------------------------------
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit from the start, or with ``warm_start`` from where the last fit ended.
 
         Parameters
@@ -277,6 +292,11 @@ class SoftmaxClassifier(
             Labels of any type that sorts, of at least two classes.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Not negative, not all 0. Only their ratios matter.
+        X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,), or both None
+            Rows to score at the end of each epoch, with labels that y holds. They decide when to
+            stop if ``early_stopping`` is on.
+        sample_weight_val : array-like of shape (n_val,), float or None, default=None
+            Not negative, not all 0.
 
         Returns
         -------
@@ -285,28 +305,23 @@ class SoftmaxClassifier(
         Raises
         ------
         ValueError
-            If a parameter, X, y or sample_weight is out of its range, or if ``warm_start`` meets
-            other classes or another number of features. The estimator is then as it was.
+            If a parameter or an argument is out of its range, if ``warm_start`` meets other classes
+            or another number of features, or if ``validation_fraction`` leaves a part without a
+            class. The estimator is then as it was.
+        KeyboardInterrupt
+            On Ctrl-C. See Notes of the class.
         """
-        with unchanged_on_failure(self):
-            self._check_parameters()
-            X, y = self._check_training_data(X, y, first=True)
-            check_classification_targets(y)
-            classes = check_classes(y, "y")
-            memory = Memory()
-            if self.warm_start and hasattr(self, "coef_"):
-                check_warm_start(X, classes, self.coef_, self.classes_)
-                memory = Memory.of_parameters(self).astype(computing_dtype(self.dtype, X))
-            history = self._learn(X, y, classes, sample_weight, memory, self.max_iter)
-        self._warn_of_divergence(history)
+        history, outcome = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        self._tell(history, outcome)
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch on these rows, going on from where the last call ended.
 
-        Weights, the state of the optimiser, the learning rate, the time of the schedule and, with
-        ``standardize``, the statistics of the columns are carried from call to call. Sample weights
-        are divided by their mean over all rows seen so far.
+        Weights, the state of the optimiser, the learning rate, the time of the schedule, the counts
+        of ``class_weight="balanced"`` and, with ``standardize``, the statistics of the columns are
+        carried from call to call. Sample weights are divided by their mean over all rows seen so
+        far. A call whose rows all weigh 0 is no epoch, and leaves the weights as they are.
 
         Parameters
         ----------
@@ -317,7 +332,7 @@ class SoftmaxClassifier(
         classes : array-like of shape (n_classes,) or None, default=None
             Every label there will be. Needed in the first call; later, None or the same again.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
-            Not negative, not all 0.
+            Not negative.
 
         Returns
         -------
@@ -327,25 +342,68 @@ class SoftmaxClassifier(
         ------
         ValueError
             As ``fit``; or if ``classes`` is missing or changed, y holds a label that isn't in it,
-            the schedule needs a known end ("linear", "cosine"), or ``class_weight="balanced"``,
-            which needs the counts of rows still to come. The estimator is then as it was.
+            the schedule needs a known end ("linear", "cosine"), or ``early_stopping`` is on. The
+            estimator is then as it was.
         """
+        check_parameters(self)
+        check_parameters_of_partial_fit(self)
         with unchanged_on_failure(self):
-            self._check_parameters()
-            self._check_parameters_of_partial_fit()
             memory = Memory.of(self)
             X, y = self._check_training_data(X, y, first=memory.coef is None)
             classes = check_known_classes(classes, getattr(self, "classes_", None))
+            codes = encode_labels(y, classes)
+            sample_weight = check_sample_weight(sample_weight, X, all_zero=True)
             if memory.coef is not None and self.dtype is not None:
                 memory = memory.astype(self.dtype)
-            history = self._learn(X, y, classes, sample_weight, memory, 1)
-        self._warn_of_divergence(history)
+            history, _ = self._learn(X, codes, classes, sample_weight, memory, 1, all_zero=True)
+        self._tell(history)
         return self
 
-    def _learn(self, X, y, classes, sample_weight, memory, n_epochs):
-        """Train on checked data, going on from ``memory``; set the attributes, give the history."""
-        codes = encode_labels(y, classes)
-        sample_weight = check_sample_weight(sample_weight, X)
+    @with_callbacks
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        """All of fit but what it has to say at the end, which is said without callbacks around."""
+        check_parameters(self)
+        task = FitTask.of(self, self._most_iterations(), X, y, sample_weight=sample_weight)
+        given = X, y
+        with unchanged_on_failure(self):
+            X, y = self._check_training_data(X, y, first=True)
+            check_classification_targets(y)
+            classes = check_classes(y, "y")
+            codes = encode_labels(y, classes)
+            sample_weight = check_sample_weight(sample_weight, X)
+            memory = Memory()
+            if self.warm_start and hasattr(self, "coef_"):
+                check_warm_start(X, classes, self.coef_, self.classes_)
+                memory = Memory.of_parameters(self).astype(computing_dtype(self.dtype, X))
+            held_out = None
+            if check_validation_data(X_val, y_val, sample_weight_val):
+                held_out = given_rows(self, X, classes, X_val, y_val, sample_weight_val)
+            elif self.early_stopping:
+                held_out, sample_weight = rows_set_aside(self, X, codes, sample_weight, given)
+            history, outcome = self._learn(
+                X, codes, classes, sample_weight, memory, self._most_iterations(), held_out, task
+            )
+        if task is not None:
+            task.end()
+        return history, outcome
+
+    def _learn(
+        self,
+        X,
+        codes,
+        classes,
+        sample_weight,
+        memory,
+        n_epochs,
+        held_out=None,
+        task=None,
+        all_zero=False,
+    ):
+        """Train on checked data, going on from ``memory``; set the attributes, give the history.
+
+        Scores are taken on ``held_out``, ``task`` is told of epochs, and ``all_zero`` says that
+        there may be no row of weight above 0.
+        """
         random_state = check_random_state(self.random_state)
         dtype = computing_dtype(self.dtype, X) if memory.coef is None else memory.coef.dtype
         n_threads = effective_n_threads(self.n_jobs)
@@ -354,31 +412,64 @@ class SoftmaxClassifier(
         statistics, scale, units = measure(
             X, sample_weight, self.standardize, dtype, memory.statistics, memory.n_rows, n_threads
         )
-        class_weight = check_class_weight(self.class_weight, classes, codes, sample_weight)
-        rows, weight, weight_sum = row_weights(codes, sample_weight, class_weight)
+        class_total = np.bincount(codes, weights=sample_weight, minlength=len(classes))
+        if memory.class_total is not None:
+            class_total = class_total + memory.class_total
+        class_weight = check_class_weight(self.class_weight, classes, class_total)
+        rows, weight, weight_sum = row_weights(codes, sample_weight, class_weight, all_zero)
         weight_sum, n_rows = weight_sum + memory.weight_sum, len(rows) + memory.n_rows
+        if isinstance(self.class_weight, str):  # earlier rows too count as balanced by these totals
+            weight_sum = float(class_total.sum())
+        mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
+        if self._may_centre(units, X, rows, memory, all_zero):
+            units = Units.centred(X, rows, dtype)
         problem = Problem(
             X=X,
             rows=rows,
             y_true=codes,
-            sample_weight=mean_one(weight, weight_sum / n_rows, len(X), dtype),
+            sample_weight=mean_one(weight, mean_weight, len(X), dtype),
             shift=units.shift,
             inverse_scale=units.inverse_scale,
             loss="softmax" if self.multi_class == "softmax" and len(classes) > 2 else "logistic",
             alpha=float(self.alpha),
             fit_intercept=bool(self.fit_intercept),
             n_threads=n_threads,
+            dtype=np.dtype(dtype),
         )
-        plan = self._plan(memory, n_epochs)
+        plan = self._plan(memory, n_epochs, partial=all_zero)
         shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
         if memory.coef is not None:
             state = memory.state(units, plan.update)
         else:
             init_scale = self.init_scale if self.weight_init == "normal" else 0
             state = State.drawn(shape, dtype, init_scale, random_state)
-        n_done = len(memory.loss_curve)
-        with shown_progress(n_epochs) if self.verbose else nullcontext() as on_epoch:
-            history = train(problem, state, plan, random_state, n_done, on_epoch)
+
+        def fitted(state):
+            coef, intercept = units.to_original(state.coef, state.intercept)
+            return fitted_copy(self, classes, coef, intercept)
+
+        validation = None if held_out is None else Validation(held_out, problem, self, fitted)
+        n_done = len(memory.history["epoch"])
+        history, outcome = History(), None
+        if len(rows) > 0:
+            with observed(self, n_done, n_epochs, fitted, task) as on_epoch:
+                if not all_zero and self._solves():
+                    history, outcome, plan = solve(
+                        problem,
+                        state,
+                        plan,
+                        random_state,
+                        self.tol,
+                        n_epochs,
+                        self.solver == "auto" and memory.coef is None,
+                        on_epoch,
+                        validation,
+                    )
+                else:
+                    plan = with_learning_rate(plan, problem, dtype, random_state)
+                    history = train(
+                        problem, state, plan, random_state, n_done, on_epoch, validation
+                    )
 
         coef, intercept = units.to_original(state.coef, state.intercept)
         self.classes_ = classes
@@ -390,23 +481,59 @@ class SoftmaxClassifier(
             update=plan.update,
             weight_sum=weight_sum,
             n_rows=n_rows,
+            class_total=class_total,
             statistics=statistics,
-            loss_curve=[*memory.loss_curve, *history.loss_curve],
+            history=joined_columns(memory.history, history),
             n_halvings=memory.n_halvings + history.n_halvings,
+            learning_rate=self._first_rate(plan, memory),
         ).write_to(self)
+        if outcome is not None:
+            self.suboptimality_ = outcome.suboptimality
+            self.suboptimality_bound_ = outcome.suboptimality_bound
+            self.converged_ = outcome.converged
         if scale is not None:
             self.scale_ = scale
-        return history
+        if validation is not None and history.epochs:
+            self.validation_scores_ = self.history_["validation_score"]
+            self.best_iter_ = history.best_epoch() + 1
+        return history, outcome
 
-    def _plan(self, memory, n_epochs):
+    def _most_iterations(self):
+        if self.max_iter is not None:
+            return int(self.max_iter)
+        return 1000 if self._solves() else 20
+
+    def _solves(self):
+        """Whether ``fit`` goes on to the optimum, by passes over all rows."""
+        return self.solver == "lbfgs" or (self.solver == "auto" and not self.early_stopping)
+
+    def _may_centre(self, units, X, rows, memory, partial):
+        """Whether training may run about the mean of X: the path is the program's own choice."""
+        own_path = self._solves() or self.learning_rate == "auto"
+        dense = isinstance(X, np.ndarray) and len(rows) > 0
+        return own_path and dense and self.fit_intercept and units.shift is None and not partial
+
+    def _first_rate(self, plan, memory):
+        """The learning rate before any halving; None where nothing was ever chosen."""
+        if plan.learning_rate is None:
+            return None
+        return plan.learning_rate / 0.5**memory.n_halvings
+
+    def _plan(self, memory, n_epochs, partial):
         """The optimiser's settings, under the names of training.py and of the kernels."""
+        rate, schedule = self.learning_rate, self.schedule
+        if schedule == "auto":
+            schedule = "linear" if rate == "auto" and not partial else "constant"
+        rate = memory.learning_rate if rate == "auto" else float(rate)
+        if rate is not None:
+            rate *= 0.5**memory.n_halvings
         update = "adagrad" if self.solver == "adagrad" else "sgd"
         if update == "sgd" and self.momentum > 0:
             update = "nesterov" if self.nesterov else "momentum"
         return Plan(
             update=update,
-            learning_rate=float(self.learning_rate) * 0.5**memory.n_halvings,
-            schedule=self.schedule,
+            learning_rate=rate,
+            schedule=schedule,
             decay=float(self.decay),
             momentum=float(self.momentum),
             batch_size=int(self.batch_size),
@@ -415,28 +542,6 @@ class SoftmaxClassifier(
             n_iter_no_change=int(self.n_iter_no_change),
             shuffle=bool(self.shuffle),
         )
-
-    # --- Checks -----------------------------------------------------------------------------------
-
-    def _check_parameters(self):
-        """Each parameter alone, then those that contradict one another."""
-        self._validate_params()
-        if self.nesterov and self.solver != "sgd":
-            raise ValueError(f"nesterov=True needs solver='sgd'; got solver={self.solver!r}")
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("nesterov=True needs momentum in (0, 1); got momentum=0")
-
-    def _check_parameters_of_partial_fit(self):
-        if self.schedule in WITH_AN_END:
-            raise ValueError(
-                f"schedule={self.schedule!r} needs a known end, which partial_fit has not; "
-                "use fit, or 'constant', 'inverse_time' or 'exponential'"
-            )
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                "class_weight='balanced' needs the labels of all rows, which partial_fit has not; "
-                "use fit, or give the weights as a dict"
-            )
 
     def _check_training_data(self, X, y, first):
         # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
@@ -452,11 +557,18 @@ class SoftmaxClassifier(
         tags.input_tags.sparse = True
         return tags
 
-    def _warn_of_divergence(self, history):
-        """One warning, after the attributes are set, so that it may be turned into an error."""
-        if history.n_halvings == 0:
+    def _tell(self, history, outcome=None):
+        """Interruption and divergence: after the attributes are set, as these may be errors."""
+        if history.interrupted:
+            raise KeyboardInterrupt(
+                f"fit was interrupted; the estimator is that of the {self.n_iter_} epochs done"
+            )
+        if outcome is not None and not outcome.converged and self.tol is not None:
+            self._warn_of_missing(outcome)
+        # The program's own choice of rate, and what L-BFGS goes on from, are its own affair.
+        if history.n_halvings == 0 or (self.learning_rate == "auto" and not history.gave_up):
             return
-        now = self.learning_rate * 0.5**self._n_halvings
+        now = self.learning_rate_ * 0.5**self._n_halvings
         message = (
             f"training diverged: the learning rate was halved {history.n_halvings} times, "
             f"from {now * 2.0**history.n_halvings:.3g} to {now:.3g}"
@@ -465,3 +577,18 @@ class SoftmaxClassifier(
             message += ", and given up then; coef_ is that of the last good epoch"
         message += ". Choose a lower learning_rate, or standardize=True."
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    def _warn_of_missing(self, outcome):
+        """Say by how much the optimum was missed, and what helps."""
+        remedy = {
+            "max_iter": f"raise max_iter above {self.n_iter_}, or standardize=True",
+            "rounding": f"{self.coef_.dtype} allows no more; use dtype='float64', or a higher tol",
+            "stopped": "a callback stopped it",
+        }[outcome.reason]
+        warnings.warn(
+            f"after {self.n_iter_} iterations the objective is an estimated "
+            f"{outcome.suboptimality:.2g} above its minimum, and at most "
+            f"{outcome.suboptimality_bound:.2g}; tol={self.tol:g} was asked for: {remedy}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

@@ -54,6 +54,8 @@ class ColumnStatistics:
         Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
         variances", 1979.
         """
+        if other.weight_sum == 0:
+            return self
         weight_sum = self.weight_sum + other.weight_sum
         share = other.weight_sum / weight_sum
         with np.errstate(over="ignore", invalid="ignore"):
@@ -193,7 +195,10 @@ def measure(X, sample_weight, form, dtype, earlier, n_rows_earlier, n_threads):
     if earlier is not None:
         statistics = earlier.merged(statistics)
     ddof = 1 if form == "sample" else 0
-    scale = statistics.scale(ddof, dtype, n_rows_earlier + len(X))
+    if statistics.weight_sum > 0:
+        scale = statistics.scale(ddof, dtype, n_rows_earlier + len(X))
+    else:  # partial_fit has seen rows of weight 0 alone
+        scale = np.ones(X.shape[1])
     # Centring would make sparse rows dense, and changes nothing but the intercept, which is free.
     shift = np.zeros(len(scale)) if isinstance(X, SparseRows) else statistics.mean
     return statistics, scale, Units.of(shift, scale, dtype)

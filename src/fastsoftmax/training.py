@@ -1,20 +1,22 @@
-"""The loop over epochs: order of rows, schedule, stopping, history and rollback after divergence.
+"""The loop over epochs: order of rows, schedule, stopping, rollback after divergence and Ctrl-C.
 
 It is not an estimator: no parameters are validated here, no labels encoded, nothing scaled. The
 estimator builds a :class:`Problem`, a :class:`State` and a :class:`Plan`, and :func:`train` runs
 the kernels' ``epoch`` over them. Kernels are looked up at each call, so ``kernels.use`` holds.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from time import perf_counter
 
 import numpy as np
 
 from . import kernels
+from .history import Epoch, History
 from .schedules import learning_rates
 from .sparse import SparseRows, kernel_for
 
-__all__ = ["History", "Plan", "Problem", "State", "train"]
+__all__ = ["Plan", "Problem", "State", "train"]
 
 #: An epoch whose objective is this many times that of the start (or of zero weights, if more) has
 #: diverged. A healthy first epoch stays below 1; outliers in a small batch stay below 3.
@@ -176,7 +178,7 @@ class Problem:
         return float(self.sample_weight[rows].sum(dtype=np.float64))
 
     def run_epoch(self, state, rows, rates, plan):
-        """One pass that updates ``state``; gives its mean loss plus the penalty at its end."""
+        """One pass that updates ``state``; gives its mean loss, as each row's was met."""
         # An overflow is divergence, which the caller looks for itself.
         with np.errstate(all="ignore"):
             total = kernel_for("epoch", self.X)(
@@ -198,7 +200,7 @@ class Problem:
                 self.fit_intercept,
                 self.n_threads,
             )
-            return total / self.weight_sum + self.penalty(state.coef)
+            return total / self.weight_sum
 
 
 @dataclass
@@ -263,6 +265,7 @@ class Plan:
     tol : float ≥ 0 or None
         Stop once ``n_iter_no_change`` epochs running have not brought the objective more than
         this below its best; None never stops early.
+        With early stopping the validation score takes the objective's place.
     n_iter_no_change : int ≥ 1
     shuffle : bool
         A new random order of the rows each epoch.
@@ -280,34 +283,7 @@ class Plan:
     shuffle: bool = True
 
 
-@dataclass
-class History:
-    """What happened.
-
-    Parameters
-    ----------
-    loss_curve : list of float
-        The objective of each epoch as :func:`train` measures it; repeated epochs left out.
-    n_halvings : int
-        How many times an epoch diverged and the learning rate was halved.
-    gave_up : bool
-        True where no learning rate kept the next epoch from diverging.
-    """
-
-    loss_curve: list = field(default_factory=list)
-    n_halvings: int = 0
-    gave_up: bool = False
-
-    def has_stalled(self, tol, n_iter_no_change):
-        """True where none of the last epochs came more than tol below the best before it."""
-        if tol is None or len(self.loss_curve) <= n_iter_no_change:
-            return False
-        best = np.minimum.accumulate(self.loss_curve)
-        improved = np.subtract(best[:-1], self.loss_curve[1:]) > tol
-        return not improved[-n_iter_no_change:].any()
-
-
-def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None):
+def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, validation=None):
     """Minimise the objective by minibatch descent, updating ``state`` in place.
 
     An epoch diverges when its objective or a parameter is not finite, or when its objective, or
@@ -318,19 +294,26 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None):
     first epoch ends exactly where one with the halved rate would have. Epochs run again count
     neither as epochs nor in the loss curve.
 
+    Ctrl-C ends training at the end of the last good epoch, if there is one: the kernels hear no
+    signal, so that it comes up between epochs. Without a good epoch KeyboardInterrupt goes on.
+
     Parameters
     ----------
     problem : Problem
     state : State
-        Where to start; at return, where training ended, always finite if it was so before.
+        Where to start; at return, where training ended, always finite if it was so before. With
+        early stopping, that is the epoch of the best validation score.
     plan : Plan
     random_state : numpy.random.RandomState
         Draws one permutation an epoch where ``plan.shuffle``.
     n_epochs_done : int ≥ 0, default=0
         Epochs of earlier calls, for the schedule.
     on_epoch : callable or None, default=None
-        Called after each good epoch as ``on_epoch(n_epochs, objective, learning_rate)``: epochs of
-        this call so far, the objective, and the learning rate of the epoch's last minibatch.
+        Called after each good epoch as ``on_epoch(history, state, is_last)``; training ends where
+        what it gives is true.
+    validation : early_stopping.Validation or None, default=None
+        Gives a score of the state at the end of each epoch, and says whether that decides when to
+        stop and which weights to keep.
 
     Returns
     -------
@@ -343,33 +326,87 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None):
     plan = replace(plan, batch_size=min(plan.batch_size, len(problem.rows)))
     n_steps = -(-len(problem.rows) // plan.batch_size)
     watch = _Watch(problem, state)
-    last_good = state.copy()
-    history = History()
-    for epoch in range(n_epochs_done, n_epochs_done + plan.n_epochs):
-        rows = _order_of_rows(problem.rows, plan.shuffle, random_state)
-        rates = learning_rates(
-            plan.schedule, plan.learning_rate, epoch, n_steps, plan.decay, plan.n_epochs
-        )
-        rates *= 0.5**history.n_halvings
-        objective = problem.run_epoch(state, rows, rates, plan)
-        while watch.has_diverged(objective, state, last_good):
-            if history.n_halvings == MAX_HALVINGS:
-                state.become(last_good)
-                history.gave_up = True
-                return history
-            history.n_halvings += 1
-            rates *= 0.5
-            _halve_velocity(last_good, plan.update)
-            state.become(last_good)
-            objective = problem.run_epoch(state, rows, rates, plan)
-        watch.leave_start()
-        last_good.become(state)
-        history.loss_curve.append(objective)
-        if on_epoch is not None:
-            on_epoch(len(history.loss_curve), objective, float(rates[-1]))
-        if history.has_stalled(plan.tol, plan.n_iter_no_change):
-            break
+    history, keeper = History(), _Keeper(state, validation)
+    try:
+        for epoch in range(n_epochs_done, n_epochs_done + plan.n_epochs):
+            rows = _order_of_rows(problem.rows, plan.shuffle, random_state)
+            rates = learning_rates(
+                plan.schedule, plan.learning_rate, epoch, n_steps, plan.decay, plan.n_epochs
+            )
+            rates *= 0.5**history.n_halvings
+            started = perf_counter()
+            result = _good_epoch(
+                problem, state, rows, rates, plan, watch, keeper.last_good(history), history
+            )
+            if history.gave_up:
+                break
+            watch.leave_start()
+            keeper.keep(state, history, Epoch(*result, float(rates[-1]), perf_counter() - started))
+            stop = epoch + 1 == n_epochs_done + plan.n_epochs or history.has_stalled(
+                plan.tol, plan.n_iter_no_change, keeper.by_validation
+            )
+            if on_epoch is not None:
+                stop = on_epoch(history, state, stop)
+            if stop:
+                break
+    except KeyboardInterrupt:
+        if not history.epochs:
+            raise
+        history.interrupted = True
+        state.become(keeper.last_good(history))
+    keeper.restore_best(state, history)
     return history
+
+
+def _good_epoch(problem, state, rows, rates, plan, watch, last_good, history):
+    """Run an epoch, at half the rates again while it diverges; its objective and its loss."""
+    while True:
+        loss = problem.run_epoch(state, rows, rates, plan)
+        with np.errstate(all="ignore"):
+            objective = loss + problem.penalty(state.coef)
+        if not watch.has_diverged(objective, state, last_good):
+            break
+        if history.n_halvings == MAX_HALVINGS:
+            state.become(last_good)
+            history.gave_up = True
+            break
+        history.n_halvings += 1
+        rates *= 0.5
+        _halve_velocity(last_good, plan.update)
+        state.become(last_good)
+    return objective, loss
+
+
+class _Keeper:
+    """Keeps the weights of the last good epoch, and of the best one where that is asked for.
+
+    Ctrl-C may come between any two lines, so two copies take turns: the new weights go to the one
+    that is not in use, and the append to the history is what makes them the last good ones.
+    """
+
+    def __init__(self, start, validation):
+        self.by_validation = validation is not None and validation.early_stopping
+        self._validation = validation
+        self._copies = (start.copy(), start.copy())
+        self._best = start.copy() if self.by_validation else None
+
+    def last_good(self, history):
+        return self._copies[len(history.epochs) % 2]
+
+    def keep(self, state, history, epoch):
+        """Score the state, keep it, and append the epoch."""
+        if self._validation is not None:
+            epoch = replace(epoch, validation_score=self._validation.score(state))
+        self._copies[(len(history.epochs) + 1) % 2].become(state)
+        history.epochs.append(epoch)
+        if self._best is not None and history.best_epoch() == len(history.epochs) - 1:
+            self._best.become(state)
+
+    def restore_best(self, state, history):
+        # Where the last epoch is the best, state is that: the copy may be half written by then.
+        epochs = history.epochs
+        if self._best is not None and epochs and history.best_epoch() < len(epochs) - 1:
+            state.become(self._best)
 
 
 def _order_of_rows(rows, shuffle, random_state):
