@@ -87,7 +87,7 @@ class Runs:
                     self.run(math.ceil(point["effort"] * growth))
 
     def _narrow(self, below, point):
-        """Between a cap that is too low and one that isn't, by their suboptimalities' logarithms."""
+        """Between a cap that is too low and one that isn't, by their logarithms."""
         while below and point["effort"] > max(NARROW * below["effort"], below["effort"] + 1):
             few, many = below["effort"], point["effort"]
             high, low = (math.log(max(p["suboptimality"], 1e-12)) for p in (below, point))

@@ -98,6 +98,17 @@ def _mnist():
     return FitProblem("mnist", X, y, X_test, y_test)
 
 
+def mnist_bytes():
+    """MNIST as it comes: uint8 rows and class codes of both parts.
+
+    Raises
+    ------
+    OSError
+        If its file isn't in FASTSOFTMAX_DATA.
+    """
+    return _read("mnist")
+
+
 def _newsgroups():
     return FitProblem("newsgroups", *_read("20newsgroups_wordllama256"))
 
@@ -131,8 +142,8 @@ PROBLEMS = {
     "covtype": lambda: _z_scored("covtype", "covtype", keep_raw=True),
     "letters": lambda: _z_scored("letters", "letterrecognition", keep_raw=False),
     "newsgroups": _newsgroups,
-    "synthetic": lambda: _synthetic("synthetic", 768, noise=4.0),
-    "synthetic low-rank": lambda: _synthetic("synthetic low-rank", 96, noise=1.0),
+    "synthetic": lambda: _synthetic("synthetic", 768, noise=5.0),
+    "synthetic low-rank": lambda: _synthetic("synthetic low-rank", 96, noise=2.0),
 }
 
 

@@ -1,9 +1,10 @@
 """The optimum that suboptimality is measured from: Newton's method in float64, proved by its end.
 
 Slow and exact on purpose, and shares no code with fastsoftmax or any peer. The objective is
-alpha-strongly convex in coef, the intercept profiled out, so that ‖gradient‖²/(2 alpha) bounds what
-is left; the result is refused where that is above 1e-10. Called by bench_time_to_optimum.py;
-``python -m bench.optimum NAME...`` computes and prints.
+alpha-strongly convex in coef, so that with the intercept at its best ‖gradient‖²/(2 alpha) bounds
+what is left; the intercept's gradient is counted as if its curvature were alpha as well, which is
+far less than it is. The result is refused where that is above 1e-8.
+Called by bench_time_to_optimum.py; ``python -m bench.optimum NAME...`` computes and prints.
 """
 
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 from bench.fit_data import PROBLEMS, RESULTS, prepared
 
 BOUND = 1e-12  # of the suboptimality, aimed at
-REFUSED = 1e-10  # the largest bound that is let pass
+REFUSED = 1e-8  # the largest bound that is let pass: a ten-thousandth of what is timed
 BLOCK = 4096  # rows
 
 
@@ -29,7 +30,10 @@ class _Objective:
         self.mean = problem.X.mean(axis=0, dtype=np.float64)
         self.X = np.ones((len(self.y), problem.X.shape[1] + 1))
         np.subtract(problem.X, self.mean, out=self.X[:, :-1])
-        self.probability = np.empty((len(self.y), self.n_classes))
+        # Hessian products only make Newton's direction, for which float32 is enough and twice as
+        # fast; what is proved by the gradient is in float64.
+        self.X_single = self.X.astype(np.float32)
+        self.probability = np.empty((len(self.y), self.n_classes), np.float32)
         covariance = self.X[:, :-1].T @ self.X[:, :-1] / len(self.y)
         self.variances, self.axes = np.linalg.eigh(covariance)
 
@@ -50,27 +54,32 @@ class _Objective:
                 self.probability[rows] = raw_prediction
                 raw_prediction[np.arange(len(block)), y_true[:, 0]] -= 1
                 slope += raw_prediction.T @ block
+        if gradient:
+            self.curvature = sum(
+                (block * (1 - block)).sum(axis=0, dtype=np.float64)
+                for block in np.array_split(self.probability, -(-len(self.y) // BLOCK))
+            )[:, None] / len(self.y)
         slope /= len(self.y)
         slope[:, :-1] += self.alpha * weights[:, :-1]
         return total / len(self.y) + self.alpha / 2 * (weights[:, :-1] ** 2).sum(), slope
 
     def hessian_times(self, direction):
         """The Hessian at the weights of the last gradient, times ``direction``."""
-        result = np.zeros_like(direction)
+        result, single = np.zeros_like(direction), direction.T.astype(np.float32)
         for start in range(0, len(self.y), BLOCK):
             rows = slice(start, start + BLOCK)
             probability = self.probability[rows]
-            change = self.X[rows] @ direction.T
+            change = self.X_single[rows] @ single
             change -= np.einsum("ik,ik->i", probability, change)[:, None]
             change *= probability
-            result += change.T @ self.X[rows]
+            result += change.T @ self.X_single[rows]
         result /= len(self.y)
         result[:, :-1] += self.alpha * direction[:, :-1]
         return result
 
     def preconditioned(self, slope):
         """``slope`` through an inverse of the Hessian's blocks, the rows taken as independent."""
-        curvature = (self.probability * (1 - self.probability)).mean(axis=0)[:, None]
+        curvature = self.curvature
         result = np.empty_like(slope)
         rotated = slope[:, :-1] @ self.axes
         rotated /= curvature * np.maximum(self.variances, 0) + self.alpha
@@ -115,7 +124,7 @@ def minimise(problem, report=lambda text: None):
     Raises
     ------
     RuntimeError
-        If it ends further than 1e-10 from the minimum.
+        If it ends further than 1e-8 from the minimum.
     """
     objective = _Objective(problem)
     weights = np.zeros((problem.n_classes, problem.X.shape[1] + 1))

@@ -1,9 +1,9 @@
 """One peer, one problem, one effort, in a process of its own: prints a line of JSON.
 
-A small fit comes first, so that no contender is charged for loading libraries and starting threads;
-short fits are run three times and give their median. The objective is evaluated in float64 outside
-the clock. A fit of more than a minute ends the process. Limits no threads: bench_time_to_optimum.py,
-which runs this, does.
+A small fit comes first, so that no contender is charged for loading libraries and starting
+threads; short fits are run three times and give their median. The objective is evaluated in float64
+outside the clock. A fit of more than a minute ends the process. Limits no threads:
+bench_time_to_optimum.py, which runs this, does.
 ``python -m bench.run_peer PEER PROBLEM [EFFORT]``
 """
 
