@@ -7,7 +7,6 @@ multiplies ½‖w‖² beside a sum over rows: alpha · n_samples is the same st
 proprietary: it is not in the ``bench`` extra, install it by hand. Called by bench/run_peer.py.
 """
 
-import numpy as np
 from snapml import LogisticRegression
 
 
@@ -31,7 +30,5 @@ class SnapMLFit:
         self._model.fit(problem.X, problem.y)
 
     def parameters(self):
-        """Of the last fit; its weights are (n_features, n_classes) in all but name."""
-        n_classes = self.problem.n_classes
-        coef = np.asarray(self._model.coef_).reshape(-1, n_classes)
-        return coef[: self.problem.X.shape[1]].T, np.ravel(self._model.intercept_)
+        """Of the last fit."""
+        return self._model.coef_, self._model.intercept_
