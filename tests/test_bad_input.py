@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 
-from fastsoftmax import SoftmaxClassifier, kernels, training
+from fastsoftmax import kernels, training
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))

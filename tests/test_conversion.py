@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from digits import small_digits
+from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-
-from fastsoftmax import SoftmaxClassifier
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])

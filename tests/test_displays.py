@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from digits import small_digits
+from sgd import sgd_classifier
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -261,9 +262,7 @@ def test_objectives_from_elsewhere():
 @pytest.mark.parametrize("rates", [[], [0.0, 1.0], [[0.1]], [np.nan], -1.0])
 def test_wrong_learning_rates(rates):
     with pytest.raises(ValueError, match="learning_rates must be a list of finite numbers above 0"):
-        LearningRateDisplay.from_estimator(
-            sgd_classifier(), *small_digits(), learning_rates=rates
-        )
+        LearningRateDisplay.from_estimator(sgd_classifier(), *small_digits(), learning_rates=rates)
     with pytest.raises(ValueError, match=r"objectives must have the shape .*\(2,\); got \(1,\)"):
         LearningRateDisplay.from_objectives([1.0, 2.0], [1.0])
 

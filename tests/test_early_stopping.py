@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from digits import DIGITS, assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, train_test_split
-
-from fastsoftmax import SoftmaxClassifier
 
 X, Y = small_digits(n_rows=600)
 X_TRAIN, X_VAL, Y_TRAIN, Y_VAL = train_test_split(X, Y, stratify=Y, random_state=0)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from digits import DIGITS, assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -21,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastsoftmax
-from fastsoftmax import SoftmaxClassifier, estimator
+from fastsoftmax import estimator
 
 # --- Names and copies -----------------------------------------------------------------------------
 

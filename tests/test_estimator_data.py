@@ -8,8 +8,9 @@ import tracemalloc
 import numpy as np
 import pytest
 from digits import DIGITS, assert_same_fit, small_digits
+from sgd import sgd_classifier
 
-from fastsoftmax import SoftmaxClassifier, kernels, reference
+from fastsoftmax import kernels, reference
 
 # --- Data as they are -----------------------------------------------------------------------------
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import sklearn
 from digits import assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.callbacks import EpochInfo
 
 COLUMNS = [
@@ -112,9 +112,7 @@ def test_a_kept_copy_can_be_trained_on():
     X, y = small_digits()
     kept = []
     setting = {"random_state": 0, "max_iter": 2, "momentum": 0}
-    sgd_classifier(callbacks=[lambda info: kept.append(info.fitted_estimator)], **setting).fit(
-        X, y
-    )
+    sgd_classifier(callbacks=[lambda info: kept.append(info.fitted_estimator)], **setting).fit(X, y)
     copy = kept[0].set_params(callbacks=None)
     before = copy.score(X, y)
     assert copy.partial_fit(X, y).score(X, y) >= before

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import sklearn
 from digits import assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 
-from fastsoftmax import SoftmaxClassifier, kernels, reference
+from fastsoftmax import kernels, reference
 
 try:
     from ml_dtypes import bfloat16

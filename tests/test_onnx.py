@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from digits import small_digits
 from scipy import sparse
+from sgd import sgd_classifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from fastsoftmax import SoftmaxClassifier
 
 onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")

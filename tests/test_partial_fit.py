@@ -8,9 +8,8 @@ import warnings
 import numpy as np
 import pytest
 from digits import DIGITS, assert_same_fit, parameters_of, small_digits
+from sgd import sgd_classifier
 from sklearn.exceptions import ConvergenceWarning
-
-from fastsoftmax import SoftmaxClassifier
 
 # --- Going on -------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 from digits import assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 

@@ -12,9 +12,10 @@ import threading
 
 import numpy as np
 import pytest
+from sgd import sgd_classifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastsoftmax import SoftmaxClassifier, kernels, training
+from fastsoftmax import kernels, training
 from fastsoftmax.kernels import _cpu, threads
 from fastsoftmax.kernels.threads import effective_n_threads
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from digits import small_digits
 from scipy import sparse
+from sgd import sgd_classifier
 from sklearn import config_context
 
 import fastsoftmax

@@ -8,14 +8,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import sparse
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import (
     check_estimator_sparse_array,
     check_estimator_sparse_matrix,
 )
-
-from fastsoftmax import SoftmaxClassifier
 
 FORMATS = {
     "csr_array": sparse.csr_array,

@@ -10,10 +10,11 @@ import time
 
 import numpy as np
 import pytest
+from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from fastsoftmax import SoftmaxClassifier, kernels
+from fastsoftmax import kernels
 from fastsoftmax.kernels import _cpu
 from fastsoftmax.kernels.threads import effective_n_threads
 

@@ -8,9 +8,10 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 
-from fastsoftmax import SoftmaxClassifier, kernels
+from fastsoftmax import kernels
 from fastsoftmax.history import Epoch, History
 from fastsoftmax.training import MAX_HALVINGS, Plan, Problem, State, train
 
