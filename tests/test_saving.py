@@ -40,6 +40,10 @@ def assert_same_value(one, other):
     if isinstance(one, np.ndarray):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        for key in one.keys() - {"seconds"}:  # of history_: two fits never take the same
+            assert_same_value(one[key], other[key])
     else:
         assert one == other
 
@@ -59,6 +63,21 @@ SETTINGS = [
     {"dtype": np.dtype(np.float64), "alpha": np.float32(0.1), "batch_size": np.int64(32)},
     {"class_weight": {0: 2.0, np.int64(1): np.float64(0.3)}, "tol": None},
 ]
+
+
+def test_history_and_validation_scores(path):
+    X, y = small_digits()
+    original = SoftmaxClassifier(early_stopping=True, random_state=0).fit(X, y)
+    original.save(path)
+    loaded = fastsoftmax.load(path)
+    assert_same_estimator(loaded, original)
+    np.testing.assert_array_equal(loaded.history_["seconds"], original.history_["seconds"])
+
+
+def test_callbacks_are_refused(path):
+    classifier = SoftmaxClassifier(callbacks=[print])
+    with pytest.raises(TypeError, match=r"callbacks\[0\] can't be saved"):
+        classifier.save(path)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)

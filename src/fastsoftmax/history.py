@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-__all__ = ["Epoch", "History", "empty_columns", "joined_columns"]
+__all__ = ["Epoch", "History", "columns_of", "joined_columns"]
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,11 @@ class History:
 _NAMES = tuple(column.name for column in fields(Epoch))
 
 
-def empty_columns():
-    """The columns of no epoch at all."""
-    return {"epoch": np.empty(0, np.int64)} | {name: np.empty(0) for name in _NAMES}
+def columns_of(objectives):
+    """The columns of epochs of which only the objective is known."""
+    n_epochs = len(objectives)
+    unknown = {name: np.full(n_epochs, np.nan) for name in _NAMES}
+    return {"epoch": np.arange(1, n_epochs + 1), **unknown, "objective": np.asarray(objectives)}
 
 
 def joined_columns(earlier, history):

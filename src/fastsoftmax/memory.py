@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.sparse import issparse
 
-from .history import empty_columns
+from .history import columns_of
 from .standardization import ColumnStatistics
 from .training import State
 
@@ -61,7 +61,7 @@ class Memory:
     n_rows: int = 0
     statistics: ColumnStatistics | None = None
     class_total: np.ndarray | None = None
-    history: dict = field(default_factory=empty_columns)
+    history: dict = field(default_factory=lambda: columns_of(()))
     n_halvings: int = 0
     learning_rate: float | None = None
 
@@ -87,8 +87,9 @@ class Memory:
             weight_sum=estimator._weight_sum,
             n_rows=estimator._n_rows,
             statistics=statistics,
-            class_total=estimator._class_total,
-            history=estimator.history_,
+            # Files of 0.1.0's first days have neither.
+            class_total=getattr(estimator, "_class_total", None),
+            history=getattr(estimator, "history_", None) or columns_of(estimator.loss_curve_),
             n_halvings=estimator._n_halvings,
             learning_rate=getattr(estimator, "learning_rate_", None),
         )
