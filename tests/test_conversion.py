@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from digits import small_digits
+from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-
-from fastsoftmax import SoftmaxClassifier
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 10])
@@ -20,7 +19,7 @@ from fastsoftmax import SoftmaxClassifier
 )
 def test_predictions_are_equal(n_classes, multi_class, setting):
     X, y = small_digits(n_classes=n_classes)
-    ours = SoftmaxClassifier(multi_class=multi_class, random_state=0, **setting).fit(X, y)
+    ours = sgd_classifier(multi_class=multi_class, random_state=0, **setting).fit(X, y)
     theirs = ours.to_sklearn()
     is_one_vs_rest = multi_class == "ovr" and n_classes > 2
     assert type(theirs) is (OneVsRestClassifier if is_one_vs_rest else LogisticRegression)
@@ -38,7 +37,7 @@ def test_its_optimum_is_ours(multi_class, weighted):
     X, y = small_digits(n_classes=3)
     weight = np.random.default_rng(0).exponential(size=len(X)) if weighted else None
     setting = {"alpha": 0.05, "batch_size": 10**6, "max_iter": 3000, "tol": None}
-    ours = SoftmaxClassifier(multi_class=multi_class, learning_rate=0.1, **setting)
+    ours = sgd_classifier(multi_class=multi_class, learning_rate=0.1, **setting)
     ours.set_params(class_weight={0: 2.0} if multi_class == "softmax" else None)
     theirs = ours.fit(X, y, weight).to_sklearn()
     before = theirs.predict_proba(X)
@@ -54,16 +53,16 @@ def test_names_labels_and_iterations():
     X, y = small_digits()
     X = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
     for multi_class in ("softmax", "ovr"):
-        ours = SoftmaxClassifier(multi_class=multi_class, random_state=0).fit(X, y.astype(str))
+        ours = sgd_classifier(multi_class=multi_class, random_state=0).fit(X, y.astype(str))
         theirs = ours.to_sklearn()
         np.testing.assert_array_equal(theirs.predict(X), ours.predict(X))
         np.testing.assert_array_equal(theirs.feature_names_in_, X.columns)
-    assert SoftmaxClassifier(max_iter=3).fit(X, y).to_sklearn().n_iter_.tolist() == [3]
+    assert sgd_classifier(max_iter=3).fit(X, y).to_sklearn().n_iter_.tolist() == [3]
 
 
 def test_no_array_is_shared():
     X, y = small_digits()
-    ours = SoftmaxClassifier(random_state=0).fit(X, y)
+    ours = sgd_classifier(random_state=0).fit(X, y)
     before = ours.predict_proba(X)
     theirs = ours.to_sklearn()
     theirs.coef_[:], theirs.intercept_[:], theirs.classes_[:] = 0, 0, 0
@@ -72,4 +71,4 @@ def test_no_array_is_shared():
 
 def test_before_a_fit():
     with pytest.raises(NotFittedError):
-        SoftmaxClassifier().to_sklearn()
+        sgd_classifier().to_sklearn()

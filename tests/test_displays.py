@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from digits import small_digits
+from sgd import sgd_classifier
 from sklearn.datasets import load_wine
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -32,7 +33,7 @@ def closed_figures():
 @pytest.fixture
 def fitted():
     X, y = small_digits()
-    return SoftmaxClassifier(standardize=True, random_state=0, max_iter=8).fit(X, y)
+    return sgd_classifier(standardize=True, random_state=0, max_iter=8).fit(X, y)
 
 
 def assert_nothing_is_cut(figure):
@@ -65,7 +66,7 @@ def test_loss_curve_of_one_fit(fitted):
 
 def test_loss_curves_of_several_fits(fitted):
     X, y = small_digits()
-    short = SoftmaxClassifier(max_iter=3).fit(X, y)
+    short = sgd_classifier(max_iter=3).fit(X, y)
     display = LossCurveDisplay.from_estimator({"long": fitted, "short": short})
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["long", "short"]
@@ -124,7 +125,7 @@ def test_wrong_histories(fitted):
     with pytest.raises(ValueError, match="name goes with a single estimator"):
         LossCurveDisplay.from_estimator({"a": fitted}, name="b")
     with pytest.raises(NotFittedError):
-        LossCurveDisplay.from_estimator(SoftmaxClassifier())
+        LossCurveDisplay.from_estimator(sgd_classifier())
 
 
 # --- CoefficientsDisplay --------------------------------------------------------------------------
@@ -152,7 +153,7 @@ def test_some_classes_in_the_units_of_x(fitted):
 
 def test_top_features_by_name():
     wine = load_wine(as_frame=True)
-    model = SoftmaxClassifier(standardize=True, random_state=0).fit(wine.data, wine.target)
+    model = sgd_classifier(standardize=True, random_state=0).fit(wine.data, wine.target)
     display = CoefficientsDisplay.from_estimator(model, n_top=4)
     coef = model.coef_ * model.scale_
     for k, bars in enumerate(display.bars_):
@@ -166,7 +167,7 @@ def test_top_features_by_name():
 def test_two_classes_and_long_names_stay_in_the_picture():
     X, y = small_digits(n_classes=2)
     labels = np.array(["a rather long name of a class", "another one, longer still"])
-    model = SoftmaxClassifier(random_state=0).fit(X, labels[y])
+    model = sgd_classifier(random_state=0).fit(X, labels[y])
     names = [f"a feature with a long name, number {j}" for j in range(64)]
     display = CoefficientsDisplay.from_estimator(model, feature_names=names)
     assert len(display.axes_) == 1
@@ -208,7 +209,7 @@ def test_wrong_coefficients(fitted):
     with pytest.raises(ValueError, match="a row for each of the 2 names; got shape"):
         CoefficientsDisplay.from_coefficients([[1.0]], ["a", "b"])
     with pytest.raises(NotFittedError):
-        draw(SoftmaxClassifier())
+        draw(sgd_classifier())
 
 
 # --- LearningRateDisplay --------------------------------------------------------------------------
@@ -218,7 +219,7 @@ def test_range_test():
     X, y = small_digits()
     X = 16 * X
     rates = [1e3, 1e-4, 1e-2]
-    model = SoftmaxClassifier(max_iter=2, random_state=0, tol=1e9, n_iter_no_change=1)
+    model = sgd_classifier(max_iter=2, random_state=0, tol=1e9, n_iter_no_change=1)
     weight = np.arange(1, len(X) + 1)
     display = LearningRateDisplay.from_estimator(
         model, X, y, learning_rates=rates, sample_weight=weight
@@ -227,7 +228,7 @@ def test_range_test():
     assert display.learning_rates.tolist() == sorted(rates)
     assert display.diverged.tolist() == [False, False, True]
     for rate, objective in zip(display.learning_rates[:2], display.objectives[:2], strict=True):
-        alone = SoftmaxClassifier(max_iter=2, random_state=0, tol=None, learning_rate=rate)
+        alone = sgd_classifier(max_iter=2, random_state=0, tol=None, learning_rate=rate)
         assert objective == alone.fit(X, y, weight).loss_curve_[-1]
     assert display.best_learning_rate_ == 1e-2
     np.testing.assert_array_equal(display.line_.get_xdata(), [1e-4, 1e-2])
@@ -261,9 +262,7 @@ def test_objectives_from_elsewhere():
 @pytest.mark.parametrize("rates", [[], [0.0, 1.0], [[0.1]], [np.nan], -1.0])
 def test_wrong_learning_rates(rates):
     with pytest.raises(ValueError, match="learning_rates must be a list of finite numbers above 0"):
-        LearningRateDisplay.from_estimator(
-            SoftmaxClassifier(), *small_digits(), learning_rates=rates
-        )
+        LearningRateDisplay.from_estimator(sgd_classifier(), *small_digits(), learning_rates=rates)
     with pytest.raises(ValueError, match=r"objectives must have the shape .*\(2,\); got \(1,\)"):
         LearningRateDisplay.from_objectives([1.0, 2.0], [1.0])
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from digits import DIGITS, assert_same_fit, small_digits
+from scipy.sparse import coo_array
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, train_test_split
-
-from fastsoftmax import SoftmaxClassifier
 
 X, Y = small_digits(n_rows=600)
 X_TRAIN, X_VAL, Y_TRAIN, Y_VAL = train_test_split(X, Y, stratify=Y, random_state=0)
@@ -34,10 +34,10 @@ def test_the_loss_is_that_of_the_weights_at_each_epochs_end(
     X, y = small_digits(n_classes=n_classes)
     weight = np.random.default_rng(0).exponential(size=100) if weighted else None
     setting = {"multi_class": multi_class, "random_state": 0, "tol": None, "standardize": True}
-    classifier = SoftmaxClassifier(max_iter=3, **setting)
+    classifier = sgd_classifier(max_iter=3, **setting)
     classifier.fit(X[100:], y[100:], X_val=X[:100], y_val=y[:100], sample_weight_val=weight)
     for n_epochs, score in enumerate(classifier.validation_scores_, start=1):
-        model = SoftmaxClassifier(max_iter=n_epochs, **setting).fit(X[100:], y[100:])
+        model = sgd_classifier(max_iter=n_epochs, **setting).fit(X[100:], y[100:])
         if multi_class == "softmax" or n_classes == 2:
             loss = log_loss(y[:100], model.predict_proba(X[:100]), sample_weight=weight)
         else:
@@ -61,22 +61,22 @@ SCORINGS = {
 def test_any_scorer(scoring):
     from sklearn.metrics import get_scorer
 
-    classifier = SoftmaxClassifier(max_iter=3, random_state=0, scoring=scoring)
+    classifier = sgd_classifier(max_iter=3, random_state=0, scoring=scoring)
     classifier.fit(X_TRAIN, Y_TRAIN, X_val=X_VAL, y_val=Y_VAL)
     for n_epochs, score in enumerate(classifier.validation_scores_, start=1):
-        model = SoftmaxClassifier(max_iter=n_epochs, random_state=0).fit(X_TRAIN, Y_TRAIN)
+        model = sgd_classifier(max_iter=n_epochs, random_state=0).fit(X_TRAIN, Y_TRAIN)
         assert score == get_scorer(SCORINGS[scoring])(model, X_VAL, Y_VAL)
 
 
 def test_scorers_are_given_the_weights():
     weight = np.random.default_rng(0).integers(0, 3, size=len(X_VAL))
-    classifier = SoftmaxClassifier(max_iter=2, random_state=0, scoring="accuracy")
+    classifier = sgd_classifier(max_iter=2, random_state=0, scoring="accuracy")
     classifier.fit(X_TRAIN, Y_TRAIN, X_val=X_VAL, y_val=Y_VAL, sample_weight_val=weight)
     assert classifier.validation_scores_[-1] == classifier.score(X_VAL, Y_VAL, weight)
 
 
 def test_a_score_that_is_no_number():
-    classifier = SoftmaxClassifier(scoring=lambda estimator, X, y: np.nan)
+    classifier = sgd_classifier(scoring=lambda estimator, X, y: np.nan)
     with pytest.raises(ValueError, match="must give a number; it gave NaN for the 150 rows held"):
         classifier.fit(X_TRAIN, Y_TRAIN, X_val=X_VAL, y_val=Y_VAL)
     assert not hasattr(classifier, "coef_")
@@ -86,8 +86,8 @@ def test_a_score_that_is_no_number():
 
 
 def test_without_early_stopping_rows_are_only_scored(build):
-    classifier = SoftmaxClassifier(**OVERFITTING).fit(X_TRAIN, Y_TRAIN, X_val=X_VAL, y_val=Y_VAL)
-    expected = SoftmaxClassifier(**OVERFITTING).fit(X_TRAIN, Y_TRAIN)
+    classifier = sgd_classifier(**OVERFITTING).fit(X_TRAIN, Y_TRAIN, X_val=X_VAL, y_val=Y_VAL)
+    expected = sgd_classifier(**OVERFITTING).fit(X_TRAIN, Y_TRAIN)
     assert_same_fit(classifier, expected)
     assert classifier.n_iter_ == expected.n_iter_ == len(classifier.validation_scores_)
     assert classifier.best_iter_ == classifier.validation_scores_.argmax() + 1
@@ -100,13 +100,13 @@ def test_without_early_stopping_rows_are_only_scored(build):
 
 
 def test_stops_and_gives_the_best_weights(build):
-    classifier = SoftmaxClassifier(early_stopping=True, tol=0, n_iter_no_change=3, **OVERFITTING)
+    classifier = sgd_classifier(early_stopping=True, tol=0, n_iter_no_change=3, **OVERFITTING)
     classifier.fit(X_TRAIN, Y_TRAIN, X_val=X_VAL, y_val=Y_VAL)
     scores, best = classifier.validation_scores_, classifier.best_iter_
     assert 1 <= best < classifier.n_iter_ == len(scores) < 60
     assert classifier.n_iter_ == best + 3
     assert scores[best - 1] == scores.max()
-    expected = SoftmaxClassifier(**OVERFITTING | {"max_iter": best}).fit(X_TRAIN, Y_TRAIN)
+    expected = sgd_classifier(**OVERFITTING | {"max_iter": best}).fit(X_TRAIN, Y_TRAIN)
     assert_same_fit(classifier, expected)
     np.testing.assert_allclose(
         scores[best - 1], -log_loss(Y_VAL, classifier.predict_proba(X_VAL)), rtol=1e-9
@@ -129,12 +129,12 @@ def test_stops_and_gives_the_best_weights(build):
     ],
 )
 def test_rule_of_stopping(scores, tol, best, n_iter):
-    classifier = SoftmaxClassifier(
+    classifier = sgd_classifier(
         early_stopping=True, tol=tol, n_iter_no_change=2, max_iter=4, random_state=0
     )
     classifier.set_params(scoring=_scores_of(scores)).fit(X_TRAIN, Y_TRAIN, X_val=X, y_val=Y)
     assert (classifier.best_iter_, classifier.n_iter_) == (best, n_iter)
-    expected = SoftmaxClassifier(max_iter=best, tol=None, random_state=0).fit(X_TRAIN, Y_TRAIN)
+    expected = sgd_classifier(max_iter=best, tol=None, random_state=0).fit(X_TRAIN, Y_TRAIN)
     assert_same_fit(classifier, expected)
 
 
@@ -150,7 +150,7 @@ def test_rows_set_aside_are_of_each_class_and_not_trained_on(fraction, number):
         return 0.0
 
     setting = {"max_iter": 2, "random_state": 3, "standardize": True, "class_weight": "balanced"}
-    classifier = SoftmaxClassifier(
+    classifier = sgd_classifier(
         early_stopping=True, validation_fraction=fraction, scoring=scorer, tol=None, **setting
     ).fit(X, Y)
     X_held, y_held = seen[0]
@@ -162,12 +162,12 @@ def test_rows_set_aside_are_of_each_class_and_not_trained_on(fraction, number):
     assert left.sum() == len(X) - number
     # best_iter_ is 1: all scores are equal.
     setting["max_iter"] = 1
-    expected = SoftmaxClassifier(**setting).fit(X[left], Y[left])
+    expected = sgd_classifier(**setting).fit(X[left], Y[left])
     assert_same_fit(classifier, expected, rtol=1e-12)  # statistics of columns in other blocks
 
 
 def test_rows_set_aside_are_a_matter_of_random_state():
-    classifier = SoftmaxClassifier(early_stopping=True, max_iter=3, random_state=0).fit(X, Y)
+    classifier = sgd_classifier(early_stopping=True, max_iter=3, random_state=0).fit(X, Y)
     same = clone(classifier).fit(X, Y)
     assert_same_fit(classifier, same)
     other = clone(classifier).set_params(random_state=1).fit(X, Y)
@@ -177,7 +177,7 @@ def test_rows_set_aside_are_a_matter_of_random_state():
 def test_rows_of_weight_zero_are_not_set_aside(build):
     weight = np.random.default_rng(0).integers(0, 3, size=len(X)).astype(float)
     kept = weight > 0
-    classifier = SoftmaxClassifier(early_stopping=True, random_state=0)
+    classifier = sgd_classifier(early_stopping=True, random_state=0)
     classifier.fit(X, Y, sample_weight=weight)
     without = clone(classifier).fit(X[kept], Y[kept], sample_weight=weight[kept])
     assert_same_fit(classifier, without)
@@ -195,7 +195,7 @@ def test_scorers_see_the_columns_names():
         seen.append((X, y))
         return estimator.score(X, y)  # warns where names are missing
 
-    classifier = SoftmaxClassifier(early_stopping=True, scoring=scorer, max_iter=2)
+    classifier = sgd_classifier(early_stopping=True, scoring=scorer, max_iter=2)
     classifier.fit(frame, pandas.Series(Y, index=frame.index[::-1]))
     assert isinstance(seen[0][0], pandas.DataFrame)
     assert isinstance(seen[0][1], pandas.Series)
@@ -207,7 +207,7 @@ def test_scorers_see_the_columns_names():
 def test_other_dtypes_and_labels(build, dtype):
     labels = np.array([f"digit {digit}" for digit in Y])
     data = (16 * X).astype(dtype)
-    classifier = SoftmaxClassifier(
+    classifier = sgd_classifier(
         early_stopping=True, standardize=True, random_state=0, max_iter=30
     ).fit(data, labels)
     assert classifier.score(data, labels) > 0.9
@@ -217,7 +217,7 @@ def test_other_dtypes_and_labels(build, dtype):
 
 def test_in_a_search():
     search = GridSearchCV(
-        SoftmaxClassifier(early_stopping=True, random_state=0), {"alpha": [1e-4, 1e-2]}, cv=2
+        sgd_classifier(early_stopping=True, random_state=0), {"alpha": [1e-4, 1e-2]}, cv=2
     ).fit(*DIGITS)
     assert search.best_estimator_.best_iter_ >= 1
 
@@ -247,7 +247,7 @@ def test_in_a_search():
     ],
 )
 def test_bad_validation_data_changes_nothing(arguments, message):
-    classifier = SoftmaxClassifier(random_state=0).fit(X, Y)
+    classifier = sgd_classifier(random_state=0).fit(X, Y)
     before = vars(classifier).copy()
     with pytest.raises(ValueError, match=message):
         classifier.fit(X_TRAIN, Y_TRAIN, **arguments)
@@ -256,8 +256,25 @@ def test_bad_validation_data_changes_nothing(arguments, message):
 
 @pytest.mark.parametrize("fraction", [5, 0.001, 598, 10**6])
 def test_a_fraction_that_leaves_classes_out(fraction):
-    classifier = SoftmaxClassifier(early_stopping=True, validation_fraction=fraction)
+    classifier = sgd_classifier(early_stopping=True, validation_fraction=fraction)
     with pytest.raises(
         ValueError, match=f"validation_fraction={fraction} of 600 rows can't be set"
     ):
         classifier.fit(X, Y)
+
+
+# --- Sparse X -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("scoring", ["loss", "accuracy"])
+@pytest.mark.parametrize("given", [True, False])
+def test_sparse_rows(given, scoring, form):
+    setting = {"early_stopping": True, "scoring": scoring, "random_state": 0, "max_iter": 5}
+    more = {"X_val": X_VAL, "y_val": Y_VAL, "sample_weight_val": 1 + Y_VAL % 2} if given else {}
+    dense = sgd_classifier(**setting).fit(X_TRAIN, Y_TRAIN, **more)
+    if given:
+        more["X_val"] = coo_array(X_VAL).asformat(form)
+    sparse = sgd_classifier(**setting).fit(coo_array(X_TRAIN).asformat(form), Y_TRAIN, **more)
+    assert_same_fit(sparse, dense, rtol=1e-10)
+    np.testing.assert_allclose(sparse.validation_scores_, dense.validation_scores_, rtol=1e-10)

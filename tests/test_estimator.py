@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from digits import DIGITS, assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -21,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastsoftmax
-from fastsoftmax import SoftmaxClassifier, estimator
+from fastsoftmax import estimator
 
 # --- Names and copies -----------------------------------------------------------------------------
 
@@ -41,7 +42,7 @@ def test_docstring_example():
 
 def test_clone_and_pickle(build):
     X, y = small_digits()
-    classifier = SoftmaxClassifier(standardize=True, alpha=0.01, random_state=0).fit(X, y)
+    classifier = sgd_classifier(standardize=True, alpha=0.01, random_state=0).fit(X, y)
     assert clone(classifier).get_params() == classifier.get_params()
     again = pickle.loads(pickle.dumps(classifier))
     np.testing.assert_array_equal(again.predict_proba(X), classifier.predict_proba(X))
@@ -51,7 +52,7 @@ def test_clone_and_pickle(build):
 
 def test_fitted_attributes_are_arrays_and_scalars():
     X, y = small_digits()
-    classifier = SoftmaxClassifier(standardize=True).fit(X, y).partial_fit(X, y)
+    classifier = sgd_classifier(standardize=True).fit(X, y).partial_fit(X, y)
     parameters = classifier.get_params()
     for name, value in vars(classifier).items():
         if name == "history_":
@@ -67,7 +68,7 @@ def test_fitted_attributes_are_arrays_and_scalars():
 @pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
 def test_predictions_agree(build, multi_class, n_classes):
     X, y = small_digits(n_classes=n_classes)
-    classifier = SoftmaxClassifier(multi_class=multi_class, random_state=0).fit(X, y)
+    classifier = sgd_classifier(multi_class=multi_class, random_state=0).fit(X, y)
     raw = classifier.decision_function(X)
     np.testing.assert_allclose(
         raw.reshape(len(X), -1), X @ classifier.coef_.T + classifier.intercept_, rtol=1e-12
@@ -91,7 +92,7 @@ def test_predictions_agree(build, multi_class, n_classes):
 @pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
 def test_log_probability_of_what_rounds_to_zero(build, multi_class, n_classes):
     X, y = small_digits(n_classes=n_classes)
-    classifier = SoftmaxClassifier(multi_class=multi_class, random_state=0).fit(X, y)
+    classifier = sgd_classifier(multi_class=multi_class, random_state=0).fit(X, y)
     classifier.coef_ = classifier.coef_ * 1e5
     raw = classifier.decision_function(X).reshape(len(X), -1)
     log_probability = classifier.predict_log_proba(X)
@@ -110,15 +111,15 @@ def test_log_probability_of_what_rounds_to_zero(build, multi_class, n_classes):
 
 def test_verbose_shows_each_epoch(capfd, monkeypatch):
     X, y = small_digits()
-    SoftmaxClassifier(verbose=1, max_iter=3).fit(X, y)
+    sgd_classifier(verbose=1, max_iter=3).fit(X, y)
     assert "3/3" in capfd.readouterr().err
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    SoftmaxClassifier(verbose=1, max_iter=3).fit(X, y)
+    sgd_classifier(verbose=1, max_iter=3).fit(X, y)
     output = capfd.readouterr()
     assert output.out == ""
     lines = output.err.splitlines()
     assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
-    SoftmaxClassifier(max_iter=3).fit(X, y)
+    sgd_classifier(max_iter=3).fit(X, y)
     assert capfd.readouterr() == ("", "")
 
 
@@ -129,7 +130,7 @@ def test_reaches_the_optimum_of_logistic_regression(build):
     X, y = small_digits(n_rows=500)
     alpha = 0.01
     peer = LogisticRegression(C=1 / (alpha * len(X)), tol=1e-10, max_iter=10_000).fit(X, y)
-    classifier = SoftmaxClassifier(
+    classifier = sgd_classifier(
         alpha=alpha,
         learning_rate=0.2,
         schedule="cosine",
@@ -154,7 +155,7 @@ def test_binary_alpha_means_the_same(build):
     peer = LogisticRegression(C=1 / (alpha * len(X)), tol=1e-10, max_iter=10_000).fit(X, y > 4)
     setting = {"learning_rate": 0.5, "batch_size": 500, "max_iter": 1000, "tol": None}
     for multi_class in ("softmax", "ovr"):
-        classifier = SoftmaxClassifier(alpha=alpha, multi_class=multi_class, **setting)
+        classifier = sgd_classifier(alpha=alpha, multi_class=multi_class, **setting)
         classifier.fit(X, y > 4)
         np.testing.assert_allclose(classifier.coef_, peer.coef_, rtol=0, atol=1e-4)
         np.testing.assert_allclose(classifier.intercept_, peer.intercept_, rtol=0, atol=1e-4)
@@ -167,7 +168,7 @@ def test_digits_within_a_point_of_logistic_regression(build):
     peer = LogisticRegression(C=1 / (alpha * len(X)), max_iter=1000)
     expected = make_pipeline(StandardScaler(), peer).fit(X, y).score(X_test, y_test)
     for solver in ("sgd", "adagrad"):
-        classifier = SoftmaxClassifier(
+        classifier = sgd_classifier(
             alpha=alpha,
             standardize=True,
             max_iter=50,
@@ -185,5 +186,5 @@ def test_mnist():
         data[name].reshape(len(data[name]), -1).astype(np.float32) / 255 for name in ("X", "X_test")
     )
     for standardize in (False, True):
-        classifier = SoftmaxClassifier(max_iter=10, standardize=standardize, random_state=0)
+        classifier = sgd_classifier(max_iter=10, standardize=standardize, random_state=0)
         assert classifier.fit(X, data["y"]).score(X_test, data["y_test"]) >= 0.92

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import sklearn
 from digits import assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from fastsoftmax import SoftmaxClassifier
 from fastsoftmax.callbacks import EpochInfo
 
 COLUMNS = [
@@ -38,7 +38,7 @@ COLUMNS = [
 def test_history(build):
     X, y = small_digits()
     before = time.perf_counter()
-    classifier = SoftmaxClassifier(alpha=0.1, schedule="linear", max_iter=5, tol=None).fit(X, y)
+    classifier = sgd_classifier(alpha=0.1, schedule="linear", max_iter=5, tol=None).fit(X, y)
     elapsed = time.perf_counter() - before
     history = classifier.history_
     assert list(history) == COLUMNS
@@ -59,14 +59,14 @@ def test_history(build):
 def test_history_is_a_data_frame():
     pandas = pytest.importorskip("pandas")
     X, y = small_digits()
-    frame = pandas.DataFrame(SoftmaxClassifier(max_iter=3).fit(X, y).history_)
+    frame = pandas.DataFrame(sgd_classifier(max_iter=3).fit(X, y).history_)
     assert list(frame.columns) == COLUMNS
     assert len(frame) == 3
 
 
 def test_history_of_calls_that_follow_one_another():
     X, y = small_digits()
-    classifier = SoftmaxClassifier(max_iter=2).fit(X, y).partial_fit(X, y)
+    classifier = sgd_classifier(max_iter=2).fit(X, y).partial_fit(X, y)
     np.testing.assert_array_equal(classifier.history_["epoch"], [1, 2, 3])
     assert len(classifier.fit(X, y).history_["epoch"]) == 2
 
@@ -74,7 +74,7 @@ def test_history_of_calls_that_follow_one_another():
 def test_history_leaves_repeated_epochs_out():
     X, y = small_digits()
     with pytest.warns(sklearn.exceptions.ConvergenceWarning):
-        classifier = SoftmaxClassifier(learning_rate=1e5, max_iter=3).fit(X, y)
+        classifier = sgd_classifier(learning_rate=1e5, max_iter=3).fit(X, y)
     np.testing.assert_array_equal(classifier.history_["epoch"], [1, 2, 3])
     halved = classifier.history_["learning_rate"][0] / 1e5
     assert halved < 1
@@ -94,7 +94,7 @@ def test_callbacks_are_told_of_each_epoch(build, standardize):
         fitted.append(info.fitted_estimator)
 
     setting = {"standardize": standardize, "random_state": 0, "tol": None}
-    classifier = SoftmaxClassifier(max_iter=3, callbacks=[keep], **setting).fit(X, y)
+    classifier = sgd_classifier(max_iter=3, callbacks=[keep], **setting).fit(X, y)
     assert all(isinstance(info, EpochInfo) for info in told)
     assert [info.n_epochs for info in told] == [3, 3, 3]
     for name in COLUMNS:
@@ -102,7 +102,7 @@ def test_callbacks_are_told_of_each_epoch(build, standardize):
             [getattr(info, name) for info in told], classifier.history_[name]
         )
     for n_epochs, copy in enumerate(fitted, start=1):
-        expected = SoftmaxClassifier(max_iter=n_epochs, **setting).fit(X, y)
+        expected = sgd_classifier(max_iter=n_epochs, **setting).fit(X, y)
         assert_same_fit(copy, expected)
         assert copy.n_iter_ == n_epochs
         np.testing.assert_array_equal(copy.predict_proba(X), expected.predict_proba(X))
@@ -112,9 +112,7 @@ def test_a_kept_copy_can_be_trained_on():
     X, y = small_digits()
     kept = []
     setting = {"random_state": 0, "max_iter": 2, "momentum": 0}
-    SoftmaxClassifier(callbacks=[lambda info: kept.append(info.fitted_estimator)], **setting).fit(
-        X, y
-    )
+    sgd_classifier(callbacks=[lambda info: kept.append(info.fitted_estimator)], **setting).fit(X, y)
     copy = kept[0].set_params(callbacks=None)
     before = copy.score(X, y)
     assert copy.partial_fit(X, y).score(X, y) >= before
@@ -125,15 +123,15 @@ def test_any_callback_ends_training():
     X, y = small_digits()
     told = []
     callbacks = [lambda info: info.epoch == 2, told.append]
-    classifier = SoftmaxClassifier(callbacks=callbacks, random_state=0).fit(X, y)
+    classifier = sgd_classifier(callbacks=callbacks, random_state=0).fit(X, y)
     assert classifier.n_iter_ == len(told) == 2
-    assert_same_fit(classifier, SoftmaxClassifier(max_iter=2, random_state=0).fit(X, y))
+    assert_same_fit(classifier, sgd_classifier(max_iter=2, random_state=0).fit(X, y))
 
 
 def test_callbacks_of_partial_fit_go_on_counting():
     X, y = small_digits()
     told = []
-    classifier = SoftmaxClassifier(callbacks=[told.append])
+    classifier = sgd_classifier(callbacks=[told.append])
     for _ in range(3):
         classifier.partial_fit(X, y, range(10))
     assert [(info.epoch, info.n_epochs) for info in told] == [(1, 1), (2, 2), (3, 3)]
@@ -141,7 +139,7 @@ def test_callbacks_of_partial_fit_go_on_counting():
 
 def test_an_error_in_a_callback_leaves_the_estimator_as_it_was():
     X, y = small_digits()
-    classifier = SoftmaxClassifier(random_state=0).fit(X, y)
+    classifier = sgd_classifier(random_state=0).fit(X, y)
     before = classifier.coef_
 
     def fail(info):
@@ -160,7 +158,7 @@ def test_verbose_shows_the_validation_score(capfd, monkeypatch, tqdm):
     if not tqdm:
         monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     X, y = small_digits()
-    SoftmaxClassifier(verbose=1, max_iter=3).fit(X, y, X_val=X, y_val=y)
+    sgd_classifier(verbose=1, max_iter=3).fit(X, y, X_val=X, y_val=y)
     shown = capfd.readouterr().err
     assert "validation" in shown
     assert "rate" in shown
@@ -178,10 +176,10 @@ def test_interrupted_fit_keeps_the_epochs_done(build, standardize):
             signal.raise_signal(signal.SIGINT)
 
     setting = {"standardize": standardize, "random_state": 0}
-    classifier = SoftmaxClassifier(callbacks=[press], **setting)
+    classifier = sgd_classifier(callbacks=[press], **setting)
     with pytest.raises(KeyboardInterrupt, match="of the 3 epochs done"):
         classifier.fit(X, y)
-    expected = SoftmaxClassifier(max_iter=3, **setting).fit(X, y)
+    expected = sgd_classifier(max_iter=3, **setting).fit(X, y)
     assert_same_fit(classifier, expected)
     assert classifier.n_iter_ == 3
     again = pickle.loads(pickle.dumps(classifier.set_params(callbacks=None)))
@@ -196,7 +194,7 @@ def test_interrupted_fit_with_early_stopping_keeps_the_best_epoch():
             signal.raise_signal(signal.SIGINT)
 
     scores = iter([0.1, 0.5, 0.9, 0.2, 0.3])
-    classifier = SoftmaxClassifier(
+    classifier = sgd_classifier(
         early_stopping=True, scoring=lambda *_: next(scores), callbacks=[press], random_state=0
     )
     with pytest.raises(KeyboardInterrupt):
@@ -221,7 +219,7 @@ def test_ctrl_c_comes_through_within_an_epoch():
             started.append(time.perf_counter())
             threading.Timer(0.2, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
 
-    classifier = SoftmaxClassifier(max_iter=10**6, tol=None, callbacks=[press_soon])
+    classifier = sgd_classifier(max_iter=10**6, tol=None, callbacks=[press_soon])
     with pytest.raises(KeyboardInterrupt):
         classifier.fit(X, y)
     assert 2 <= classifier.n_iter_ < 10**6
@@ -270,7 +268,7 @@ def test_protocol_sees_fit_and_its_epochs(stop_after):
     X, y = small_digits()
     weight = np.ones(len(X))
     recorder = Recorder(stop_after)
-    classifier = SoftmaxClassifier(max_iter=4, random_state=0, standardize=True)
+    classifier = sgd_classifier(max_iter=4, random_state=0, standardize=True)
     assert classifier.set_callbacks(recorder) is classifier
     names = set(vars(classifier))
     classifier.fit(X, y, sample_weight=weight)
@@ -288,7 +286,7 @@ def test_protocol_sees_fit_and_its_epochs(stop_after):
 def test_protocol_where_training_stops_early():
     X, y = small_digits()
     recorder = Recorder()
-    classifier = SoftmaxClassifier(tol=10, n_iter_no_change=2).set_callbacks(recorder).fit(X, y)
+    classifier = sgd_classifier(tol=10, n_iter_no_change=2).set_callbacks(recorder).fit(X, y)
     assert classifier.n_iter_ == 3
     assert recorder.calls == [*WHOLE[0], *(3 * EPOCH), *WHOLE[1]]
 
@@ -298,7 +296,7 @@ def test_protocol_where_training_stops_early():
 def test_protocol_is_torn_down_after_a_failure(fault):
     X, y = small_digits()
     recorder = Recorder()
-    classifier = SoftmaxClassifier().set_callbacks(recorder)
+    classifier = sgd_classifier().set_callbacks(recorder)
     if fault == "callback":
         classifier.set_params(callbacks=[lambda info: 1 / 0])
     with pytest.raises((ZeroDivisionError, ValueError)):
@@ -312,7 +310,7 @@ def test_protocol_is_torn_down_after_a_failure(fault):
 def test_protocol_and_an_interrupt():
     X, y = small_digits()
     recorder = Recorder()
-    classifier = SoftmaxClassifier(
+    classifier = sgd_classifier(
         callbacks=[lambda info: info.epoch == 2 and signal.raise_signal(signal.SIGINT)]
     ).set_callbacks(recorder)
     with pytest.raises(KeyboardInterrupt):
@@ -327,11 +325,11 @@ def test_scoring_monitor():
 
     X, y = small_digits()
     monitor = ScoringMonitor(scoring="accuracy")
-    classifier = SoftmaxClassifier(max_iter=3, random_state=0).set_callbacks(monitor).fit(X, y)
+    classifier = sgd_classifier(max_iter=3, random_state=0).set_callbacks(monitor).fit(X, y)
     log = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert [row["task_id"] for row in log] == [0, 1, 2]
     scores = [
-        SoftmaxClassifier(max_iter=n_epochs, random_state=0).fit(X, y).score(X, y)
+        sgd_classifier(max_iter=n_epochs, random_state=0).fit(X, y).score(X, y)
         for n_epochs in (1, 2, 3)
     ]
     assert [row["accuracy"] for row in log] == scores
@@ -344,7 +342,7 @@ def test_progress_bar(capsys):
     from sklearn.callback import ProgressBar
 
     X, y = small_digits()
-    SoftmaxClassifier(max_iter=3).set_callbacks(ProgressBar()).fit(X, y)
+    sgd_classifier(max_iter=3).set_callbacks(ProgressBar()).fit(X, y)
     assert "SoftmaxClassifier" in capsys.readouterr().out
 
 
@@ -354,12 +352,12 @@ def test_callbacks_of_a_pipeline_and_a_search_reach_the_epochs():
 
     X, y = small_digits()
     monitor = ScoringMonitor(scoring="accuracy")
-    model = make_pipeline(StandardScaler(), SoftmaxClassifier(max_iter=3, random_state=0))
+    model = make_pipeline(StandardScaler(), sgd_classifier(max_iter=3, random_state=0))
     model[-1].set_callbacks(monitor)
     model.fit(X, y)
     assert sum(row["task_name"] == "epoch" for row in monitor.get_logs().data) == 3
     monitor = ScoringMonitor(scoring="accuracy")
-    inner = SoftmaxClassifier(max_iter=3, random_state=0).set_callbacks(monitor)
+    inner = sgd_classifier(max_iter=3, random_state=0).set_callbacks(monitor)
     GridSearchCV(inner, {"alpha": [1e-3, 1e-2]}, cv=2).fit(X, y)
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     assert len(rows) == 3 * (2 * 2 + 1)

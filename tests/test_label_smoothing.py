@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from digits import assert_same_fit, parameters_of, small_digits
+from scipy.sparse import csr_array
+from sgd import sgd_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -76,7 +78,7 @@ def test_same_fit_as_the_reference(build_name, multi_class, n_classes, dtype):
     fits = []
     for name in (build_name, "reference"):
         with kernels.use(name):
-            model = SoftmaxClassifier(
+            model = sgd_classifier(
                 label_smoothing=0.2, multi_class=multi_class, batch_size=50, random_state=0
             )
             fits.append(model.fit(X, y, weight))
@@ -91,16 +93,16 @@ def test_is_a_fit_to_each_class_with_its_share_of_the_weight(build, multi_class,
     X, y = small_digits(n_classes=n_classes)
     setting = {"multi_class": multi_class, "batch_size": 10**6, "max_iter": 30, "tol": None}
     epsilon = 0.3
-    smoothed = SoftmaxClassifier(label_smoothing=epsilon, **setting).fit(X, y)
+    smoothed = sgd_classifier(label_smoothing=epsilon, **setting).fit(X, y)
     if multi_class == "softmax" or n_classes == 2:
         target = np.full((len(X), n_classes), epsilon / n_classes)
         target[np.arange(len(X)), y] += 1 - epsilon
         rows, labels = np.repeat(X, n_classes, axis=0), np.tile(np.arange(n_classes), len(X))
-        expected = SoftmaxClassifier(**setting).fit(rows, labels, sample_weight=target.ravel())
+        expected = sgd_classifier(**setting).fit(rows, labels, sample_weight=target.ravel())
         assert_same_fit(smoothed, expected, rtol=1e-11)
     else:  # each of the K losses is one of two classes
         for k in range(n_classes):
-            binary = SoftmaxClassifier(label_smoothing=epsilon, **setting).fit(X, y == k)
+            binary = sgd_classifier(label_smoothing=epsilon, **setting).fit(X, y == k)
             np.testing.assert_allclose(smoothed.coef_[k], binary.coef_[0], rtol=0, atol=1e-12)
 
 
@@ -112,7 +114,7 @@ def test_same_optimum_as_logistic_regression():
     peer = LogisticRegression(C=1 / (alpha * len(X)), tol=1e-12, max_iter=10_000).fit(
         np.repeat(X, 3, axis=0), np.tile(np.arange(3), len(X)), sample_weight=target.ravel()
     )
-    ours = SoftmaxClassifier(
+    ours = sgd_classifier(
         alpha=alpha,
         label_smoothing=epsilon,
         batch_size=10**6,
@@ -128,8 +130,8 @@ def test_same_optimum_as_logistic_regression():
 def test_keeps_probabilities_away_from_zero_and_one():
     X, y = small_digits(n_classes=3)
     setting = {"alpha": 0, "learning_rate": 1.0, "max_iter": 300, "tol": None, "random_state": 0}
-    sure = SoftmaxClassifier(**setting).fit(X, y).predict_proba(X)
-    smooth = SoftmaxClassifier(label_smoothing=0.3, **setting).fit(X, y).predict_proba(X)
+    sure = sgd_classifier(**setting).fit(X, y).predict_proba(X)
+    smooth = sgd_classifier(label_smoothing=0.3, **setting).fit(X, y).predict_proba(X)
     assert sure.max(axis=1).mean() > 0.99
     # The target is 0.8 for the true class.
     assert 0.7 < smooth.max(axis=1).mean() < 0.82
@@ -138,8 +140,8 @@ def test_keeps_probabilities_away_from_zero_and_one():
 def test_history_has_the_smoothed_loss_and_validation_the_plain_one(build):
     X, y = small_digits()
     setting = {"label_smoothing": 0.2, "batch_size": 10**6, "tol": None, "alpha": 0}
-    one = SoftmaxClassifier(max_iter=1, **setting).fit(X, y)
-    two = SoftmaxClassifier(max_iter=2, **setting).fit(X, y, X_val=X, y_val=y)
+    one = sgd_classifier(max_iter=1, **setting).fit(X, y)
+    two = sgd_classifier(max_iter=2, **setting).fit(X, y, X_val=X, y_val=y)
     log_probability = one.predict_log_proba(X)
     target = np.full((len(X), 10), 0.02)
     target[np.arange(len(X)), y] += 0.8
@@ -159,8 +161,44 @@ def test_same_bits_at_any_number_of_threads():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(3000, 300)).astype(np.float32), rng.integers(7, size=3000)
     one, *others = (
-        SoftmaxClassifier(label_smoothing=0.1, n_jobs=n_jobs, random_state=0, max_iter=2).fit(X, y)
+        sgd_classifier(label_smoothing=0.1, n_jobs=n_jobs, random_state=0, max_iter=2).fit(X, y)
         for n_jobs in (1, 2, 3)
     )
     for other in others:
         assert_same_fit(other, one)
+
+
+# --- Sparse X and the solvers ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
+@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+def test_sparse_rows_are_as_dense_ones(build, solver, multi_class, n_classes):
+    X, y = small_digits(n_classes=n_classes)
+    setting = {"label_smoothing": 0.2, "multi_class": multi_class, "random_state": 0}
+    setting |= {"solver": solver, "tol": 1e-12, "learning_rate": 0.01, "alpha": 0.01}
+    dense = SoftmaxClassifier(**setting).fit(X, y)
+    sparse = SoftmaxClassifier(**setting).fit(csr_array(X), y)
+    assert_same_fit(sparse, dense, rtol=1e-10 if solver == "sgd" else 1e-4)
+    np.testing.assert_allclose(sparse.loss_curve_[-1], dense.loss_curve_[-1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_solvers_know_how_far_they_are_from_the_optimum(n_classes):
+    X, y = small_digits(n_rows=200, n_classes=n_classes)
+    epsilon, alpha = 0.1, 0.01
+    target = np.full((len(X), n_classes), epsilon / n_classes)
+    target[np.arange(len(X)), y] += 1 - epsilon
+    rows, labels = np.repeat(X, n_classes, axis=0), np.tile(np.arange(n_classes), len(X))
+    peer = LogisticRegression(C=1 / (alpha * len(X)), tol=1e-12, max_iter=10_000)
+    peer.fit(rows, labels, sample_weight=target.ravel())
+    ours = SoftmaxClassifier(label_smoothing=epsilon, alpha=alpha, tol=1e-9).fit(X, y)
+    assert ours.converged_
+
+    def objective(model):
+        losses = -(target * model.predict_log_proba(X)).sum(axis=1)
+        return losses.mean() + alpha / 2 * (model.coef_**2).sum()
+
+    gap = objective(ours) - objective(peer)
+    assert -1e-11 < gap <= ours.suboptimality_bound_ + 1e-12

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from digits import assert_same_fit, parameters_of, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.calibration import calibration_curve
 from sklearn.datasets import load_iris, make_blobs, make_classification
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss, f1_score, log_loss
+from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -25,15 +26,8 @@ IRIS, SPECIES = load_iris(return_X_y=True)
 #: Two points a class, on a line through the origin.
 LINE = np.array([[-1.0, 0], [0, 1], [1, 1]])
 
-#: Plain gradient descent with momentum, for long: the optimum to many digits on small data.
-TO_THE_OPTIMUM = {
-    "batch_size": 10**6,
-    "nesterov": True,
-    "momentum": 0.95,
-    "learning_rate": 0.5,
-    "max_iter": 3000,
-    "tol": None,
-}
+#: An objective that is flat to second order: 1e-14 above it is about 1e-6 in the weights.
+TO_THE_OPTIMUM = {"tol": 1e-14}
 
 # --- Tiny problems --------------------------------------------------------------------------------
 
@@ -50,7 +44,7 @@ TO_THE_OPTIMUM = {
     ],
 )
 def test_three_points(build, y, labels):
-    model = SoftmaxClassifier(learning_rate=0.5, max_iter=500, tol=None).fit(LINE, y)
+    model = SoftmaxClassifier().fit(LINE, y)
     assert model.classes_.tolist() == labels
     assert model.predict(LINE).tolist() == list(y)
     probability = model.predict_proba(LINE)
@@ -65,26 +59,21 @@ def test_three_points(build, y, labels):
 
 def test_one_feature_and_one_row_to_predict(build):
     x = np.linspace(-1, 1, 20)[:, None]
-    model = SoftmaxClassifier(learning_rate=0.5).fit(x, x[:, 0] > 0)
+    model = SoftmaxClassifier().fit(x, x[:, 0] > 0)
     assert model.coef_.shape == (1, 1)
     assert model.predict(x[-1:]).tolist() == [True]
     assert model.predict_proba(x[:1]).shape == (1, 2)
 
 
-@pytest.mark.parametrize("solver", ["sgd", "adagrad"])
+@pytest.mark.parametrize("solver", ["auto", "lbfgs", "sgd", "adagrad"])
 @pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
 def test_iris(build, multi_class, solver):
     names = load_iris().target_names[SPECIES]
-    model = SoftmaxClassifier(
-        multi_class=multi_class,
-        solver=solver,
-        standardize=True,
-        learning_rate=0.1 if solver == "sgd" else 0.5,
-        max_iter=200,
-        tol=None,
-        batch_size=32,
-        random_state=0,
-    ).fit(IRIS, names)
+    setting = {"multi_class": multi_class, "standardize": True, "random_state": 0}
+    if solver in ("sgd", "adagrad"):
+        setting |= {"batch_size": 32, "max_iter": 200, "tol": None}
+        setting |= {"learning_rate": 0.1 if solver == "sgd" else 0.5}
+    model = SoftmaxClassifier(solver=solver, **setting).fit(IRIS, names)
     assert model.score(IRIS, names) > 0.95
     probability = model.predict_proba(IRIS)
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-12)
@@ -133,7 +122,6 @@ def pair():
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_same_probabilities_as_logistic_regression(pair, n_classes):
     X, _, ours, peer = pair[n_classes]
-    # The peer stops at a gradient of 1e-12 · 1000 rows or so; ours goes on shrinking its own.
     np.testing.assert_allclose(ours.coef_, peer.coef_, rtol=0, atol=1e-5)
     np.testing.assert_allclose(ours.predict_proba(X), peer.predict_proba(X), atol=1e-5)
     np.testing.assert_allclose(ours.predict_log_proba(X), peer.predict_log_proba(X), atol=1e-4)
@@ -203,8 +191,8 @@ def test_without_intercept_as_logistic_regression():
 
 def test_a_stronger_penalty_shrinks():
     norms = [
-        np.linalg.norm(SoftmaxClassifier(alpha=alpha, max_iter=50).fit(IRIS, SPECIES).coef_)
-        for alpha in (0, 1e-2, 1, 10)
+        np.linalg.norm(SoftmaxClassifier(alpha=alpha).fit(IRIS, SPECIES).coef_)
+        for alpha in (1e-4, 1e-2, 1, 10)
     ]
     assert norms == sorted(norms, reverse=True)
     assert norms[-1] < 0.1 * norms[0]
@@ -244,20 +232,18 @@ def test_equal_class_weights_change_nothing(build):
 
 def test_balancing_helps_the_rare_class():
     X, y = make_blobs([900, 30], 2, centers=[[0, 0], [1.5, 1.5]], random_state=0)
-    scores = {
-        how: f1_score(y, SoftmaxClassifier(class_weight=how, random_state=0).fit(X, y).predict(X))
-        for how in (None, "balanced")
-    }
-    recall = SoftmaxClassifier(class_weight="balanced", random_state=0).fit(X, y).predict(X)
-    assert scores["balanced"] > scores[None]
-    assert recall[y == 1].mean() > 0.8
+    recall = {}
+    for how in (None, "balanced"):
+        model = SoftmaxClassifier(class_weight=how, random_state=0).fit(X, y)
+        recall[how] = (model.predict(X) == 1)[y == 1].mean()
+    assert recall["balanced"] >= 0.8 > recall[None]
 
 
 def test_weights_move_the_boundary():
     X = np.array([[-1.0, -1], [-1, 0], [-0.8, -1], [1, 1], [1, 0]])
     y = [1, 1, 1, -1, -1]
     point = [[0.2, -1.0]]
-    setting = {"learning_rate": 0.5, "max_iter": 200, "tol": None, "alpha": 0.1}
+    setting = {"alpha": 0.1}
     light = SoftmaxClassifier(**setting).fit(X, y)
     heavy = SoftmaxClassifier(**setting).fit(X, y, sample_weight=[0.001] * 3 + [1] * 2)
     assert light.predict(point).tolist() == [1]
@@ -276,13 +262,13 @@ def test_string_labels_in_class_weight():
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 7])
 def test_max_iter_is_kept_to(n_epochs):
-    model = SoftmaxClassifier(max_iter=n_epochs, tol=None).fit(IRIS, SPECIES)
+    model = sgd_classifier(max_iter=n_epochs, tol=None).fit(IRIS, SPECIES)
     assert model.n_iter_ == n_epochs
 
 
 def test_a_larger_tol_stops_sooner():
     n_iter = [
-        SoftmaxClassifier(tol=tol, max_iter=500, random_state=0).fit(IRIS, SPECIES).n_iter_
+        sgd_classifier(tol=tol, max_iter=500, random_state=0).fit(IRIS, SPECIES).n_iter_
         for tol in (1e-6, 1e-3, 1e-1)
     ]
     assert n_iter == sorted(n_iter, reverse=True)
@@ -291,7 +277,7 @@ def test_a_larger_tol_stops_sooner():
 
 def test_more_patience_stops_later():
     n_iter = [
-        SoftmaxClassifier(tol=1e-2, n_iter_no_change=n, max_iter=500, random_state=0)
+        sgd_classifier(tol=1e-2, n_iter_no_change=n, max_iter=500, random_state=0)
         .fit(IRIS, SPECIES)
         .n_iter_
         for n in (1, 5, 20)
@@ -301,7 +287,7 @@ def test_more_patience_stops_later():
 
 
 def test_a_warm_start_begins_where_the_last_fit_ended():
-    cold = SoftmaxClassifier(max_iter=30, tol=None, random_state=0).fit(IRIS, SPECIES)
+    cold = sgd_classifier(max_iter=30, tol=None, random_state=0).fit(IRIS, SPECIES)
     warm = clone(cold).set_params(warm_start=True, max_iter=1)
     warm.fit(IRIS, SPECIES)
     first = warm.loss_curve_[0]
@@ -314,14 +300,14 @@ def test_a_warm_start_begins_where_the_last_fit_ended():
 
 def test_partial_fit_in_one_piece_is_an_epoch_of_fit(build):
     X, y = small_digits()
-    fit = SoftmaxClassifier(max_iter=1, random_state=0).fit(X, y)
-    partial = SoftmaxClassifier(random_state=0).partial_fit(X, y, np.unique(y))
+    fit = sgd_classifier(max_iter=1, random_state=0).fit(X, y)
+    partial = sgd_classifier(random_state=0).partial_fit(X, y, np.unique(y))
     assert_same_fit(partial, fit)
 
 
 def test_classes_that_come_late():
     X, y = small_digits(n_classes=3)
-    model = SoftmaxClassifier(random_state=0).partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
+    model = sgd_classifier(random_state=0).partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
     assert model.predict_proba(X).shape == (len(X), 3)
     for _ in range(20):
         model.partial_fit(X, y)
@@ -332,15 +318,15 @@ def test_large_values_do_not_overflow():
     # SGDClassifier raises here; LogisticRegression warns.
     X, y = 1e8 * IRIS, SPECIES
     with pytest.warns(UserWarning, match="the learning rate was halved"):
-        model = SoftmaxClassifier(random_state=0).fit(X, y)
+        model = sgd_classifier(random_state=0).fit(X, y)
     assert np.isfinite(parameters_of(model)).all()
     assert model.score(X, y) > 0.6
 
 
 def test_float32_is_near_float64():
     X, y = small_digits()
-    wide = SoftmaxClassifier(random_state=0).fit(X, y)
-    narrow = SoftmaxClassifier(random_state=0).fit(X.astype(np.float32), y)
+    wide = sgd_classifier(random_state=0).fit(X, y)
+    narrow = sgd_classifier(random_state=0).fit(X.astype(np.float32), y)
     assert narrow.coef_.dtype == np.float32
     np.testing.assert_allclose(narrow.coef_, wide.coef_, rtol=0, atol=1e-5)
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from digits import small_digits
 from scipy import sparse
+from sgd import sgd_classifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from fastsoftmax import SoftmaxClassifier
 
 onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -54,7 +53,7 @@ def assert_same(model, X, labels, probability, atol):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_labels_and_probabilities(n_classes, multi_class, standardize, labels, dtype):
     X, y = small_digits(n_classes=n_classes, dtype=dtype)
-    model = SoftmaxClassifier(multi_class=multi_class, standardize=standardize, random_state=0)
+    model = sgd_classifier(multi_class=multi_class, standardize=standardize, random_state=0)
     model.fit(X, LABELS[labels][y])
     outputs, _ = run(model, X, zipmap=False)
     assert_same(model, X, *outputs, atol=1e-5 if dtype == "float32" else 1e-12)
@@ -63,7 +62,7 @@ def test_labels_and_probabilities(n_classes, multi_class, standardize, labels, d
 @pytest.mark.parametrize("labels", LABELS)
 def test_every_type_of_label(labels):
     X, y = small_digits(n_classes=2 if labels == "bool" else 10, dtype=np.float32)
-    model = SoftmaxClassifier(random_state=0).fit(X, LABELS[labels][y])
+    model = sgd_classifier(random_state=0).fit(X, LABELS[labels][y])
     outputs, _ = run(model, X, zipmap=False)
     assert_same(model, X, *outputs, atol=1e-5)
 
@@ -72,7 +71,7 @@ def test_every_type_of_label(labels):
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_zipmap(labels, n_classes):
     X, y = small_digits(n_classes=n_classes, dtype=np.float32)
-    model = SoftmaxClassifier(random_state=0).fit(X, LABELS[labels][y])
+    model = sgd_classifier(random_state=0).fit(X, LABELS[labels][y])
     (predicted, rows), _ = run(model, X)
     np.testing.assert_array_equal(predicted, model.predict(X))
     assert list(rows[0]) == sorted(rows[0]) == model.classes_.tolist()
@@ -88,7 +87,7 @@ def test_zipmap(labels, n_classes):
 @pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
 def test_raw_scores(n_classes, multi_class):
     X, y = small_digits(n_classes=n_classes)
-    model = SoftmaxClassifier(multi_class=multi_class, random_state=0).fit(X, y)
+    model = sgd_classifier(multi_class=multi_class, random_state=0).fit(X, y)
     (labels, raw), _ = run(model, X, zipmap=False, raw_scores=True)
     expected = model.decision_function(X)
     expected = np.column_stack([-expected, expected]) if n_classes == 2 else expected
@@ -98,7 +97,7 @@ def test_raw_scores(n_classes, multi_class):
 
 def test_other_options():
     X, y = small_digits(dtype=np.float32)
-    model = SoftmaxClassifier(random_state=0).fit(X, LABELS["str"][y])
+    model = sgd_classifier(random_state=0).fit(X, LABELS["str"][y])
     (_, _, classes), _ = run(model, X, zipmap=False, output_class_labels=True)
     np.testing.assert_array_equal(classes, model.classes_)
     (codes, _), _ = run(model, X, zipmap=False, nocl=True)
@@ -110,13 +109,13 @@ def test_other_options():
 def test_pipeline(multi_class, dtype):
     X, y = small_digits()
     X = np.round(16 * X).astype(dtype)
-    classifier = SoftmaxClassifier(multi_class=multi_class, standardize=True, random_state=0)
+    classifier = sgd_classifier(multi_class=multi_class, standardize=True, random_state=0)
     alone = classifier.fit(X, y)
     outputs, _ = run(alone, X, zipmap=False)
     assert_same(alone, X, *outputs, atol=1e-5)
     if dtype == "uint8":
         return  # skl2onnx's own StandardScaler takes none
-    pipeline = make_pipeline(StandardScaler(), SoftmaxClassifier(multi_class=multi_class))
+    pipeline = make_pipeline(StandardScaler(), sgd_classifier(multi_class=multi_class))
     pipeline.fit(X, LABELS["str"][y])
     graph = skl2onnx.to_onnx(pipeline, X[:1], options={"zipmap": False})
     session = onnxruntime.InferenceSession(graph.SerializeToString())
@@ -128,7 +127,7 @@ def test_pipeline(multi_class, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_one_vs_rest_where_every_sigmoid_vanishes(dtype):
     X, y = small_digits(dtype=dtype)
-    model = SoftmaxClassifier(multi_class="ovr", random_state=0).fit(X, y)
+    model = sgd_classifier(multi_class="ovr", random_state=0).fit(X, y)
     model.intercept_ = model.intercept_ - 2000
     (_, probability), _ = run(model, X, zipmap=False)
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-5)
@@ -137,7 +136,7 @@ def test_one_vs_rest_where_every_sigmoid_vanishes(dtype):
 
 def test_sparse_coef():
     X, y = small_digits()
-    model = SoftmaxClassifier(random_state=0).fit(X, y)
+    model = sgd_classifier(random_state=0).fit(X, y)
     expected = model.predict_proba(X)
     model.coef_ = sparse.csr_array(model.coef_)
     (_, probability), _ = run(model, X, zipmap=False)
@@ -146,7 +145,7 @@ def test_sparse_coef():
 
 def test_labels_that_onnx_has_not():
     X, y = small_digits()
-    model = SoftmaxClassifier(random_state=0).fit(X, y)
+    model = sgd_classifier(random_state=0).fit(X, y)
     model.classes_ = model.classes_ + 0.5
     with pytest.raises(ValueError, match=r"labels must be integers, booleans or strings.*0\.5"):
         run(model, X, zipmap=False)

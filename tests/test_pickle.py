@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 from digits import assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
@@ -32,8 +33,8 @@ def test_an_old_file_predicts_and_learns_as_it_did(build, ending):
     probability = classifier.predict_proba(iris.data[::10])
     np.testing.assert_allclose(probability, expected["probability"], rtol=1e-9)
     assert classifier.classes_.tolist() == ["setosa", "versicolor", "virginica"]
-    assert set(classifier.get_params()) == set(SoftmaxClassifier().get_params())
-    assert "SoftmaxClassifier(" in repr(classifier)
+    assert set(classifier.get_params()) == set(sgd_classifier().get_params())
+    assert "sgd_classifier(" in repr(classifier)
     classifier.partial_fit(iris.data, y)
     np.testing.assert_allclose(classifier.coef_, expected["coef_after_partial_fit"], rtol=1e-9)
     assert type(clone(classifier)) is SoftmaxClassifier
@@ -42,7 +43,7 @@ def test_an_old_file_predicts_and_learns_as_it_did(build, ending):
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_pickle_goes_on_bit_for_bit(protocol):
     X, y = small_digits()
-    original = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    original = sgd_classifier(standardize=True, random_state=0).fit(X, y)
     loaded = pickle.loads(pickle.dumps(original, protocol))
     assert vars(loaded).keys() == vars(original).keys()
     assert_same_fit(loaded.partial_fit(X, y), original.partial_fit(X, y))
@@ -50,7 +51,7 @@ def test_pickle_goes_on_bit_for_bit(protocol):
 
 def test_a_memory_mapped_joblib_file_predicts_and_learns(tmp_path):
     X, y = small_digits()
-    original = SoftmaxClassifier(random_state=0).fit(X, y)
+    original = sgd_classifier(random_state=0).fit(X, y)
     joblib.dump(original, tmp_path / "model")
     loaded = joblib.load(tmp_path / "model", mmap_mode="r")
     assert not loaded.coef_.flags.writeable
@@ -59,23 +60,23 @@ def test_a_memory_mapped_joblib_file_predicts_and_learns(tmp_path):
 
 
 def test_parameters_that_an_old_pickle_lacks_get_their_defaults():
-    state = SoftmaxClassifier(alpha=0.5).__getstate__()
+    state = sgd_classifier(alpha=0.5).__getstate__()
     del state["warm_start"], state["_fastsoftmax_version"]
     classifier = SoftmaxClassifier.__new__(SoftmaxClassifier)
     classifier.__setstate__(state)
-    assert classifier.get_params() == SoftmaxClassifier(alpha=0.5).get_params()
+    assert classifier.get_params() == sgd_classifier(alpha=0.5).get_params()
 
 
 @pytest.mark.parametrize("version", ["99.0", "0.1.1", "0.10.0rc1"])
 def test_a_newer_pickle_is_warned_of(version, monkeypatch):
     monkeypatch.setattr("fastsoftmax.portable.__version__", "0.1.0")
-    state = SoftmaxClassifier().__getstate__() | {"_fastsoftmax_version": version}
+    state = sgd_classifier().__getstate__() | {"_fastsoftmax_version": version}
     with pytest.warns(UserWarning, match=f"pickled by fastsoftmax {version}, and 0.1.0"):
-        SoftmaxClassifier().__setstate__(state)
+        sgd_classifier().__setstate__(state)
 
 
 def test_a_pickle_of_this_version_is_not_warned_of():
-    assert SoftmaxClassifier().__getstate__()["_fastsoftmax_version"] == __version__
+    assert sgd_classifier().__getstate__()["_fastsoftmax_version"] == __version__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "_fastsoftmax_version" not in vars(copy.deepcopy(SoftmaxClassifier()))
+        assert "_fastsoftmax_version" not in vars(copy.deepcopy(sgd_classifier()))

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from digits import small_digits
 from scipy import sparse
+from sgd import sgd_classifier
 from sklearn import config_context
 
 import fastsoftmax
@@ -30,7 +31,7 @@ def path(tmp_path):
 def saved(path):
     """The path of a fitted estimator's file."""
     X, y = small_digits()
-    SoftmaxClassifier(random_state=0, max_iter=2).fit(X, y).save(path)
+    sgd_classifier(random_state=0, max_iter=2).fit(X, y).save(path)
     return path
 
 
@@ -82,7 +83,7 @@ def test_callbacks_are_refused(path):
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 def test_training_goes_on_bit_for_bit(build, setting, path):
     X, y = small_digits()
-    original = SoftmaxClassifier(random_state=0, **setting)
+    original = sgd_classifier(random_state=0, **setting)
     for _ in range(3):
         original.partial_fit(X, y, range(10))
     original.save(path)
@@ -106,7 +107,7 @@ def test_training_goes_on_bit_for_bit(build, setting, path):
 )
 def test_labels(classes, path):
     X, y = small_digits(n_classes=len(classes))
-    original = SoftmaxClassifier(random_state=0).fit(X, classes[y])
+    original = sgd_classifier(random_state=0).fit(X, classes[y])
     original.save(path)
     loaded = fastsoftmax.load(str(path))
     assert_same_estimator(loaded, original)
@@ -116,7 +117,7 @@ def test_labels(classes, path):
 def test_feature_names(path):
     X, y = small_digits()
     X = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(64)])
-    original = SoftmaxClassifier(random_state=0).fit(X, y)
+    original = sgd_classifier(random_state=0).fit(X, y)
     original.save(path)
     loaded = fastsoftmax.load(path)
     assert_same_estimator(loaded, original)
@@ -124,13 +125,13 @@ def test_feature_names(path):
 
 
 def test_unfitted(path):
-    original = SoftmaxClassifier(alpha=0.1, class_weight={"a": float("inf")})
+    original = sgd_classifier(alpha=0.1, class_weight={"a": float("inf")})
     original.save(path)
     assert_same_estimator(fastsoftmax.load(path), original)
 
 
 def test_metadata_requests(path):
-    original = SoftmaxClassifier()
+    original = sgd_classifier()
     with config_context(enable_metadata_routing=True):
         original.set_fit_request(sample_weight=True).set_score_request(sample_weight="weight")
     original.save(path)
@@ -143,7 +144,7 @@ def test_metadata_requests(path):
 def test_sparse_coef(path):
     X, y = small_digits()
     for matrix in (sparse.csr_array, sparse.csr_matrix):
-        original = SoftmaxClassifier(random_state=0, max_iter=2).fit(X, y)
+        original = sgd_classifier(random_state=0, max_iter=2).fit(X, y)
         original.coef_ = matrix(original.coef_ * (np.abs(original.coef_) > 0.1))
         original.save(path)
         loaded = fastsoftmax.load(path)
@@ -152,7 +153,7 @@ def test_sparse_coef(path):
 
 
 def test_attributes_to_come(path):
-    original = SoftmaxClassifier()
+    original = sgd_classifier()
     original.history_ = {"epoch": np.arange(3), "loss": [0.5, float("nan")], "best": None}
     original._counts = (np.int32(4), 1e-310, -(2**70), {3: "three"})
     original._strided = np.arange(12.0).reshape(3, 4)[:, ::2].T
@@ -188,7 +189,7 @@ def test_attributes_to_come(path):
 )
 def test_parameters_that_are_not_data(path, setting, message):
     with pytest.raises(TypeError, match=message):
-        SoftmaxClassifier(**setting).save(path)
+        sgd_classifier(**setting).save(path)
     assert not path.exists()
 
 
@@ -220,7 +221,7 @@ def test_subclasses(path):
 def test_without_safetensors(monkeypatch, saved):
     for name in ("safetensors", "safetensors.numpy"):
         monkeypatch.setitem(sys.modules, name, None)
-    for call in (fastsoftmax.load, SoftmaxClassifier().save):
+    for call in (fastsoftmax.load, sgd_classifier().save):
         with pytest.raises(ImportError, match=r'pip install "fastsoftmax\[save\]"'):
             call(saved)
 
@@ -357,7 +358,7 @@ def test_replacing_keeps_links_and_permissions(saved, tmp_path):
     saved.chmod(0o640)
     link = tmp_path / "link"
     link.symlink_to(saved)
-    SoftmaxClassifier(alpha=0.5).save(link)
+    sgd_classifier(alpha=0.5).save(link)
     assert link.is_symlink()
     assert fastsoftmax.load(saved).alpha == 0.5
     assert stat.S_IMODE(saved.stat().st_mode) == 0o640
@@ -366,7 +367,7 @@ def test_replacing_keeps_links_and_permissions(saved, tmp_path):
 def test_a_new_file_has_usual_permissions(path):
     before = os.umask(0o022)
     try:
-        SoftmaxClassifier().save(path)
+        sgd_classifier().save(path)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o644

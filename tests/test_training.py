@@ -8,9 +8,10 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 
-from fastsoftmax import SoftmaxClassifier, kernels
+from fastsoftmax import kernels
 from fastsoftmax.history import Epoch, History
 from fastsoftmax.training import MAX_HALVINGS, Plan, Problem, State, train
 
@@ -45,7 +46,7 @@ def _coef_after_5_epochs(build, update, task, dtype, weighted, standardize):
     X, y = _digits(task, dtype)
     weight = np.random.default_rng(0).exponential(size=len(X)) if weighted else None
     with kernels.use(build):
-        classifier = SoftmaxClassifier(
+        classifier = sgd_classifier(
             **UPDATES[update], **TASKS[task], standardize=standardize, max_iter=5, random_state=0
         ).fit(X, y, sample_weight=weight)
     assert classifier.n_iter_ == 5
@@ -154,8 +155,8 @@ def test_loss_curve_is_the_objective_as_it_was_met(build):
     X, y = X[:200], y[:200]
     alpha = 0.1
     setting = {"alpha": alpha, "batch_size": 200, "momentum": 0, "learning_rate": 0.5, "tol": None}
-    two = SoftmaxClassifier(max_iter=2, **setting).fit(X, y)
-    one = SoftmaxClassifier(max_iter=1, **setting).fit(X, y)
+    two = sgd_classifier(max_iter=2, **setting).fit(X, y)
+    one = sgd_classifier(max_iter=1, **setting).fit(X, y)
     raw = X @ one.coef_.T + one.intercept_
     loss = (np.log(np.exp(raw).sum(axis=1)) - raw[np.arange(200), y]).mean()
     expected = [
@@ -189,7 +190,7 @@ def test_stalls_after_two_epochs_without_improvement(curve, tol, stalled):
 
 def test_stops_before_max_iter(build):
     X, y = _digits("softmax", "float64")
-    classifier = SoftmaxClassifier(max_iter=500, tol=0.05, n_iter_no_change=3, random_state=0)
+    classifier = sgd_classifier(max_iter=500, tol=0.05, n_iter_no_change=3, random_state=0)
     classifier.fit(X, y)
     assert 3 < classifier.n_iter_ < 500
     last = classifier.loss_curve_[-4:]

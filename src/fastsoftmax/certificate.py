@@ -4,9 +4,9 @@ Neither changes coefficients; the bound improves the intercept on the way. Calle
 """
 
 import numpy as np
-from scipy.linalg import pinvh
+from scipy.linalg import eigh
 
-from . import kernels
+from .curvature import probabilities, staged
 
 __all__ = ["GapEstimate", "profiled_bound"]
 
@@ -89,8 +89,7 @@ def profiled_bound(problem, coef, intercept):
     if problem.fit_intercept:
         rounding = np.finfo(problem.dtype).eps
         for _ in range(INTERCEPT_STEPS):
-            inverse = pinvh(_intercept_hessian(problem, coef, intercept))
-            step = inverse @ intercept_gradient
+            step = _newton_step(_intercept_hessian(problem, coef, intercept), intercept_gradient)
             below = float(intercept_gradient @ step)
             if below <= rounding * abs(objective):
                 break
@@ -108,28 +107,33 @@ def profiled_bound(problem, coef, intercept):
     return intercept, objective, bound + 2 * below
 
 
+def _newton_step(hessian, gradient):
+    """The least solution of hessian · step = gradient, for a hessian of float32 probabilities.
+
+    Adding one number to all intercepts changes no softmax, so that one eigenvalue is 0.
+    """
+    values, vectors = eigh(hessian)
+    kept = values > len(values) * np.finfo(np.float32).eps * values[-1]
+    vectors = vectors[:, kept]
+    return vectors @ ((vectors.T @ gradient) / values[kept])
+
+
 def _intercept_hessian(problem, coef, intercept):
     """Mean of diag(p) − p pᵀ, or of p (1 − p) for logistic losses, over all rows."""
     n_rows = len(coef)
-    coef, intercept = coef.astype(problem.dtype), intercept.astype(problem.dtype)
     hessian = np.zeros((n_rows, n_rows))
-    tile = np.empty((min(BLOCK_ROWS, len(problem.rows)), problem.X.shape[1]), problem.dtype)
-    implementation = kernels.implementation
     for start in range(0, len(problem.rows), BLOCK_ROWS):
         rows = problem.rows[start : start + BLOCK_ROWS]
-        values = tile[: len(rows)]
-        raw = np.empty((len(rows), n_rows), problem.dtype)
         weight = np.ones(len(rows))
         if problem.sample_weight is not None:
             weight = problem.sample_weight[rows].astype(np.float64)
-        implementation.stage(problem.X, rows, problem.shift, problem.inverse_scale, values)
-        implementation.decision_function(values, coef, intercept, raw, problem.n_threads)
+        probability = probabilities(
+            problem, staged(problem, rows, problem.dtype), coef, intercept
+        ).astype(np.float64)
         if problem.loss == "softmax":
-            implementation.softmax(raw, raw, problem.n_threads)
-            hessian -= (raw.T * weight) @ raw
-            diagonal = weight @ raw
+            hessian -= (probability.T * weight) @ probability
+            diagonal = weight @ probability
         else:
-            probability = np.exp(-np.logaddexp(0, -raw.astype(np.float64)))
             diagonal = weight @ (probability * (1 - probability))
         hessian[np.diag_indices_from(hessian)] += diagonal
     return hessian / problem.weight_sum

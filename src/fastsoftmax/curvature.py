@@ -1,4 +1,4 @@
-"""How curved the objective is: a subsample of the rows, its mean, and bounds from its spectrum.
+"""How curved the objective is: a subsample of the rows, and bounds from its spectrum.
 
 All automatic choices rest on this: the learning rate on a few power iterations, the preconditioners
 on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by solver.py.
@@ -7,10 +7,12 @@ on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by so
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from . import kernels
+from .sparse import SparseRows
 
-__all__ = ["Subsample", "learning_rate_for"]
+__all__ = ["Subsample", "learning_rate_for", "probabilities", "squares", "staged"]
 
 #: Power iterations: after 20 the largest eigenvalue is met within a few per cent even where the
 #: second is 0.9 of it, and the learning rate needs no more.
@@ -26,6 +28,9 @@ BLOCK_ROWS = 4096
 #: 2 (1 + momentum), and half the spread below that costs nothing while noise is what limits.
 CURVATURE_SHARE = 0.8
 
+#: First step of AdaGrad, in weights that move a raw prediction by 1.
+ADAGRAD_SHARE = 0.1
+
 #: Share of the loss's scale that the noise of one minibatch may reach in the momentum's memory.
 #: Both shares are measured by bench/test_sgd_auto.py.
 NOISE_SHARE = 0.6
@@ -39,7 +44,7 @@ class Subsample:
     ----------
     rows : intp ndarray of shape (n_drawn,)
         Numbers of the rows, ascending.
-    values : ndarray of shape (n_drawn, n_features), in the dtype of the computation
+    values : ndarray or CSR array of shape (n_drawn, n_features), in the dtype of the computation
     weight : float64 ndarray of shape (n_drawn,)
         Sample weights, divided by their sum.
     """
@@ -72,27 +77,26 @@ class Subsample:
             drawn = random_state.random_sample(len(rows)) < chance
             drawn[0] |= not drawn.any()
             rows, weight = rows[drawn], 1 / chance[drawn]
-        values = np.empty((len(rows), problem.X.shape[1]), dtype)
-        kernels.implementation.stage(problem.X, rows, problem.shift, problem.inverse_scale, values)
+        values = staged(problem, rows, dtype)
         weight = np.ones(len(rows)) if weight is None else weight
         if problem.sample_weight is not None:
             weight = weight * problem.sample_weight[rows]
         return cls(rows, values, weight / weight.sum())
 
-    def mean(self):
-        """Weighted mean of each feature, in float64."""
-        return self.weight @ self.values.astype(np.float64)
-
     def mean_square_norm(self):
         """Weighted mean of ‖x‖²."""
-        return float(self.weight @ np.square(self.values, dtype=np.float64).sum(axis=1))
+        return float(self.weight @ squares(self.values).sum(axis=1).ravel())
+
+    def second_moments(self):
+        """Weighted mean of x_j² for each feature."""
+        return self.weight @ squares(self.values)
 
     def largest_eigenvalue(self):
         """Of Σ s x xᵀ / Σ s, by power iterations from the mean square of each feature."""
         values = self.values[:POWER_ROWS].astype(np.float64)
         weight = self.weight[:POWER_ROWS]
         weight = weight / weight.sum()
-        vector = np.sqrt(weight @ np.square(values))
+        vector = np.sqrt(weight @ squares(values))
         size = np.linalg.norm(vector)
         for _ in range(POWER_ITERATIONS):
             if size == 0 or not np.isfinite(size):
@@ -102,18 +106,45 @@ class Subsample:
         return float(size)
 
 
+def squares(values):
+    """Each value squared, in float64; a matrix or a CSR array."""
+    if issparse(values):
+        return values.astype(np.float64).power(2)
+    return np.square(values, dtype=np.float64)
+
+
+def staged(problem, rows, dtype):
+    """Rows in the units of training: a matrix, or a CSR array where X is sparse."""
+    X, shift, inverse_scale = problem.X, problem.shift, problem.inverse_scale
+    if isinstance(X, SparseRows):
+        values = csr_array((X.data, X.indices, X.indptr), shape=X.shape)[rows].astype(dtype)
+        return values if inverse_scale is None else csr_array(values * inverse_scale)
+    values = np.empty((len(rows), X.shape[1]), dtype)
+    kernels.implementation.stage(X, rows, shift, inverse_scale, values)
+    return values
+
+
+def probabilities(problem, values, coef, intercept):
+    """Probabilities (n, n_rows) of staged rows: softmax, or each row of coef's own sigmoid."""
+    raw = np.ascontiguousarray(values @ coef.astype(values.dtype).T)
+    raw += intercept.astype(values.dtype)
+    if problem.loss == "softmax":
+        kernels.implementation.softmax(raw, raw, problem.n_threads)
+        return raw
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-raw))
+
+
 def _square_norms(problem, dtype):
     """‖x‖² of the problem's rows, in float64."""
     norms = np.empty(len(problem.rows))
     for start in range(0, len(norms), BLOCK_ROWS):
-        rows = problem.rows[start : start + BLOCK_ROWS]
-        block = np.empty((len(rows), problem.X.shape[1]), dtype)
-        kernels.implementation.stage(problem.X, rows, problem.shift, problem.inverse_scale, block)
-        norms[start : start + len(rows)] = np.einsum("ij,ij->i", block, block)
+        block = staged(problem, problem.rows[start : start + BLOCK_ROWS], dtype)
+        norms[start : start + block.shape[0]] = squares(block).sum(axis=1).ravel()
     return norms
 
 
-def learning_rate_for(subsample, loss, alpha, momentum, batch_size):
+def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update="momentum"):
     """A learning rate for minibatch descent, from the data alone.
 
     The lower of two. Curvature: the Hessian is at most ½ (I − 11ᵀ/K) ⊗ Σxxᵀ/n + alpha for softmax
@@ -128,6 +159,9 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size):
     alpha : float ≥ 0
     momentum : float in [0, 1)
     batch_size : int ≥ 1
+    update : {"sgd", "momentum", "nesterov", "adagrad"}
+        AdaGrad's steps are in units of weights whatever the gradients: a tenth of the weight that
+        moves a raw prediction by 1, where features are of one size.
 
     Returns
     -------
@@ -138,10 +172,13 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size):
     Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
     Mathematics 44, 1992.
     """
+    tiny = np.finfo(subsample.values.dtype).tiny
+    if update == "adagrad":
+        size = np.sqrt(subsample.mean_square_norm() / subsample.values.shape[1])
+        return float(np.clip(ADAGRAD_SHARE / max(size, tiny), tiny, 1 / tiny))
     factor = 0.5 if loss == "softmax" else 0.25
     # The intercept is a feature of ones.
     curvature = factor * (subsample.largest_eigenvalue() + 1) + alpha
     noise = (subsample.mean_square_norm() + 1) / batch_size + alpha
     rate = min(CURVATURE_SHARE / curvature, NOISE_SHARE * (1 - momentum) / noise)
-    tiny = np.finfo(subsample.values.dtype).tiny
     return float(np.clip(rate, tiny, 1 / tiny))

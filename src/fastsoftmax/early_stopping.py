@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.validation import validate_data
 
+from .sparse import SparseRows, rows_of
 from .validation import (
     check_finite,
     check_sample_weight,
@@ -33,7 +35,7 @@ class HeldOut:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or SparseRows of shape (n_samples, n_features)
         As the kernels take it.
     rows : intp ndarray
         Those of X that are held out, all of a weight above 0.
@@ -43,7 +45,7 @@ class HeldOut:
         X and y of just these rows, of the types that the user gave: what a scorer is shown.
     """
 
-    X: np.ndarray
+    X: np.ndarray | SparseRows
     rows: np.ndarray
     codes: np.ndarray
     sample_weight: np.ndarray | None
@@ -67,9 +69,11 @@ def given_rows(estimator, X, classes, X_val, y_val, sample_weight_val):
             estimator,
             well_behaved(X_val),
             reset=False,
+            accept_sparse="csr",
             dtype=dtypes_read(X_val, estimator.dtype or np.float64),
             ensure_all_finite=False,
         )
+        data = rows_of(data)
         check_finite(data, computing_dtype(estimator.dtype, X), 1)
     with _named("y_val"):
         labels = column_or_1d(y_val, warn=True)
@@ -79,8 +83,7 @@ def given_rows(estimator, X, classes, X_val, y_val, sample_weight_val):
     if weight is None:
         return HeldOut(data, np.arange(len(data)), codes, None, (X_val, y_val))
     rows = np.flatnonzero(weight)
-    shown = (_safe_indexing(X_val, rows), _safe_indexing(y_val, rows))
-    return HeldOut(data, rows, codes, weight, shown)
+    return HeldOut(data, rows, codes, weight, _rows_of_given(X_val, y_val, rows))
 
 
 def rows_set_aside(estimator, X, codes, sample_weight, given):
@@ -108,7 +111,7 @@ def rows_set_aside(estimator, X, codes, sample_weight, given):
             f"validation_fraction ({error})"
         ) from error
     rows = np.sort(rows)  # memory is read in order
-    shown = tuple(_safe_indexing(part, rows) for part in given)
+    shown = _rows_of_given(*given, rows)
     held_out = HeldOut(X, rows, codes, sample_weight, shown)
     train_weight = np.ones(len(X)) if sample_weight is None else sample_weight.copy()
     train_weight[rows] = 0
@@ -133,14 +136,14 @@ class Validation:
         self._scoring = estimator.scoring
         self._fitted = fitted
         self._held_out = held_out
-        weight, dtype = held_out.sample_weight, computing_dtype(estimator.dtype, problem.X)
+        weight = held_out.sample_weight
         if self._scoring == "loss":
             self._problem = replace(
                 problem,
                 X=held_out.X,
                 rows=held_out.rows,
                 y_true=held_out.codes,
-                sample_weight=None if weight is None else weight.astype(dtype),
+                sample_weight=None if weight is None else weight.astype(problem.dtype),
                 alpha=0.0,
                 label_smoothing=0.0,
             )
@@ -162,6 +165,12 @@ class Validation:
                 f"{len(held_out.rows)} rows held out"
             )
         return score
+
+
+def _rows_of_given(X, y, rows):
+    """These rows of X and y as the user gave them, whatever they are."""
+    X = X.tocsr() if issparse(X) else X  # other formats have no rows to take
+    return _safe_indexing(X, rows), _safe_indexing(y, rows)
 
 
 @contextmanager

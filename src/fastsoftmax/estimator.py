@@ -26,7 +26,9 @@ from .parameters import (
 )
 from .portable import Portable
 from .prediction import LinearPrediction
-from .standardization import measure
+from .solver import solve, with_learning_rate
+from .sparse import SparseCoefficients, rows_of
+from .standardization import Units, measure
 from .training import Plan, Problem, State, train
 from .validation import (
     check_class_weight,
@@ -49,7 +51,12 @@ __all__ = ["SoftmaxClassifier"]
 
 
 class SoftmaxClassifier(
-    Portable, LinearPrediction, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    Portable,
+    LinearPrediction,
+    SparseCoefficients,
+    CallbackSupportMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Softmax regression (multinomial logistic regression) by minibatch gradient descent.
 
@@ -63,6 +70,11 @@ class SoftmaxClassifier(
 
     Matrices of uint8, int8, int16, float16, bfloat16 (of ``ml_dtypes``), float32 and float64 are
     read where they lie, whatever their strides: no copy of X is made. See ``dtype`` for the rest.
+
+    Sparse X (scipy's CSR matrices and arrays of float32 or float64, with indices of 32 or 64 bits)
+    is read where it lies too, and never made dense. Other sparse formats and dtypes are converted
+    first, which takes a copy of the values held. ``standardize`` divides sparse X by σ and doesn't
+    centre it, which leaves the minimum where it is, as the intercept is free.
 
     Parameters
     ----------
@@ -216,18 +228,18 @@ class SoftmaxClassifier(
     def __init__(
         self,
         *,
-        solver="sgd",
+        solver="auto",
         multi_class="softmax",
         alpha=1e-4,
         label_smoothing=0.0,
-        learning_rate=0.01,
-        schedule="constant",
+        learning_rate="auto",
+        schedule="auto",
         decay=0.1,
         momentum=0.9,
         nesterov=False,
         batch_size=128,
-        max_iter=20,
-        tol=1e-4,
+        max_iter=None,
+        tol=1e-5,
         n_iter_no_change=5,
         early_stopping=False,
         validation_fraction=0.1,
@@ -281,8 +293,8 @@ class SoftmaxClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers, also once converted to the dtype that is computed in; dense.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers, also once converted to the dtype that is computed in.
         y : array-like of shape (n_samples,)
             Labels of any type that sorts, of at least two classes.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
@@ -306,8 +318,8 @@ class SoftmaxClassifier(
         KeyboardInterrupt
             On Ctrl-C. See Notes of the class.
         """
-        history = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-        self._tell(history)
+        history, outcome = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        self._tell(history, outcome)
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -320,8 +332,8 @@ class SoftmaxClassifier(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers, also once converted to the dtype that is computed in; dense.
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers, also once converted to the dtype that is computed in.
         y : array-like of shape (n_samples,)
             Labels out of ``classes``.
         classes : array-like of shape (n_classes,) or None, default=None
@@ -350,7 +362,7 @@ class SoftmaxClassifier(
             sample_weight = check_sample_weight(sample_weight, X, all_zero=True)
             if memory.coef is not None and self.dtype is not None:
                 memory = memory.astype(self.dtype)
-            history = self._learn(X, codes, classes, sample_weight, memory, 1, all_zero=True)
+            history, _ = self._learn(X, codes, classes, sample_weight, memory, 1, all_zero=True)
         self._tell(history)
         return self
 
@@ -358,7 +370,7 @@ class SoftmaxClassifier(
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
         """All of fit but what it has to say at the end, which is said without callbacks around."""
         check_parameters(self)
-        task = FitTask.of(self, self.max_iter, X, y, sample_weight=sample_weight)
+        task = FitTask.of(self, self._most_iterations(), X, y, sample_weight=sample_weight)
         given = X, y
         with unchanged_on_failure(self):
             X, y = self._check_training_data(X, y, first=True)
@@ -375,12 +387,12 @@ class SoftmaxClassifier(
                 held_out = given_rows(self, X, classes, X_val, y_val, sample_weight_val)
             elif self.early_stopping:
                 held_out, sample_weight = rows_set_aside(self, X, codes, sample_weight, given)
-            history = self._learn(
-                X, codes, classes, sample_weight, memory, self.max_iter, held_out, task
+            history, outcome = self._learn(
+                X, codes, classes, sample_weight, memory, self._most_iterations(), held_out, task
             )
         if task is not None:
             task.end()
-        return history
+        return history, outcome
 
     def _learn(
         self,
@@ -416,6 +428,8 @@ class SoftmaxClassifier(
         if isinstance(self.class_weight, str):  # earlier rows too count as balanced by these totals
             weight_sum = float(class_total.sum())
         mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
+        if self._may_centre(units, X, rows, memory, all_zero):
+            units = Units.centred(X, rows, dtype)
         problem = Problem(
             X=X,
             rows=rows,
@@ -427,9 +441,10 @@ class SoftmaxClassifier(
             alpha=float(self.alpha),
             fit_intercept=bool(self.fit_intercept),
             n_threads=n_threads,
+            dtype=np.dtype(dtype),
             label_smoothing=float(self.label_smoothing),
         )
-        plan = self._plan(memory, n_epochs)
+        plan = self._plan(memory, n_epochs, partial=all_zero)
         shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
         if memory.coef is not None:
             state = memory.state(units, plan.update)
@@ -443,10 +458,26 @@ class SoftmaxClassifier(
 
         validation = None if held_out is None else Validation(held_out, problem, self, fitted)
         n_done = len(memory.history["epoch"])
-        history = History()
+        history, outcome = History(), None
         if len(rows) > 0:
             with observed(self, n_done, n_epochs, fitted, task) as on_epoch:
-                history = train(problem, state, plan, random_state, n_done, on_epoch, validation)
+                if not all_zero and self._solves():
+                    history, outcome, plan = solve(
+                        problem,
+                        state,
+                        plan,
+                        random_state,
+                        self.tol,
+                        n_epochs,
+                        self.solver == "auto" and memory.coef is None,
+                        on_epoch,
+                        validation,
+                    )
+                else:
+                    plan = with_learning_rate(plan, problem, dtype, random_state)
+                    history = train(
+                        problem, state, plan, random_state, n_done, on_epoch, validation
+                    )
 
         coef, intercept = units.to_original(state.coef, state.intercept)
         self.classes_ = classes
@@ -462,23 +493,55 @@ class SoftmaxClassifier(
             statistics=statistics,
             history=joined_columns(memory.history, history),
             n_halvings=memory.n_halvings + history.n_halvings,
+            learning_rate=self._first_rate(plan, memory),
         ).write_to(self)
+        if outcome is not None:
+            self.suboptimality_ = outcome.suboptimality
+            self.suboptimality_bound_ = outcome.suboptimality_bound
+            self.converged_ = outcome.converged
         if scale is not None:
             self.scale_ = scale
         if validation is not None and history.epochs:
             self.validation_scores_ = self.history_["validation_score"]
             self.best_iter_ = history.best_epoch() + 1
-        return history
+        return history, outcome
 
-    def _plan(self, memory, n_epochs):
+    def _most_iterations(self):
+        if self.max_iter is not None:
+            return int(self.max_iter)
+        return 1000 if self._solves() else 20
+
+    def _solves(self):
+        """Whether ``fit`` goes on to the optimum, by passes over all rows."""
+        return self.solver == "lbfgs" or (self.solver == "auto" and not self.early_stopping)
+
+    def _may_centre(self, units, X, rows, memory, partial):
+        """Whether training may run about the mean of X: the path is the program's own choice."""
+        own_path = self._solves() or self.learning_rate == "auto"
+        dense = isinstance(X, np.ndarray) and len(rows) > 0
+        return own_path and dense and self.fit_intercept and units.shift is None and not partial
+
+    def _first_rate(self, plan, memory):
+        """The learning rate before any halving; None where nothing was ever chosen."""
+        if plan.learning_rate is None:
+            return None
+        return plan.learning_rate / 0.5**memory.n_halvings
+
+    def _plan(self, memory, n_epochs, partial):
         """The optimiser's settings, under the names of training.py and of the kernels."""
+        rate, schedule = self.learning_rate, self.schedule
+        if schedule == "auto":
+            schedule = "linear" if rate == "auto" and not partial else "constant"
+        rate = memory.learning_rate if rate == "auto" else float(rate)
+        if rate is not None:
+            rate *= 0.5**memory.n_halvings
         update = "adagrad" if self.solver == "adagrad" else "sgd"
         if update == "sgd" and self.momentum > 0:
             update = "nesterov" if self.nesterov else "momentum"
         return Plan(
             update=update,
-            learning_rate=float(self.learning_rate) * 0.5**memory.n_halvings,
-            schedule=self.schedule,
+            learning_rate=rate,
+            schedule=schedule,
             decay=float(self.decay),
             momentum=float(self.momentum),
             batch_size=int(self.batch_size),
@@ -492,17 +555,28 @@ class SoftmaxClassifier(
         # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
         X = well_behaved(X)
         dtypes = dtypes_read(X, self.dtype or np.float64)
-        return validate_data(self, X, y, reset=first, dtype=dtypes, ensure_all_finite=False)
+        X, y = validate_data(
+            self, X, y, reset=first, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
+        )
+        return rows_of(X), y
 
-    def _tell(self, history):
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _tell(self, history, outcome=None):
         """Interruption and divergence: after the attributes are set, as these may be errors."""
         if history.interrupted:
             raise KeyboardInterrupt(
                 f"fit was interrupted; the estimator is that of the {self.n_iter_} epochs done"
             )
-        if history.n_halvings == 0:
+        if outcome is not None and not outcome.converged and self.tol is not None:
+            self._warn_of_missing(outcome)
+        # The program's own choice of rate, and what L-BFGS goes on from, are its own affair.
+        if history.n_halvings == 0 or (self.learning_rate == "auto" and not history.gave_up):
             return
-        now = self.learning_rate * 0.5**self._n_halvings
+        now = self.learning_rate_ * 0.5**self._n_halvings
         message = (
             f"training diverged: the learning rate was halved {history.n_halvings} times, "
             f"from {now * 2.0**history.n_halvings:.3g} to {now:.3g}"
@@ -511,3 +585,18 @@ class SoftmaxClassifier(
             message += ", and given up then; coef_ is that of the last good epoch"
         message += ". Choose a lower learning_rate, or standardize=True."
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    def _warn_of_missing(self, outcome):
+        """Say by how much the optimum was missed, and what helps."""
+        remedy = {
+            "max_iter": f"raise max_iter above {self.n_iter_}, or standardize=True",
+            "rounding": f"{self.coef_.dtype} allows no more; use dtype='float64', or a higher tol",
+            "stopped": "a callback stopped it",
+        }[outcome.reason]
+        warnings.warn(
+            f"after {self.n_iter_} iterations the objective is an estimated "
+            f"{outcome.suboptimality:.2g} above its minimum, and at most "
+            f"{outcome.suboptimality_bound:.2g}; tol={self.tol:g} was asked for: {remedy}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

@@ -13,10 +13,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from .callbacks import CallbackSupportMixin, EpochInfo
 from .portable import Portable
 from .prediction import LinearPrediction
+from .sparse import SparseCoefficients
 
 # Arrays, DataFrames, lists and whatever else scikit-learn's checks take have no type in common.
 MatrixLike: TypeAlias = Any
-Schedule: TypeAlias = Literal["constant", "inverse_time", "exponential", "linear", "cosine"]
+Schedule: TypeAlias = Literal["auto", "constant", "inverse_time", "exponential", "linear", "cosine"]
 # A scorer's name, or a scorer: (estimator, X, y) and maybe sample_weight.
 Scoring: TypeAlias = str | Callable[..., float] | None
 ComputingType: TypeAlias = (
@@ -27,19 +28,24 @@ ComputingType: TypeAlias = (
 )
 
 class SoftmaxClassifier(
-    Portable, LinearPrediction, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    Portable,
+    LinearPrediction,
+    SparseCoefficients,
+    CallbackSupportMixin,
+    ClassifierMixin,
+    BaseEstimator,
 ):
-    solver: Literal["sgd", "adagrad"]
+    solver: Literal["auto", "lbfgs", "sgd", "adagrad"]
     multi_class: Literal["softmax", "ovr"]
     alpha: float
     label_smoothing: float
-    learning_rate: float
+    learning_rate: float | Literal["auto"]
     schedule: Schedule
     decay: float
     momentum: float
     nesterov: bool
     batch_size: int
-    max_iter: int
+    max_iter: int | None
     tol: float | None
     n_iter_no_change: int
     early_stopping: bool
@@ -66,6 +72,9 @@ class SoftmaxClassifier(
     history_: dict[str, NDArray[Any]]
     validation_scores_: NDArray[np.float64]
     best_iter_: int
+    suboptimality_: float
+    suboptimality_bound_: float
+    converged_: bool
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
     n_features_in_: int
@@ -74,18 +83,18 @@ class SoftmaxClassifier(
     def __init__(
         self,
         *,
-        solver: Literal["sgd", "adagrad"] = "sgd",
+        solver: Literal["auto", "lbfgs", "sgd", "adagrad"] = "auto",
         multi_class: Literal["softmax", "ovr"] = "softmax",
         alpha: float = 1e-4,
         label_smoothing: float = 0.0,
-        learning_rate: float = 0.01,
-        schedule: Schedule = "constant",
+        learning_rate: float | Literal["auto"] = "auto",
+        schedule: Schedule = "auto",
         decay: float = 0.1,
         momentum: float = 0.9,
         nesterov: bool = False,
         batch_size: int = 128,
-        max_iter: int = 20,
-        tol: float | None = 1e-4,
+        max_iter: int | None = None,
+        tol: float | None = 1e-5,
         n_iter_no_change: int = 5,
         early_stopping: bool = False,
         validation_fraction: float | int = 0.1,
@@ -127,5 +136,7 @@ class SoftmaxClassifier(
     def score(
         self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float: ...
+    def sparsify(self) -> Self: ...
+    def densify(self) -> Self: ...
     def save(self, path: str | PathLike[str]) -> None: ...
     def to_sklearn(self) -> Any: ...

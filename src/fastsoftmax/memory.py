@@ -8,12 +8,22 @@ scalars, for pickle's sake. Called by estimator.py alone.
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .history import columns_of
 from .standardization import ColumnStatistics
 from .training import State
 
 __all__ = ["Memory", "fitted_copy"]
+
+
+#: Of the solvers that know when they are done.
+OUTCOME = ("converged_", "suboptimality_", "suboptimality_bound_")
+
+
+def _check_dense(estimator):
+    if issparse(estimator.coef_):
+        raise ValueError("coef_ was made sparse by sparsify(); call densify() before training on")
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,8 @@ class Memory:
         See :func:`history.joined_columns`.
     n_halvings : int
         Of the learning rate, after divergence.
+    learning_rate : float or None
+        At the start; None before one was chosen.
     """
 
     coef: np.ndarray | None = None
@@ -51,12 +63,14 @@ class Memory:
     class_total: np.ndarray | None = None
     history: dict = field(default_factory=lambda: columns_of(()))
     n_halvings: int = 0
+    learning_rate: float | None = None
 
     @classmethod
     def of(cls, estimator):
         """All of it, for partial_fit; that of a first call where the estimator is not fitted."""
         if not hasattr(estimator, "coef_"):
             return cls()
+        _check_dense(estimator)
         if not hasattr(estimator, "_coef_state"):  # see fitted_copy
             return cls.of_parameters(estimator)
         statistics = None
@@ -77,11 +91,13 @@ class Memory:
             class_total=getattr(estimator, "_class_total", None),
             history=getattr(estimator, "history_", None) or columns_of(estimator.loss_curve_),
             n_halvings=estimator._n_halvings,
+            learning_rate=getattr(estimator, "learning_rate_", None),
         )
 
     @classmethod
     def of_parameters(cls, estimator):
         """Only where the parameters stand, for ``warm_start``."""
+        _check_dense(estimator)
         return cls(coef=estimator.coef_, intercept=estimator.intercept_)
 
     def astype(self, dtype):
@@ -102,7 +118,7 @@ class Memory:
 
     def write_to(self, estimator):
         """Set the estimator's attributes; those go that a fit without them would leave behind."""
-        for name in ("validation_scores_", "best_iter_"):
+        for name in ("validation_scores_", "best_iter_", *OUTCOME):
             vars(estimator).pop(name, None)
         estimator.coef_, estimator.intercept_ = self.coef, self.intercept
         estimator._coef_state, estimator._intercept_state = self.coef_state, self.intercept_state
@@ -113,6 +129,7 @@ class Memory:
         estimator.loss_curve_ = self.history["objective"]
         estimator.n_iter_ = len(estimator.loss_curve_)
         estimator._n_halvings = self.n_halvings
+        estimator.learning_rate_ = self.learning_rate
         if self.statistics is not None:
             estimator.mean_ = self.statistics.mean
             estimator._column_squares = self.statistics.squares

@@ -15,17 +15,17 @@ from .schedules import SCHEDULES, WITH_AN_END
 __all__ = ["PARAMETER_CONSTRAINTS", "check_parameters", "check_parameters_of_partial_fit"]
 
 PARAMETER_CONSTRAINTS = {
-    "solver": [StrOptions({"sgd", "adagrad"})],
+    "solver": [StrOptions({"auto", "lbfgs", "sgd", "adagrad"})],
     "multi_class": [StrOptions({"softmax", "ovr"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-    "learning_rate": [Interval(Real, 0, None, closed="neither")],
-    "schedule": [StrOptions(set(SCHEDULES))],
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+    "schedule": [StrOptions({*SCHEDULES, "auto"})],
     "decay": [Interval(Real, 0, None, closed="left")],
     "momentum": [Interval(Real, 0, 1, closed="left")],
     "nesterov": ["boolean"],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left"), None],
     "tol": [Interval(Real, 0, None, closed="left"), None],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "early_stopping": ["boolean"],
@@ -65,6 +65,11 @@ def check_parameters(estimator):
         raise ValueError(f"nesterov=True needs solver='sgd'; got solver={estimator.solver!r}")
     if estimator.nesterov and estimator.momentum == 0:
         raise ValueError("nesterov=True needs momentum in (0, 1); got momentum=0")
+    if estimator.early_stopping and estimator.solver == "lbfgs":
+        raise ValueError(
+            "early_stopping=True needs epochs of minibatches; use solver='auto' or 'sgd' in place "
+            "of 'lbfgs'"
+        )
     for position, callback in enumerate(estimator.callbacks or ()):
         if not callable(callback):
             raise ValueError(
@@ -77,6 +82,11 @@ def check_parameters(estimator):
 
 def check_parameters_of_partial_fit(estimator):
     """What partial_fit can't do, since it never has all the rows."""
+    if estimator.solver == "lbfgs":
+        raise ValueError(
+            "solver='lbfgs' needs all rows at once, which partial_fit has not; use fit, or "
+            "solver='auto' or 'sgd'"
+        )
     if estimator.schedule in WITH_AN_END:
         raise ValueError(
             f"schedule={estimator.schedule!r} needs a known end, which partial_fit has not; "

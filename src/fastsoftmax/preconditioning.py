@@ -8,11 +8,18 @@ here, the intercept its last column. Dense linear algebra is LAPACK's. Called by
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.sparse import issparse
 
-from . import kernels
+from .curvature import probabilities
 from .standardization import ColumnStatistics
 
-__all__ = ["FullHessian", "KroneckerHessian", "LowRankHessian", "preconditioner_for"]
+__all__ = [
+    "DiagonalHessian",
+    "FullHessian",
+    "KroneckerHessian",
+    "LowRankHessian",
+    "preconditioner_for",
+]
 
 #: Share of the mean curvature that is added: below it the subsample knows the curvature badly.
 RIDGE = 1e-2
@@ -40,23 +47,10 @@ LOW_RANK = 256
 
 
 def _design(subsample):
-    """The subsample's rows with a feature of ones at the end."""
+    """The subsample's rows with a feature of ones at the end, dense."""
     values = subsample.values
+    values = values.toarray() if issparse(values) else values
     return np.hstack([values, np.ones((len(values), 1), values.dtype)])
-
-
-def _probabilities(subsample, problem, coef, intercept):
-    """Probabilities (n_drawn, n_rows) at these parameters: softmax, or each row's own sigmoid."""
-    values = subsample.values
-    raw = np.empty((len(values), len(coef)), values.dtype)
-    implementation = kernels.implementation
-    coef, intercept = coef.astype(values.dtype), intercept.astype(values.dtype)
-    implementation.decision_function(values, coef, intercept, raw, problem.n_threads)
-    if problem.loss == "softmax":
-        implementation.softmax(raw, raw, problem.n_threads)
-        return raw
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-raw))
 
 
 def _penalty_diagonal(n_columns, alpha):
@@ -77,8 +71,7 @@ def _second_moments(subsample, problem):
     to its ridge, which needs fewer passes than taking those few at their word. Otherwise each
     feature's own, over all rows, since a subsample may have missed every row that has it.
     """
-    values = subsample.values
-    moments = subsample.weight @ np.square(values, dtype=np.float64)
+    moments = subsample.second_moments()
     used = moments[moments > 0]
     if used.size and np.median(used) >= COMPARABLE * used.mean():
         moments[:] = used.mean()
@@ -97,7 +90,7 @@ class FullHessian:
 
     def __init__(self, subsample, problem, coef, intercept):
         design = _design(subsample)
-        probability = _probabilities(subsample, problem, coef, intercept)
+        probability = probabilities(problem, subsample.values, coef, intercept)
         weight = subsample.weight[:, None].astype(design.dtype)
         n_rows, n_columns = len(coef), design.shape[1]
         blocks = np.zeros((n_rows, n_columns, n_rows, n_columns))  # float64
@@ -145,7 +138,7 @@ class _Kronecker:
     """
 
     def __init__(self, subsample, problem, coef, intercept):
-        probability = _probabilities(subsample, problem, coef, intercept).astype(np.float64)
+        probability = probabilities(problem, subsample.values, coef, intercept).astype(np.float64)
         weight = subsample.weight
         if problem.loss == "softmax":
             classes = -(probability.T @ (weight[:, None] * probability))
@@ -161,15 +154,19 @@ class _Kronecker:
         values = np.maximum(values, 0)
         mean_value = values.sum() / max(len(values) - 1, 1)
 
-        design = _design(subsample)
         square = _second_moments(subsample, problem)
         penalty = _penalty_diagonal(len(square), problem.alpha)
         diagonal = _positive(mean_value * square + penalty)
         self._scale = 1 / np.sqrt(diagonal)
-        design *= (self._scale).astype(design.dtype)
+        self._factor_features(subsample, row_weight, values, square, penalty / diagonal)
+
+    def _factor_features(self, subsample, row_weight, values, square, penalty):
+        """Decompose B, weighted by rows and scaled, into ``_vectors`` and the denominators."""
+        design = _design(subsample)
+        design *= self._scale.astype(design.dtype)
         design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
         spectrum, self._vectors = self._decompose(design)
-        self._set_denominator(values, spectrum, penalty / diagonal)
+        self._set_denominator(values, spectrum, penalty)
 
     def _set_denominator(self, values, spectrum, penalty):
         penalty = np.square(self._vectors).T @ penalty
@@ -225,7 +222,20 @@ class LowRankHessian(_Kronecker):
         return self._class_vectors @ step * self._scale
 
 
-def preconditioner_for(n_rows, n_features, n_samples):
+class DiagonalHessian(_Kronecker):
+    """A ⊗ B + alpha, with B diagonal: for sparse rows, whose features hardly overlap."""
+
+    def _factor_features(self, subsample, row_weight, values, square, penalty):
+        spectrum = square * self._scale**2
+        self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
+
+    def apply(self, gradient):
+        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+        inner = self._rotated(gradient) / self._denominator
+        return self._class_vectors @ inner * self._scale
+
+
+def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
     """The form for parameters of this shape, and the rows that it is made of."""
     n_columns = n_features + 1
     n_coefficients = n_rows * n_columns
@@ -236,4 +246,6 @@ def preconditioner_for(n_rows, n_features, n_samples):
         )
     if n_columns <= MOST_SQUARE:
         return KroneckerHessian, min(n_samples, MOST_ROWS, max(10 * n_columns, 2000))
+    if sparse:
+        return DiagonalHessian, min(n_samples, 2000)
     return LowRankHessian, min(n_samples, 2 * LOW_RANK)

@@ -5,24 +5,30 @@ certificate.py; no arithmetic over rows is here. Called by estimator.py.
 """
 
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .certificate import GapEstimate, profiled_bound
 from .curvature import Subsample, learning_rate_for
+from .history import Epoch, History
 from .lbfgs import minimize
 from .preconditioning import FullHessian, preconditioner_for
-from .training import Plan, train
+from .sparse import SparseRows
+from .training import train
 
-__all__ = ["Outcome", "solve", "stochastic_plan"]
+__all__ = ["Outcome", "solve", "with_learning_rate"]
 
 #: Epochs of the stochastic phase. One or two bring the probabilities, on which the Hessian rests,
 #: near enough; each further one costs as much as the pass of L-BFGS that it saves.
 STOCHASTIC_EPOCHS = 2
 
+#: Rows from which a learning rate is chosen.
+LEARNING_RATE_ROWS = 2000
 
-@dataclass
+
+@dataclass(frozen=True)
 class Outcome:
     """How a solve ended.
 
@@ -31,19 +37,14 @@ class Outcome:
     objective : float
     suboptimality : float ≥ 0
         Estimate of how far the objective is above its minimum.
-    suboptimality_bound : float
+    suboptimality_bound : float ≥ 0
         What it is above it at most; infinite where nothing can be promised.
     converged : bool
-        Whether the estimate came to ``tol``.
+        Whether the estimate, or the bound, came to ``tol``.
     reason : {"stopped", "max_iter", "rounding"}
-    n_iter : int
-        Iterations of L-BFGS.
+        "rounding": the objective falls no more in the precision that is computed in.
     n_passes : int
-        Evaluations of the objective over all rows.
-    n_halvings : int
-        Of the learning rate, in the stochastic phase.
-    loss_curve : list of float
-        The objective at each iterate.
+        Evaluations of the objective over all rows by L-BFGS.
     """
 
     objective: float
@@ -51,93 +52,184 @@ class Outcome:
     suboptimality_bound: float
     converged: bool
     reason: str
-    n_iter: int
     n_passes: int
-    n_halvings: int
-    loss_curve: list
 
 
-def stochastic_plan(learning_rate=None, momentum=0.9, batch_size=128):
-    """The plan of the stochastic phase; the rate is set by :func:`solve` where it is None."""
-    return Plan(
-        learning_rate=learning_rate,
-        schedule="linear",
-        momentum=momentum,
-        batch_size=batch_size,
-        n_epochs=STOCHASTIC_EPOCHS,
-        tol=None,
+def with_learning_rate(plan, problem, dtype, random_state):
+    """The plan, with a learning rate from the data where it has none.
+
+    Parameters
+    ----------
+    plan : training.Plan
+    problem : training.Problem
+    dtype : {float32, float64}
+    random_state : numpy.random.RandomState
+    """
+    if plan.learning_rate is not None:
+        return plan
+    subsample = Subsample.of(problem, LEARNING_RATE_ROWS, dtype, random_state)
+    return _with_learning_rate_of(subsample, plan, problem)
+
+
+def _with_learning_rate_of(subsample, plan, problem):
+    if plan.learning_rate is not None:
+        return plan
+    momentum = plan.momentum if plan.update in ("momentum", "nesterov") else 0.0
+    rate = learning_rate_for(
+        subsample, problem.loss, problem.alpha, momentum, plan.batch_size, plan.update
     )
+    return replace(plan, learning_rate=rate)
 
 
-# BLAS keeps to one thread: its pool spins on the cores that the kernels' threads need, and on a busy
-# machine its eigenvalue routines take ten times as long with two threads as with one.
+# BLAS keeps to one thread: its pool spins on the cores that the kernels' threads need, and on a
+# busy machine its eigenvalue routines take ten times as long with two threads as with one.
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def solve(problem, state, random_state, tol, max_iter, plan=None, on_epoch=None):
+def solve(
+    problem,
+    state,
+    plan,
+    random_state,
+    tol,
+    max_iter,
+    stochastic=True,
+    on_epoch=None,
+    validation=None,
+):
     """Minimise the objective over all rows, updating ``state`` in place.
+
+    Ctrl-C ends it as it ends :func:`training.train`, with the last iterate.
 
     Parameters
     ----------
     problem : training.Problem
     state : training.State
+    plan : training.Plan
+        Of the stochastic phase, whose length and schedule are set here; a learning rate of None is
+        chosen from the data.
     random_state : numpy.random.RandomState
-    tol : float ≥ 0
+    tol : float ≥ 0 or None
         Stop where the estimate of the suboptimality is no more, in units of mean cross-entropy.
     max_iter : int ≥ 1
-        Iterations of L-BFGS.
-    plan : training.Plan or None
-        Of the stochastic phase, with a learning rate of None for one from the data; None leaves
-        that phase out.
-    on_epoch : callable or None
-        As in :func:`training.train`; an iteration counts as an epoch, of learning rate 1.
+        Iterations, the stochastic epochs included.
+    stochastic : bool
+        False leaves the stochastic phase out.
+    on_epoch, validation
+        As in :func:`training.train`; an iteration of L-BFGS counts as an epoch of learning rate 1.
 
     Returns
     -------
-    outcome : Outcome
+    history : history.History
+    outcome : Outcome or None
+        None where the stochastic phase was ended from outside, or all of ``max_iter``.
+    plan : training.Plan
+        With the learning rate of the stochastic phase.
     """
-    dtype = state.coef.dtype
-    form, n_drawn = preconditioner_for(*state.coef.shape, len(problem.rows))
+    dtype = problem.dtype
+    form, n_drawn = preconditioner_for(
+        *state.coef.shape, len(problem.rows), isinstance(problem.X, SparseRows)
+    )
     subsample = Subsample.of(problem, n_drawn, dtype, random_state, by_norm=form is FullHessian)
-    n_epochs = n_halvings = 0
-    if plan is not None:
-        if plan.learning_rate is None:
-            rate = learning_rate_for(
-                subsample, problem.loss, problem.alpha, plan.momentum, plan.batch_size
-            )
-            plan = replace(plan, learning_rate=rate)
-        history = train(problem, state, plan, random_state, 0, on_epoch)
-        n_epochs, n_halvings = len(history.loss_curve), history.n_halvings
-    model = form(subsample, problem, state.coef, state.intercept)
+    history = History()
+    if stochastic:
+        plan = _with_learning_rate_of(subsample, plan, problem)
+        n_epochs = min(STOCHASTIC_EPOCHS, max_iter)
+        plan = replace(plan, schedule="linear", n_epochs=n_epochs, tol=None)
+        ended = _Ended(on_epoch, is_all=n_epochs == max_iter)
+        history = train(problem, state, plan, random_state, 0, ended, validation)
+        if ended.by_user or history.interrupted or n_epochs == max_iter:
+            return history, None, plan
 
-    def function(parameters):
-        value, coef, intercept = problem.loss_gradient(parameters[:, :-1], parameters[:, -1])
+    descent = _Descent(problem, state, history, tol, on_epoch, validation)
+    try:
+        model = form(subsample, problem, state.coef, state.intercept)
+        iterate, reason = minimize(
+            descent.function,
+            np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64),
+            model.apply,
+            8 * np.finfo(dtype).eps,
+            max_iter - len(history.epochs),
+            descent.on_iterate,
+        )
+        coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
+        intercept, objective, bound = profiled_bound(problem, coef, intercept)
+        state.coef[:], state.intercept[:] = coef, intercept
+    except KeyboardInterrupt:
+        if not history.epochs:
+            raise
+        history.interrupted = True
+        return history, None, plan
+    gained = max(0.0, iterate.value - objective)
+    suboptimality = float(np.clip(descent.estimate.value - gained, 0.0, bound))
+    outcome = Outcome(
+        objective=objective,
+        suboptimality=suboptimality,
+        suboptimality_bound=bound,
+        converged=tol is not None and suboptimality <= tol,
+        reason=reason,
+        n_passes=iterate.n_evaluations,
+    )
+    return history, outcome, plan
+
+
+class _Ended:
+    """Asks ``on_epoch`` and remembers whether it ended the stochastic phase."""
+
+    def __init__(self, on_epoch, is_all):
+        self._on_epoch = on_epoch
+        self._is_all = is_all
+        self.by_user = False
+
+    def __call__(self, history, state, is_last):
+        if self._on_epoch is None:
+            return is_last
+        self.by_user = bool(self._on_epoch(history, state, is_last and self._is_all)) and not (
+            is_last and self._is_all
+        )
+        return is_last or self.by_user
+
+
+class _Descent:
+    """L-BFGS seen from the problem: its function, and what is noted at each iterate."""
+
+    def __init__(self, problem, state, history, tol, on_epoch, validation):
+        self._problem = problem
+        self._state = state
+        self._history = history
+        self._tol = tol
+        self._on_epoch = on_epoch
+        self._validation = validation
+        self._time = perf_counter()
+        self.estimate = GapEstimate()
+
+    def function(self, parameters):
+        """Objective and gradient of coef with the intercept as their last column."""
+        value, coef, intercept = self._problem.loss_gradient(parameters[:, :-1], parameters[:, -1])
         return value, np.hstack([coef, intercept[:, None]])
 
-    estimate, curve = GapEstimate(), []
+    def on_iterate(self, iterate):
+        """Note an iterate; True where it is good enough, or the user has had enough."""
+        before = self.estimate.value
+        now = self.estimate.update(iterate.value, iterate.decrement)
+        # Twice running: one estimate may be low by chance.
+        stop = self._tol is not None and max(before, now) <= self._tol
+        if iterate.n_evaluations == 1 and self._history.epochs:
+            return stop  # where the stochastic phase ended, which its last epoch tells of
+        state = self._state
+        state.coef[:], state.intercept[:] = iterate.parameters[:, :-1], iterate.parameters[:, -1]
+        self._history.epochs.append(self._epoch(iterate))
+        if self._on_epoch is not None:
+            stop = bool(self._on_epoch(self._history, state, stop))
+        self._time = perf_counter()
+        return stop
 
-    def on_iterate(iterate):
-        before = estimate.value
-        curve.append(iterate.value)
-        now = estimate.update(iterate.value, iterate.decrement)
-        if on_epoch is not None:
-            on_epoch(n_epochs + len(curve), iterate.value, 1.0)
-        return max(before, now) <= tol  # twice running: one estimate may be low by chance
-
-    start = np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64)
-    iterate, reason = minimize(
-        function, start, model.apply, 8 * np.finfo(dtype).eps, max_iter, on_iterate
-    )
-    coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
-    intercept, objective, bound = profiled_bound(problem, coef, intercept)
-    state.coef[:], state.intercept[:] = coef, intercept
-    suboptimality = max(0.0, estimate.value - (iterate.value - objective))
-    return Outcome(
-        objective=objective,
-        suboptimality=min(suboptimality, bound),
-        suboptimality_bound=bound,
-        converged=bool(reason == "stopped" or min(suboptimality, bound) <= tol),
-        reason=reason,
-        n_iter=len(curve) - 1,
-        n_passes=iterate.n_evaluations,
-        n_halvings=n_halvings,
-        loss_curve=curve,
-    )
+    def _epoch(self, iterate):
+        seconds = perf_counter() - self._time
+        score = np.nan if self._validation is None else self._validation.score(self._state)
+        return Epoch(
+            objective=iterate.value,
+            loss=iterate.value - self._problem.penalty(iterate.parameters[:, :-1]),
+            learning_rate=1.0,
+            seconds=seconds,
+            gradient_norm=float(np.linalg.norm(iterate.gradient)),
+            validation_score=score,
+        )

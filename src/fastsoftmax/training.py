@@ -14,6 +14,7 @@ import numpy as np
 from . import kernels
 from .history import Epoch, History
 from .schedules import learning_rates
+from .sparse import SparseRows, kernel_for
 
 __all__ = ["Plan", "Problem", "State", "train"]
 
@@ -36,7 +37,7 @@ class Problem:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or SparseRows of shape (n_samples, n_features)
         Any dtype and strides that the kernels read; never copied, never written to.
     rows : intp ndarray of shape (n_used,)
         The rows of X to train on, in the order to take them in when they aren't shuffled.
@@ -45,7 +46,8 @@ class Problem:
     sample_weight : ndarray of shape (n_samples,) and the dtype of coef, or None for ones
         Mean 1 over ``rows``.
     shift, inverse_scale : ndarrays of shape (n_features,) and the dtype of coef, or both None
-        The z-scoring x̃ = (x − shift) · inverse_scale, done as rows are read.
+        The z-scoring x̃ = (x − shift) · inverse_scale, done as rows are read. Sparse rows are
+        scaled alone: their shift is 0.
     loss : {"softmax", "logistic"}
         "logistic" with one row of coef has two classes, with K rows is one-vs-rest.
     alpha : float ≥ 0
@@ -58,7 +60,7 @@ class Problem:
         Of the targets, as in ``kernels.softmax_gradient``.
     """
 
-    X: np.ndarray
+    X: np.ndarray | SparseRows
     rows: np.ndarray
     y_true: np.ndarray
     sample_weight: np.ndarray | None
@@ -68,14 +70,13 @@ class Problem:
     alpha: float
     fit_intercept: bool
     n_threads: int
-    dtype: np.dtype = np.dtype(np.float32)
+    dtype: np.dtype
     label_smoothing: float = 0.0
 
     def objective(self, state, rows):
         """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
         with np.errstate(all="ignore"):
-            total = kernels.implementation.loss_sum(
-                self.X,
+            total = kernel_for("loss_sum", self.X)(
                 rows,
                 self.y_true,
                 self.sample_weight,
@@ -107,34 +108,62 @@ class Problem:
         dtype = self.dtype
         at_coef, at_intercept = coef.astype(dtype), intercept.astype(dtype)
         coef_gradient, intercept_gradient = np.zeros_like(at_coef), np.zeros_like(at_intercept)
-        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
-        # gradient then, and where the step leads isn't looked at.
         with np.errstate(all="ignore"):
-            total = kernels.implementation.epoch(
-                self.X,
-                self.rows,
+            loss = self._mean_loss(at_coef, at_intercept, coef_gradient, intercept_gradient)
+            coef_gradient = coef_gradient.astype(np.float64) + self.alpha * coef
+            intercept_gradient = intercept_gradient.astype(np.float64)
+        if not self.fit_intercept:
+            intercept_gradient[:] = 0
+        return loss + self.penalty(coef), coef_gradient, intercept_gradient
+
+    def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient):
+        """Mean loss over ``rows``; writes its gradients. May overwrite the parameters."""
+        if isinstance(self.X, SparseRows):
+            weight = self.sample_weight
+            if len(self.rows) < len(self.X):  # the others weigh nothing
+                kept = np.zeros(len(self.X), coef.dtype)
+                kept[self.rows] = 1 if weight is None else weight[self.rows]
+                weight = kept
+            return kernel_for("loss_gradient", self.X)(
                 self.y_true,
-                self.sample_weight,
-                self.shift,
+                weight,
+                None,
                 self.inverse_scale,
-                at_coef,
-                at_intercept,
+                coef,
+                intercept,
                 coef_gradient,
                 intercept_gradient,
-                np.ones(1),
-                len(self.rows),
                 self.loss,
-                "momentum",
-                0.0,
-                0.0,
-                self.fit_intercept,
                 self.n_threads,
                 self.label_smoothing,
             )
-            share = len(self.rows) / self.weight_sum
-            coef_gradient = share * coef_gradient.astype(np.float64) + self.alpha * coef
-            intercept_gradient = share * intercept_gradient.astype(np.float64)
-        return total / self.weight_sum + self.penalty(coef), coef_gradient, intercept_gradient
+        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
+        # gradient then, and where the step leads isn't looked at.
+        total = kernels.implementation.epoch(
+            self.X,
+            self.rows,
+            self.y_true,
+            self.sample_weight,
+            self.shift,
+            self.inverse_scale,
+            coef,
+            intercept,
+            coef_gradient,
+            intercept_gradient,
+            np.ones(1),
+            len(self.rows),
+            self.loss,
+            "momentum",
+            0.0,
+            0.0,
+            self.fit_intercept,
+            self.n_threads,
+            self.label_smoothing,
+        )
+        share = len(self.rows) / self.weight_sum
+        coef_gradient *= share
+        intercept_gradient *= share
+        return total / self.weight_sum
 
     def objective_at_zero(self, n_rows):
         """The objective where coef and intercept are 0: every class is as likely as the others."""
@@ -158,8 +187,7 @@ class Problem:
         """One pass that updates ``state``; gives its mean loss, as each row's was met."""
         # An overflow is divergence, which the caller looks for itself.
         with np.errstate(all="ignore"):
-            total = kernels.implementation.epoch(
-                self.X,
+            total = kernel_for("epoch", self.X)(
                 rows,
                 self.y_true,
                 self.sample_weight,

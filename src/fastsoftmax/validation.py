@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 
 from . import kernels
+from .sparse import SPARSE_DTYPES, SparseRows
 
 __all__ = [
     "READ_IN_PLACE",
@@ -61,6 +63,8 @@ def well_behaved(X):
 
 def dtypes_read(X, otherwise):
     """The dtypes that X may keep, for scikit-learn's checks; others become the first of them."""
+    if issparse(X):
+        return [np.dtype(otherwise), *SPARSE_DTYPES]
     dtype = getattr(X, "dtype", None)
     others = [dtype] if getattr(dtype, "name", None) == "bfloat16" else []
     return [np.dtype(otherwise), *READ_IN_PLACE, *others]
@@ -75,10 +79,14 @@ def computing_dtype(dtype, X):
 
 def check_finite(X, dtype, n_threads):
     """An error that says where X is infinite or NaN, or beyond the range of ``dtype``."""
-    if get_config()["assume_finite"] or kernels.implementation.all_finite(X, dtype, n_threads):
+    values = X.values if isinstance(X, SparseRows) else X
+    if get_config()["assume_finite"] or kernels.implementation.all_finite(values, dtype, n_threads):
         return
-    row, feature = _first_not_finite(X, dtype)
-    value, where = float(X[row, feature]), f"in row {row}, feature {feature}"
+    row, feature = _first_not_finite(values, dtype)
+    value = float(values[row, feature])
+    if isinstance(X, SparseRows):
+        row, feature = X.position(feature)
+    where = f"in row {row}, feature {feature}"
     if np.isfinite(value):
         raise ValueError(
             f"X contains {value:g} {where}, a value too large for {dtype}; divide it by a power of "
