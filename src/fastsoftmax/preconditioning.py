@@ -46,11 +46,12 @@ MOST_ROWS = 20000
 LOW_RANK = 256
 
 
-def _design(subsample):
-    """The subsample's rows with a feature of ones at the end, dense."""
+def _design(subsample, problem):
+    """The subsample's rows, dense, with a feature of ones at the end, zeros without intercept."""
     values = subsample.values
     values = values.toarray() if issparse(values) else values
-    return np.hstack([values, np.ones((len(values), 1), values.dtype)])
+    ones = np.full((len(values), 1), float(problem.fit_intercept), values.dtype)
+    return np.hstack([values, ones])
 
 
 def _penalty_diagonal(n_columns, alpha):
@@ -89,7 +90,7 @@ class FullHessian:
     """Cholesky factor of the subsample's whole Hessian, scaled to a unit diagonal, plus a ridge."""
 
     def __init__(self, subsample, problem, coef, intercept):
-        design = _design(subsample)
+        design = _design(subsample, problem)
         probability = probabilities(problem, subsample.values, coef, intercept)
         weight = subsample.weight[:, None].astype(design.dtype)
         n_rows, n_columns = len(coef), design.shape[1]
@@ -158,11 +159,11 @@ class _Kronecker:
         penalty = _penalty_diagonal(len(square), problem.alpha)
         diagonal = _positive(mean_value * square + penalty)
         self._scale = 1 / np.sqrt(diagonal)
-        self._factor_features(subsample, row_weight, values, square, penalty / diagonal)
+        self._factor_features(subsample, problem, row_weight, values, square, penalty / diagonal)
 
-    def _factor_features(self, subsample, row_weight, values, square, penalty):
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
         """Decompose B, weighted by rows and scaled, into ``_vectors`` and the denominators."""
-        design = _design(subsample)
+        design = _design(subsample, problem)
         design *= self._scale.astype(design.dtype)
         design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
         spectrum, self._vectors = self._decompose(design)
@@ -225,7 +226,7 @@ class LowRankHessian(_Kronecker):
 class DiagonalHessian(_Kronecker):
     """A ⊗ B + alpha, with B diagonal: for sparse rows, whose features hardly overlap."""
 
-    def _factor_features(self, subsample, row_weight, values, square, penalty):
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
         spectrum = square * self._scale**2
         self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
 

@@ -159,16 +159,26 @@ def solve(
         history.interrupted = True
         return history, None, plan
     gained = max(0.0, iterate.value - objective)
-    suboptimality = float(np.clip(descent.estimate.value - gained, 0.0, bound))
+    least = least_gap(problem, objective)
+    bound = max(bound, least)
+    suboptimality = float(np.clip(descent.estimate.value - gained, least, bound))
+    converged = tol is not None and suboptimality <= tol
+    if not converged and reason == "stopped" and not descent.by_user:
+        reason = "rounding"
     outcome = Outcome(
         objective=objective,
         suboptimality=suboptimality,
         suboptimality_bound=bound,
-        converged=tol is not None and suboptimality <= tol,
+        converged=converged,
         reason=reason,
         n_passes=iterate.n_evaluations,
     )
     return history, outcome, plan
+
+
+def least_gap(problem, objective):
+    """A suboptimality that drowns in the rounding errors of the objective."""
+    return 0.1 * float(np.finfo(problem.dtype).eps) * abs(objective)
 
 
 class _Ended:
@@ -199,6 +209,7 @@ class _Descent:
         self._on_epoch = on_epoch
         self._validation = validation
         self._time = perf_counter()
+        self.by_user = False
         self.estimate = GapEstimate()
 
     def function(self, parameters):
@@ -210,15 +221,18 @@ class _Descent:
         """Note an iterate; True where it is good enough, or the user has had enough."""
         before = self.estimate.value
         now = self.estimate.update(iterate.value, iterate.decrement)
-        # Twice running: one estimate may be low by chance.
-        stop = self._tol is not None and max(before, now) <= self._tol
+        # Twice running: one estimate may be low by chance. Nothing below the rounding errors of
+        # the objective can be said of it.
+        enough = max(self._tol or 0.0, least_gap(self._problem, iterate.value))
+        stop = (self._tol is not None) and max(before, now) <= enough
         if iterate.n_evaluations == 1 and self._history.epochs:
             return stop  # where the stochastic phase ended, which its last epoch tells of
         state = self._state
         state.coef[:], state.intercept[:] = iterate.parameters[:, :-1], iterate.parameters[:, -1]
         self._history.epochs.append(self._epoch(iterate))
         if self._on_epoch is not None:
-            stop = bool(self._on_epoch(self._history, state, stop))
+            asked = bool(self._on_epoch(self._history, state, stop))
+            self.by_user, stop = asked and not stop, asked
         self._time = perf_counter()
         return stop
 
