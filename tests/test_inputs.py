@@ -340,14 +340,14 @@ rng = np.random.default_rng(0)
 n, d = 50_000, 500
 small = rng.integers(0, 100, (1000, d)).astype(dtype)
 y = rng.integers(10, size=n)
-setting = dict(standardize=standardize, max_iter=2, learning_rate=1e-4)
-sgd_classifier(**setting).fit(small, y[:1000]).predict_proba(small)  # all that is loaded late
+setting = dict(solver=sys.argv[4], standardize=standardize, max_iter=4)
+SoftmaxClassifier(**setting).fit(small, y[:1000]).predict_proba(small)  # all that is loaded late
 X = np.empty((n, d), dtype, order=order)
 for start in range(0, n, 1000):
     X[start : start + 1000] = small
 before = peak()
 tracemalloc.start()
-model = sgd_classifier(**setting).fit(X, y)
+model = SoftmaxClassifier(**setting).fit(X, y)
 model.predict(X)
 print(tracemalloc.get_traced_memory()[1], peak() - before, X.nbytes)
 """
@@ -367,9 +367,10 @@ print(tracemalloc.get_traced_memory()[1], peak() - before, X.nbytes)
     ],
 )
 @pytest.mark.parametrize("standardize", ["", "z"])
-def test_fit_and_predict_need_a_few_megabytes(dtype, order, standardize):
+@pytest.mark.parametrize("solver", ["sgd", "auto"])
+def test_fit_and_predict_need_a_few_megabytes(dtype, order, standardize, solver):
     pytest.importorskip("resource")
-    command = [sys.executable, "-W", "ignore", "-c", PEAK, dtype, order, standardize]
+    command = [sys.executable, "-W", "ignore", "-c", PEAK, dtype, order, standardize, solver]
     traced, resident, size = map(int, subprocess.check_output(command, timeout=120).split())
     # Labels, codes and orders of rows: about 50 bytes a row. X itself is 25 to 200 MB.
     assert traced < 4e6 < size / 6
