@@ -17,6 +17,9 @@ __all__ = ["ColumnStatistics", "Units", "measure"]
 #: Rows whose mean is near enough for centring: any point would do.
 UNIT_ROWS = 2000
 
+#: Rows of them that are looked at at once, in float64.
+PART_ROWS = 200
+
 #: Root mean square of the features, and its inverse, up to which X's own scale is good enough.
 UNIT_RANGE = 10.0
 
@@ -148,9 +151,11 @@ class Units:
             mean = np.zeros(X.shape[1])
             square = float(np.square(X.values, dtype=np.float64).sum()) / len(X)
         else:
-            values = X[some].astype(np.float64)
-            mean = values.mean(axis=0) if fit_intercept else np.zeros(X.shape[1])
-            square = float(np.square(values - mean).sum(axis=1).mean())
+            parts = np.array_split(some, -(-len(some) // PART_ROWS))
+            mean = np.zeros(X.shape[1])
+            if fit_intercept:
+                mean += sum(X[part].astype(np.float64).sum(axis=0) for part in parts) / len(some)
+            square = sum(float(np.square(X[part] - mean).sum()) for part in parts) / len(some)
         scale = np.sqrt(square / X.shape[1])
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
