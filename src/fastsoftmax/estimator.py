@@ -26,10 +26,10 @@ from .parameters import (
 )
 from .portable import Portable
 from .prediction import LinearPrediction
-from .solver import solve, with_learning_rate
+from .solver import descend, solve
 from .sparse import SparseCoefficients, rows_of
 from .standardization import Units, measure
-from .training import Plan, Problem, State, train
+from .training import Plan, Problem, State
 from .validation import (
     check_class_weight,
     check_classes,
@@ -48,6 +48,15 @@ from .validation import (
 )
 
 __all__ = ["SoftmaxClassifier"]
+
+#: Iterations to the optimum, where ``max_iter`` is None.
+MOST_ITERATIONS = 1000
+
+#: Steps of minibatch descent that its epochs make, in no fewer and no more epochs than these, where
+#: ``max_iter`` is None: with them MNIST ends above an accuracy of 0.92.
+ENOUGH_STEPS = 4500
+FEWEST_EPOCHS = 10
+MOST_EPOCHS = 100
 
 
 class SoftmaxClassifier(
@@ -363,7 +372,7 @@ class SoftmaxClassifier(
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
         """All of fit but what it has to say at the end, which is said without callbacks around."""
         check_parameters(self)
-        task = FitTask.of(self, self._most_iterations(), X, y, sample_weight=sample_weight)
+        task = FitTask.of(self, self._most_iterations(y), X, y, sample_weight=sample_weight)
         given = X, y
         with unchanged_on_failure(self):
             X, y = self._check_training_data(X, y, first=True)
@@ -381,7 +390,7 @@ class SoftmaxClassifier(
             elif self.early_stopping:
                 held_out, sample_weight = rows_set_aside(self, X, codes, sample_weight, given)
             history, outcome = self._learn(
-                X, codes, classes, sample_weight, memory, self._most_iterations(), held_out, task
+                X, codes, classes, sample_weight, memory, self._most_iterations(y), held_out, task
             )
         if task is not None:
             task.end()
@@ -423,7 +432,7 @@ class SoftmaxClassifier(
         mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
         alpha, unit = float(self.alpha), 1.0
         if self._may_choose_units(units, rows, all_zero):
-            units, unit = Units.chosen(X, rows, dtype, self.fit_intercept)
+            units, unit = Units.chosen(X, rows, dtype, self.fit_intercept, alpha)
             alpha /= unit**2
         problem = Problem(
             X=X,
@@ -468,9 +477,15 @@ class SoftmaxClassifier(
                         validation,
                     )
                 else:
-                    plan = with_learning_rate(plan, problem, dtype, random_state)
-                    history = train(
-                        problem, state, plan, random_state, n_done, on_epoch, validation
+                    history, plan = descend(
+                        problem,
+                        state,
+                        plan,
+                        random_state,
+                        n_done,
+                        on_epoch,
+                        validation,
+                        revise=not all_zero,
                     )
 
         coef, intercept = units.to_original(state.coef, state.intercept)
@@ -500,10 +515,14 @@ class SoftmaxClassifier(
             self.best_iter_ = history.best_epoch() + 1
         return history, outcome
 
-    def _most_iterations(self):
+    def _most_iterations(self, y):
         if self.max_iter is not None:
             return int(self.max_iter)
-        return 1000 if self._solves() else 20
+        if self._solves():
+            return MOST_ITERATIONS
+        n_samples = max(1, len(y)) if hasattr(y, "__len__") else 1  # what has none is refused soon
+        n_epochs = -(-ENOUGH_STEPS * self.batch_size // n_samples)
+        return int(np.clip(n_epochs, FEWEST_EPOCHS, MOST_EPOCHS))
 
     def _solves(self):
         """Whether ``fit`` goes on to the optimum, by passes over all rows."""

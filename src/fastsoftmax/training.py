@@ -283,7 +283,16 @@ class Plan:
     shuffle: bool = True
 
 
-def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, validation=None):
+def train(
+    problem,
+    state,
+    plan,
+    random_state,
+    n_epochs_done=0,
+    on_epoch=None,
+    validation=None,
+    revised_rate=None,
+):
     """Minimise the objective by minibatch descent, updating ``state`` in place.
 
     An epoch diverges when its objective or a parameter is not finite, or when its objective, or
@@ -314,6 +323,8 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, va
     validation : early_stopping.Validation or None, default=None
         Gives a score of the state at the end of each epoch, and says whether that decides when to
         stop and which weights to keep.
+    revised_rate : callable or None, default=None
+        Gives the learning rate to go on with, of the state after the first epoch.
 
     Returns
     -------
@@ -341,6 +352,8 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, va
             if history.gave_up:
                 break
             watch.leave_start()
+            if revised_rate is not None and not history.epochs:
+                plan = replace(plan, learning_rate=revised_rate(state))
             keeper.keep(state, history, Epoch(*result, float(rates[-1]), perf_counter() - started))
             stop = epoch + 1 == n_epochs_done + plan.n_epochs or history.has_stalled(
                 plan.tol, plan.n_iter_no_change, keeper.by_validation
