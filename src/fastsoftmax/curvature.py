@@ -119,10 +119,13 @@ class Subsample:
         vector = np.sqrt(self.second_moments())
         size = np.linalg.norm(vector)
         for _ in range(POWER_ITERATIONS):
-            if size == 0 or not np.isfinite(size):
-                return float(size)
-            vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
-            size = np.linalg.norm(vector)
+            if size == 0:
+                return 0.0
+            with np.errstate(over="ignore", invalid="ignore"):
+                vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
+                size = np.linalg.norm(vector)
+            if not np.isfinite(size):
+                return np.inf
         return float(size)
 
 
@@ -215,7 +218,7 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update, squa
     Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
     Mathematics 44, 1992.
     """
-    tiny = np.finfo(subsample.values.dtype).tiny
+    tiny = float(np.finfo(subsample.values.dtype).tiny)
     if update == "adagrad":
         size = np.sqrt(subsample.mean_square_norm() / subsample.values.shape[1])
         return float(np.clip(ADAGRAD_SHARE / max(size, tiny), tiny, 1 / tiny))
