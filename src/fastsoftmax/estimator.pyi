@@ -17,7 +17,9 @@ from .sparse import SparseCoefficients
 
 # Arrays, DataFrames, lists and whatever else scikit-learn's checks take have no type in common.
 MatrixLike: TypeAlias = Any
-Schedule: TypeAlias = Literal["auto", "constant", "inverse_time", "exponential", "linear", "cosine"]
+Schedule: TypeAlias = Literal[
+    "auto", "constant", "adaptive", "inverse_time", "exponential", "linear", "cosine"
+]
 # A scorer's name, or a scorer: (estimator, X, y) and maybe sample_weight.
 Scoring: TypeAlias = str | Callable[..., float] | None
 ComputingType: TypeAlias = (
@@ -75,6 +77,7 @@ class SoftmaxClassifier(
     suboptimality_: float
     suboptimality_bound_: float
     converged_: bool
+    learning_rate_: float
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
     n_features_in_: int

@@ -20,7 +20,7 @@ PARAMETER_CONSTRAINTS = {
     "alpha": [Interval(Real, 0, None, closed="left")],
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-    "schedule": [StrOptions({*SCHEDULES, "auto"})],
+    "schedule": [StrOptions({*SCHEDULES, "adaptive", "auto"})],
     "decay": [Interval(Real, 0, None, closed="left")],
     "momentum": [Interval(Real, 0, 1, closed="left")],
     "nesterov": ["boolean"],
@@ -61,7 +61,7 @@ PARAMETER_CONSTRAINTS = {
 def check_parameters(estimator):
     """Each parameter alone, then those that contradict one another."""
     estimator._validate_params()
-    if estimator.nesterov and estimator.solver != "sgd":
+    if estimator.nesterov and estimator.solver not in ("sgd", "auto"):
         raise ValueError(f"nesterov=True needs solver='sgd'; got solver={estimator.solver!r}")
     if estimator.nesterov and estimator.momentum == 0:
         raise ValueError("nesterov=True needs momentum in (0, 1); got momentum=0")
@@ -86,6 +86,11 @@ def check_parameters_of_partial_fit(estimator):
         raise ValueError(
             "solver='lbfgs' needs all rows at once, which partial_fit has not; use fit, or "
             "solver='auto' or 'sgd'"
+        )
+    if estimator.schedule == "adaptive":
+        raise ValueError(
+            "schedule='adaptive' needs epochs over the same rows, which partial_fit has not; use "
+            "fit, or 'constant', 'inverse_time' or 'exponential'"
         )
     if estimator.schedule in WITH_AN_END:
         raise ValueError(

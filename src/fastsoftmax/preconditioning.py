@@ -1,6 +1,6 @@
 """Approximate inverses of the Hessian, from a subsample of the rows, for L-BFGS to start from.
 
-Three forms by size: the whole Hessian where it is small; a Kronecker product of a factor of the
+Three forms by size: the whole Hessian where it is worth its price; a Kronecker product of a factor of the
 classes and one of the features; and the same with a factor of features of low rank where there are
 too many of them for a square matrix. Parameters are one float64 matrix (n_rows, n_features + 1)
 here, the intercept its last column. Dense linear algebra is LAPACK's. Called by solver.py.
@@ -36,21 +36,29 @@ COMPARABLE = 1e-2
 #: Coefficients up to which the whole Hessian is formed; its factor costs the third power.
 MOST_FULL = 1200
 
+#: Passes over the rows that it may cost to form: about four times what it saves, at the higher rate
+#: that LAPACK computes at.
+MOST_PASSES = 100
+
 #: Features up to which their factor is a square matrix.
 MOST_SQUARE = 2048
 
 #: Rows that a factor is made of, at most; more made no pass fewer on any benchmark set.
 MOST_ROWS = 20000
 
+#: Rows of it that the whole Hessian takes at once.
+BLOCK_ROWS = 1024
+
 #: Rank of the factor where there are more features than that.
 LOW_RANK = 256
 
 
-def _design(subsample):
-    """The subsample's rows with a feature of ones at the end, dense."""
+def _design(subsample, problem):
+    """The subsample's rows, dense, with a feature of ones at the end, zeros without intercept."""
     values = subsample.values
     values = values.toarray() if issparse(values) else values
-    return np.hstack([values, np.ones((len(values), 1), values.dtype)])
+    ones = np.full((len(values), 1), float(problem.fit_intercept), values.dtype)
+    return np.hstack([values, ones])
 
 
 def _penalty_diagonal(n_columns, alpha):
@@ -89,25 +97,33 @@ class FullHessian:
     """Cholesky factor of the subsample's whole Hessian, scaled to a unit diagonal, plus a ridge."""
 
     def __init__(self, subsample, problem, coef, intercept):
-        design = _design(subsample)
-        probability = probabilities(problem, subsample.values, coef, intercept)
-        weight = subsample.weight[:, None].astype(design.dtype)
-        n_rows, n_columns = len(coef), design.shape[1]
-        blocks = np.zeros((n_rows, n_columns, n_rows, n_columns))  # float64
-        share = probability if problem.loss == "softmax" else probability * (1 - probability)
-        # Row i of `moment` is p_i ⊗ x_i; one product gives the blocks of the diagonal, another
-        # the rank-one parts of all.
-        moment = (share[:, :, None] * design[:, None, :]).reshape(len(design), -1)
-        diagonal = ((weight * design).T @ moment).reshape(n_columns, n_rows, n_columns)
-        for k in range(n_rows):
-            blocks[k, :, k] = diagonal[:, k]
+        n_rows, n_columns = len(coef), problem.X.shape[1] + 1
+        blocks = np.zeros((n_rows, n_columns, n_rows, n_columns))
         hessian = blocks.reshape(n_rows * n_columns, -1)
-        if problem.loss == "softmax":
-            hessian -= moment.T @ (weight * moment)
+        mean_spread = 0.0
+        for start in range(0, len(subsample.rows), BLOCK_ROWS):
+            part = subsample.part(slice(start, start + BLOCK_ROWS))
+            # All in float64, and of probabilities that sum to 1: rows that are nearly sure of their
+            # class leave a difference of numbers that agree in most of their digits.
+            design = _design(part, problem).astype(np.float64)
+            probability = probabilities(problem, part.values, coef, intercept).astype(np.float64)
+            if problem.loss == "softmax":
+                probability /= probability.sum(axis=1, keepdims=True)
+            spread = probability * (1 - probability)
+            mean_spread += float(np.mean(part.weight @ spread))
+            share = probability if problem.loss == "softmax" else spread
+            # Row i of `moment` is p_i ⊗ x_i; one product gives the blocks of the diagonal, another
+            # the rank-one parts of all.
+            moment = (share[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+            diagonal = ((part.weight[:, None] * design).T @ moment).reshape(n_columns, n_rows, -1)
+            for k in range(n_rows):
+                blocks[k, :, k] += diagonal[:, k]
+            if problem.loss == "softmax":
+                moment *= np.sqrt(part.weight)[:, None]
+                hessian -= moment.T @ moment
         hessian[np.diag_indices_from(hessian)] += np.tile(
             _penalty_diagonal(n_columns, problem.alpha), n_rows
         )
-        mean_spread = float(np.mean(subsample.weight @ (probability * (1 - probability))))
         ridge = RIDGE * mean_spread * _second_moments(subsample, problem)
         hessian[np.diag_indices_from(hessian)] += np.tile(ridge, n_rows)
         self._scale = 1 / np.sqrt(_positive(np.diagonal(hessian)))
@@ -158,11 +174,11 @@ class _Kronecker:
         penalty = _penalty_diagonal(len(square), problem.alpha)
         diagonal = _positive(mean_value * square + penalty)
         self._scale = 1 / np.sqrt(diagonal)
-        self._factor_features(subsample, row_weight, values, square, penalty / diagonal)
+        self._factor_features(subsample, problem, row_weight, values, square, penalty / diagonal)
 
-    def _factor_features(self, subsample, row_weight, values, square, penalty):
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
         """Decompose B, weighted by rows and scaled, into ``_vectors`` and the denominators."""
-        design = _design(subsample)
+        design = _design(subsample, problem)
         design *= self._scale.astype(design.dtype)
         design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
         spectrum, self._vectors = self._decompose(design)
@@ -225,7 +241,7 @@ class LowRankHessian(_Kronecker):
 class DiagonalHessian(_Kronecker):
     """A ⊗ B + alpha, with B diagonal: for sparse rows, whose features hardly overlap."""
 
-    def _factor_features(self, subsample, row_weight, values, square, penalty):
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
         spectrum = square * self._scale**2
         self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
 
@@ -239,11 +255,11 @@ def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
     """The form for parameters of this shape, and the rows that it is made of."""
     n_columns = n_features + 1
     n_coefficients = n_rows * n_columns
-    if n_coefficients <= MOST_FULL:
-        # A twentieth of the rows: features that few rows have must be among them.
-        return FullHessian, min(
-            n_samples, MOST_ROWS, max(4 * n_coefficients, 2000, n_samples // 20)
-        )
+    # A twentieth of the rows: features that few rows have must be among them.
+    n_drawn = min(n_samples, MOST_ROWS, max(4 * n_coefficients, 2000, n_samples // 20))
+    cost = n_drawn * n_coefficients + n_coefficients**2 / 3  # per coefficient, as that of a pass
+    if n_coefficients <= MOST_FULL and (n_rows == 1 or cost <= MOST_PASSES * n_samples):
+        return FullHessian, n_drawn
     if n_columns <= MOST_SQUARE:
         return KroneckerHessian, min(n_samples, MOST_ROWS, max(10 * n_columns, 2000))
     if sparse:
