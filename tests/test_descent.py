@@ -71,16 +71,17 @@ def _hessian(problem, coef, intercept, step=1e-5):
 # --- Full gradients -------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
 @pytest.mark.parametrize("form", ["dense", "z-scored", "sparse"])
 @pytest.mark.parametrize(("loss", "n_rows"), LOSSES)
-def test_gradient_is_that_of_differences(build, loss, n_rows, form):
+def test_gradient_is_that_of_differences(build, loss, n_rows, form, label_smoothing):
     given = {}
     rng = np.random.default_rng(3)
     if form == "z-scored":
         given = {"shift": rng.normal(size=7), "inverse_scale": rng.uniform(0.5, 2, 7)}
     if form == "sparse":
         given = {"X": rows_of(random_array((300, 7), density=0.4, format="csr", rng=rng))}
-    problem = _problem(loss, n_rows, **given)
+    problem = _problem(loss, n_rows, label_smoothing=label_smoothing, **given)
     coef, intercept = _parameters(problem, n_rows)
     _, coef_gradient, intercept_gradient = problem.loss_gradient(coef, intercept)
     step = 1e-5
@@ -159,9 +160,11 @@ def test_largest_eigenvalue():
     )
 
 
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.3])
 @pytest.mark.parametrize(("loss", "n_rows"), LOSSES)
-def test_square_gradient_is_that_of_single_rows(loss, n_rows):
-    problem = _problem(loss, n_rows, n_samples=40, alpha=0.0, sample_weight=None)
+def test_square_gradient_is_that_of_single_rows(loss, n_rows, label_smoothing):
+    given = {"alpha": 0.0, "sample_weight": None, "label_smoothing": label_smoothing}
+    problem = _problem(loss, n_rows, n_samples=40, **given)
     coef, intercept = _parameters(problem, n_rows)
     lengths = []
     for row in range(40):
@@ -171,8 +174,7 @@ def test_square_gradient_is_that_of_single_rows(loss, n_rows):
             X=problem.X[[row]],
             rows=np.arange(1),
             y_true=problem.y_true[[row]],
-            sample_weight=None,
-            alpha=0.0,
+            **given,
         )
         _, *gradients = single.loss_gradient(coef, intercept)
         lengths.append(sum(np.square(part).sum() for part in gradients))

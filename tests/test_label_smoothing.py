@@ -9,6 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from fastsoftmax import SoftmaxClassifier, kernels, reference
+from fastsoftmax.sparse import rows_of
+from fastsoftmax.training import Problem, State
 
 CASES = [
     (name, shape)
@@ -63,6 +65,43 @@ def test_gradient_is_that_of_finite_differences(build, name):
         shift[k] = step
         expected = (losses(raw + shift) - losses(raw - shift)) / (2 * step)
         np.testing.assert_allclose(gradient[k], expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("loss", "n_rows"), [("softmax", 4), ("logistic", 1), ("logistic", 3)])
+def test_loss_over_all_rows_is_that_of_the_smoothed_targets(build, loss, n_rows, sparse):
+    # Written out in NumPy; that the gradient goes with it is tested in test_descent.py.
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 6)) * (rng.random((50, 6)) < 0.5)
+    n_classes = max(n_rows, 2)
+    y = rng.integers(n_classes, size=50, dtype=np.int32)
+    weight = rng.exponential(size=50)
+    coef, intercept = rng.normal(size=(n_rows, 6)), rng.normal(size=n_rows)
+    problem = Problem(
+        X=rows_of(csr_array(X)) if sparse else X,
+        rows=np.arange(50),
+        y_true=y,
+        sample_weight=weight / weight.mean(),
+        shift=None,
+        inverse_scale=None,
+        loss=loss,
+        alpha=0.0,
+        fit_intercept=True,
+        n_threads=1,
+        dtype=np.dtype(np.float64),
+        label_smoothing=0.3,
+    )
+    raw = X @ coef.T + intercept
+    target = np.eye(n_classes)[y][:, -n_rows:] if n_rows == 1 else np.eye(n_rows)[y]
+    target = 0.7 * target + 0.3 / (n_rows if loss == "softmax" else 2)
+    if loss == "softmax":
+        losses = -(target * (raw - np.logaddexp.reduce(raw, axis=1, keepdims=True))).sum(axis=1)
+    else:
+        losses = (target * np.logaddexp(0, -raw) + (1 - target) * np.logaddexp(0, raw)).sum(axis=1)
+    expected = np.average(losses, weights=weight)
+    state = State.at(coef, intercept)
+    np.testing.assert_allclose(problem.loss_gradient(coef, intercept)[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(problem.objective(state, problem.rows), expected, rtol=1e-12)
 
 
 # --- The estimator --------------------------------------------------------------------------------

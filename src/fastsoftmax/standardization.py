@@ -8,6 +8,7 @@ estimator.py alone.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from .sparse import SparseRows, kernel_for
 
@@ -132,7 +133,7 @@ class Units:
         return cls(mean.astype(dtype), (1 / scale).astype(dtype))
 
     @classmethod
-    def chosen(cls, X, rows, dtype, fit_intercept, alpha):
+    def chosen(cls, X, rows, dtype, fit_intercept, alpha, sample_weight=None):
         """Units about the mean of some rows, and of one scale for all features, where that matters.
 
         With an intercept that is free, the objective and its minimum are the same about any point;
@@ -149,15 +150,20 @@ class Units:
             s; 1 where the units are X's own.
         """
         some = rows[:: -(-len(rows) // UNIT_ROWS)]
+        # A row of weight 2 counts as two rows: the path to the minimum is then the same as well.
+        weight = np.ones(len(some)) if sample_weight is None else sample_weight[some]
+        weight = weight / weight.sum()
+        mean = np.zeros(X.shape[1])
         if isinstance(X, SparseRows):
-            mean = np.zeros(X.shape[1])
-            square = float(np.square(X.values, dtype=np.float64).sum()) / len(X)
+            values = csr_array((X.data, X.indices, X.indptr), shape=X.shape)[some]
+            square = float(weight @ values.astype(np.float64).power(2).sum(axis=1))
         else:
-            parts = np.array_split(some, -(-len(some) // PART_ROWS))
-            mean = np.zeros(X.shape[1])
+            parts = np.array_split(np.arange(len(some)), -(-len(some) // PART_ROWS))
             if fit_intercept:
-                mean += sum(X[part].astype(np.float64).sum(axis=0) for part in parts) / len(some)
-            square = sum(float(np.square(X[part] - mean).sum()) for part in parts) / len(some)
+                mean += sum(weight[part] @ X[some[part]].astype(np.float64) for part in parts)
+            square = sum(
+                float(weight[part] @ np.square(X[some[part]] - mean).sum(axis=1)) for part in parts
+            )
         scale = np.sqrt(square / X.shape[1] + alpha)
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max

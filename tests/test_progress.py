@@ -1,0 +1,174 @@
+"""What the default solver tells while it works: history_, callbacks, a progress bar, Ctrl-C.
+
+An epoch of minibatches is told of in the same way, which test_history.py tests; where the solver
+ends is test_solver.py's.
+"""
+
+import signal
+import sys
+import threading
+import time
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import sklearn
+from digits import assert_same_fit, small_digits
+from scipy.sparse import csr_array
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.fixes import parse_version
+
+from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.solver import STOCHASTIC_EPOCHS
+
+SOLVERS = ["auto", "lbfgs"]
+FORMS = {"dense": np.asarray, "sparse": csr_array}
+
+#: Iterations of minibatch descent that "auto" begins with.
+FIRST = {"auto": STOCHASTIC_EPOCHS, "lbfgs": 0}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_history(build, solver, form):
+    X, y = small_digits()
+    told = []
+    setting = {"solver": solver, "alpha": 0.01, "random_state": 0}
+    before = time.perf_counter()
+    model = SoftmaxClassifier(callbacks=[told.append], **setting).fit(FORMS[form](X), y)
+    elapsed = time.perf_counter() - before
+    history, first = model.history_, FIRST[solver]
+    assert model.n_iter_ == len(told) > first + 2
+    for name, column in history.items():
+        assert len(column) == model.n_iter_
+        np.testing.assert_array_equal([getattr(info, name) for info in told], column)
+    np.testing.assert_array_equal(history["epoch"], np.arange(1, model.n_iter_ + 1))
+    np.testing.assert_array_equal(history["learning_rate"][first:], 1)
+    assert (history["seconds"] > 0).all()
+    assert history["seconds"].sum() < elapsed
+    assert history["gradient_norm"][-1] < 0.1 * history["gradient_norm"][first]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_are_those_of_the_weights_at_the_iterations_end(build, form):
+    X, y = small_digits()
+    fits = []
+
+    def keep(info):
+        fits.append((info, info.fitted_estimator))
+
+    setting = {"alpha": 0.01, "random_state": 0, "callbacks": [keep]}
+    SoftmaxClassifier(**setting).fit(FORMS[form](X), y)
+    for info, model in fits[FIRST["auto"] :]:
+        log_probability = model.predict_log_proba(X)
+        loss = -log_probability[np.arange(len(X)), y].mean()
+        np.testing.assert_allclose(info.loss, loss, rtol=1e-9)
+        np.testing.assert_allclose(
+            info.objective, loss + 0.005 * np.square(model.coef_).sum(), rtol=1e-9
+        )
+        miss = (np.exp(log_probability) - np.eye(10)[y]) / len(X)
+        gradient = np.column_stack([miss.T @ X + 0.01 * model.coef_, miss.sum(axis=0)])
+        if form == "sparse":  # dense rows are centred, and their gradient is that about the mean
+            np.testing.assert_allclose(info.gradient_norm, np.linalg.norm(gradient), rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("epoch", [1, 2, 3, 6])
+def test_a_callback_ends_it_at_any_iteration(solver, epoch):
+    X, y = small_digits()
+    told = []
+    callbacks = [lambda info: info.epoch == epoch, told.append]
+    model = SoftmaxClassifier(solver=solver, callbacks=callbacks, random_state=0)
+    warning = pytest.warns(ConvergenceWarning, match="a callback stopped it")
+    with warning if epoch > FIRST[solver] else nullcontext():
+        model.fit(X, y)
+    assert model.n_iter_ == len(told) == epoch
+    assert model.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize("tqdm", [True, False])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_verbose_shows_each_iteration(capfd, monkeypatch, solver, tqdm):
+    if tqdm:
+        pytest.importorskip("tqdm")
+    else:
+        monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    X, y = small_digits()
+    model = SoftmaxClassifier(solver=solver, alpha=0.01, random_state=0, verbose=1).fit(X, y)
+    shown = capfd.readouterr().err
+    assert f"loss={model.loss_curve_[-1]:.5f}" in shown or f"{model.loss_curve_[-1]:.5f}" in shown
+    if tqdm:
+        assert f"{model.n_iter_}/" in shown
+    else:
+        assert len(shown.splitlines()) == model.n_iter_
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 6])
+def test_ctrl_c_leaves_the_last_iterate(epoch):
+    X, y = small_digits()
+    kept = []
+
+    def press(info):
+        if info.epoch == epoch:
+            kept.append(info.fitted_estimator)
+            signal.raise_signal(signal.SIGINT)
+
+    model = SoftmaxClassifier(random_state=0, callbacks=[press])
+    with pytest.raises(KeyboardInterrupt, match=f"of the {epoch} epochs? done"):
+        model.fit(X, y)
+    assert model.n_iter_ == epoch
+    assert len(model.history_["seconds"]) == epoch
+    assert_same_fit(model, kept[0])
+    assert not hasattr(model, "converged_")
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_ctrl_c_from_outside_comes_through_within_an_iteration():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20_000, 50)).astype(np.float32), rng.integers(10, size=20_000)
+    main_thread = threading.main_thread().ident
+
+    def press_soon(info):
+        if info.epoch == 3:
+            threading.Timer(0.05, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
+        if info.epoch > 3:
+            time.sleep(0.01)
+
+    model = SoftmaxClassifier(tol=None, random_state=0, callbacks=[press_soon])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert model.n_iter_ >= 3
+    assert len(model.loss_curve_) == model.n_iter_
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+needs_protocol = pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"),
+    reason="scikit-learn has callbacks from 1.9 on",
+)
+
+
+@needs_protocol
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_scoring_monitor_sees_each_iteration(solver):
+    from sklearn.callback import ScoringMonitor
+
+    X, y = small_digits()
+    monitor = ScoringMonitor(scoring="neg_log_loss")
+    model = SoftmaxClassifier(solver=solver, alpha=0.01, random_state=0).set_callbacks(monitor)
+    model.fit(X, y)
+    log = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert [row["task_id"] for row in log] == list(range(model.n_iter_))
+    scores = -np.array([row["neg_log_loss"] for row in log])
+    first = FIRST[solver]
+    np.testing.assert_allclose(scores[first:], model.history_["loss"][first:], rtol=1e-6)
+
+
+@needs_protocol
+def test_progress_bar_of_scikit_learn(capsys):
+    pytest.importorskip("rich")
+    from sklearn.callback import ProgressBar
+
+    X, y = small_digits()
+    SoftmaxClassifier(alpha=0.01).set_callbacks(ProgressBar()).fit(X, y)
+    assert "SoftmaxClassifier" in capsys.readouterr().out
