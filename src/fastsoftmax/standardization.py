@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .curvature import largest_eigenvalue, squares
 from .sparse import SparseRows, kernel_for
 
 __all__ = ["ColumnStatistics", "Units", "measure"]
@@ -20,7 +21,10 @@ UNIT_ROWS = 2000
 #: Rows of them that are looked at at once, in float64.
 PART_ROWS = 200
 
-#: Root mean square of the features, and its inverse, up to which X's own scale is good enough.
+#: Rows of them whose largest eigenvalue is looked for.
+EIGENVALUE_ROWS = 500
+
+#: Scale, and its inverse, up to which X's own is good enough.
 UNIT_RANGE = 10.0
 
 #: Share of the mean square norm above which the mean is worth subtracting: reading rows where they
@@ -138,9 +142,9 @@ class Units:
         With an intercept that is free, the objective and its minimum are the same about any point;
         the path to it is shortest about the mean, which the curvature would else be dominated by.
         One scale s for all features turns the penalty alpha into alpha / s² and changes nothing
-        else; without it the intercept is in no proportion to features of 1e-3 or 1e3. It is the
-        root of their mean square plus alpha: where the penalty is what curves the objective, it is
-        that which the intercept must be in proportion to.
+        else; without it the intercept is in no proportion to features of 1e-3 or 1e3. It makes the
+        largest eigenvalue of their second moments, with alpha on top, about 1, which is what the
+        intercept has.
 
         Returns
         -------
@@ -149,16 +153,16 @@ class Units:
             s; 1 where the units are X's own.
         """
         some = rows[:: -(-len(rows) // UNIT_ROWS)]
+        mean = np.zeros(X.shape[1])
         if isinstance(X, SparseRows):
-            mean = np.zeros(X.shape[1])
-            square = float(np.square(X.values, dtype=np.float64).sum()) / len(X)
+            values = X.rows(some)
         else:
-            parts = np.array_split(some, -(-len(some) // PART_ROWS))
-            mean = np.zeros(X.shape[1])
             if fit_intercept:
+                parts = np.array_split(some, -(-len(some) // PART_ROWS))
                 mean += sum(X[part].astype(np.float64).sum(axis=0) for part in parts) / len(some)
-            square = sum(float(np.square(X[part] - mean).sum()) for part in parts) / len(some)
-        scale = np.sqrt(square / X.shape[1] + alpha)
+            values = (X[some[:: -(-len(some) // EIGENVALUE_ROWS)]] - mean).astype(dtype)
+        square = float(squares(values).sum()) / values.shape[0]
+        scale = np.sqrt(largest_eigenvalue(values) + alpha)
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
             scale = 2.0 ** np.round(np.log2(scale)) if usable else 1.0  # exact to divide by
