@@ -3,6 +3,8 @@
 Neither changes coefficients; the bound improves the intercept on the way. Called by solver.py.
 """
 
+from collections import deque
+
 import numpy as np
 from scipy.linalg import eigh
 
@@ -27,7 +29,16 @@ class GapEstimate:
     iteration over any longer stretch. Two successive stretches of w iterations with decreases of D
     and r·D leave r²·D/(1 − r) to come (Aitken's extrapolation). Single stretches are noisy, so the
     geometric mean over all w from 2 to half the iterations is taken, each at least half the Newton
-    decrement in the metric of L-BFGS, which is too low where it hasn't seen the flat directions.
+    decrement in the metric of L-BFGS, which is too low where it hasn't seen the flat directions;
+    and then that over the last three iterates.
+
+    Attributes
+    ----------
+    value : float
+        The estimate at the last iterate; infinite before the third.
+    highest : float
+        The highest of the three that it is the mean of: what to stop by, since at the end of a fast
+        stretch one or two may be low by chance.
 
     References
     ----------
@@ -36,21 +47,30 @@ class GapEstimate:
     """
 
     def __init__(self):
-        self.value = np.inf
         self._curve = []
+        self._recent = deque([np.inf] * 3, maxlen=3)
+
+    @property
+    def value(self):
+        return float(np.exp(np.log(self._recent).mean()))
+
+    @property
+    def highest(self):
+        return max(self._recent)
 
     def update(self, value, decrement):
-        """Take in the objective and decrement of the next iterate; give the estimate."""
+        """Take in the objective and decrement of the next iterate."""
+        self._recent.append(self._at(value, decrement))
+
+    def _at(self, value, decrement):
         self._curve.append(value)
         floor = max(0.5 * decrement, np.finfo(np.float64).tiny)
         gaps = self._extrapolations()
         if len(gaps):
-            self.value = float(np.exp(np.log(np.maximum(gaps, floor)).mean()))
-        else:
-            # Too few iterates for a rate. The first steps promise too little, hence the drop.
-            drop = self._curve[-2] - value if len(self._curve) > 1 else np.inf
-            self.value = float(max(floor, drop))
-        return self.value
+            return float(np.exp(np.log(np.maximum(gaps, floor)).mean()))
+        # Too few iterates for a rate. The first steps promise too little, hence the drop.
+        drop = self._curve[-2] - value if len(self._curve) > 1 else np.inf
+        return float(max(floor, drop))
 
     def _extrapolations(self):
         curve = np.asarray(self._curve)

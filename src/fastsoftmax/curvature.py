@@ -7,13 +7,14 @@ on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by so
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse import issparse
 
 from . import kernels
 from .sparse import SparseRows
 
 __all__ = [
     "Subsample",
+    "largest_eigenvalue",
     "learning_rate_for",
     "probabilities",
     "square_gradient",
@@ -106,27 +107,45 @@ class Subsample:
 
     def second_moments(self):
         """Weighted mean of x_j² for each feature."""
-        moments = np.zeros(self.values.shape[1])
-        for start in range(0, len(self.weight), SQUARED_ROWS):
-            block = slice(start, start + SQUARED_ROWS)
-            moments += self.weight[block] @ squares(self.values[block])
-        return moments
+        return _weighted_squares(self.values, self.weight)
 
     def largest_eigenvalue(self):
-        """Of Σ s x xᵀ / Σ s, by power iterations from the mean square of each feature."""
-        values = self.values[:POWER_ROWS]
-        weight = (self.weight[:POWER_ROWS] / self.weight[:POWER_ROWS].sum()).astype(values.dtype)
-        vector = np.sqrt(self.second_moments())
+        """Of Σ s x xᵀ / Σ s."""
+        return largest_eigenvalue(self.values[:POWER_ROWS], self.weight[:POWER_ROWS])
+
+
+def largest_eigenvalue(values, weight=None):
+    """Of Σ s x xᵀ / Σ s over rows x, by power iterations from the mean square of each feature.
+
+    Parameters
+    ----------
+    values : ndarray or CSR array of shape (n, n_features)
+    weight : float64 ndarray of shape (n,) or None for ones
+
+    Returns
+    -------
+    float ≥ 0, infinite where it overflows
+    """
+    weight = np.ones(values.shape[0]) if weight is None else weight
+    weight = (weight / weight.sum()).astype(values.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        vector = np.sqrt(_weighted_squares(values, weight))
         size = np.linalg.norm(vector)
         for _ in range(POWER_ITERATIONS):
             if size == 0:
                 return 0.0
-            with np.errstate(over="ignore", invalid="ignore"):
-                vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
-                size = np.linalg.norm(vector)
-            if not np.isfinite(size):
-                return np.inf
-        return float(size)
+            vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
+            size = np.linalg.norm(vector)
+    return float(size) if np.isfinite(size) else np.inf
+
+
+def _weighted_squares(values, weight):
+    """Σ s x_j² for each feature, in float64."""
+    moments = np.zeros(values.shape[1])
+    for start in range(0, len(weight), SQUARED_ROWS):
+        block = slice(start, start + SQUARED_ROWS)
+        moments += weight[block] @ squares(values[block])
+    return moments
 
 
 def squares(values):
@@ -140,8 +159,10 @@ def staged(problem, rows, dtype):
     """Rows in the units of training: a matrix, or a CSR array where X is sparse."""
     X, shift, inverse_scale = problem.X, problem.shift, problem.inverse_scale
     if isinstance(X, SparseRows):
-        values = csr_array((X.data, X.indices, X.indptr), shape=X.shape)[rows].astype(dtype)
-        return values if inverse_scale is None else csr_array(values * inverse_scale)
+        values = X.rows(rows).astype(dtype)
+        if inverse_scale is not None:
+            values.data *= inverse_scale[values.indices]
+        return values
     values = np.empty((len(rows), X.shape[1]), dtype)
     kernels.implementation.stage(X, rows, shift, inverse_scale, values)
     return values

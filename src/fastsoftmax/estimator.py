@@ -88,7 +88,7 @@ class SoftmaxClassifier(
     Parameters
     ----------
     solver : {"auto", "lbfgs", "sgd", "adagrad"}, default="auto"
-        "auto" goes to the optimum: two epochs of "sgd", then L-BFGS over all rows in coordinates
+        "auto" goes to the optimum: four epochs of "sgd", then L-BFGS over all rows in coordinates
         made round by the curvature that a sample of the rows shows [4]_ [5]_, until it is within
         ``tol``. With ``early_stopping``, and in ``partial_fit``, it is "sgd". "lbfgs" leaves the
         epochs out. "sgd" is minibatch descent with ``momentum`` [2]_. "adagrad" divides each

@@ -1,9 +1,10 @@
 """Approximate inverses of the Hessian, from a subsample of the rows, for L-BFGS to start from.
 
-Three forms by size: the whole Hessian where it is worth its price; a Kronecker product of a factor of the
-classes and one of the features; and the same with a factor of features of low rank where there are
-too many of them for a square matrix. Parameters are one float64 matrix (n_rows, n_features + 1)
-here, the intercept its last column. Dense linear algebra is LAPACK's. Called by solver.py.
+By size: the whole Hessian where it is worth its price; a Kronecker product of a factor of the
+classes and one of the features; the same with a factor of features of low rank, or a diagonal one,
+where there are too many of them for a square matrix. Parameters are one float64 matrix
+(n_rows, n_features + 1) here, the intercept its last column. Dense linear algebra is LAPACK's.
+Called by solver.py.
 """
 
 import numpy as np

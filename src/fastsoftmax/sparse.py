@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
+from scipy.sparse import csr_array, csr_matrix, issparse
 from sklearn.utils.validation import check_is_fitted
 
 from . import kernels
@@ -65,6 +65,10 @@ class SparseRows:
     def values(self):
         """The values held, as a matrix of one row: what has to be finite."""
         return self.data[None, : self.indptr[-1]]
+
+    def rows(self, rows):
+        """A CSR array of copies of these rows."""
+        return csr_array((self.data, self.indices, self.indptr), shape=self.shape)[rows]
 
     def position(self, value):
         """Row and feature of a value, from its number in ``values``."""

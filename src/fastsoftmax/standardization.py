@@ -8,8 +8,8 @@ estimator.py alone.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
+from .curvature import largest_eigenvalue, squares
 from .sparse import SparseRows, kernel_for
 
 __all__ = ["ColumnStatistics", "Units", "measure"]
@@ -21,7 +21,10 @@ UNIT_ROWS = 2000
 #: Rows of them that are looked at at once, in float64.
 PART_ROWS = 200
 
-#: Root mean square of the features, and its inverse, up to which X's own scale is good enough.
+#: Rows of them whose largest eigenvalue is looked for.
+EIGENVALUE_ROWS = 500
+
+#: Scale, and its inverse, up to which X's own is good enough.
 UNIT_RANGE = 10.0
 
 #: Share of the mean square norm above which the mean is worth subtracting: reading rows where they
@@ -139,9 +142,9 @@ class Units:
         With an intercept that is free, the objective and its minimum are the same about any point;
         the path to it is shortest about the mean, which the curvature would else be dominated by.
         One scale s for all features turns the penalty alpha into alpha / s² and changes nothing
-        else; without it the intercept is in no proportion to features of 1e-3 or 1e3. It is the
-        root of their mean square plus alpha: where the penalty is what curves the objective, it is
-        that which the intercept must be in proportion to.
+        else; without it the intercept is in no proportion to features of 1e-3 or 1e3. It makes the
+        largest eigenvalue of their second moments, with alpha on top, about 1, which is what the
+        intercept has.
 
         Returns
         -------
@@ -152,19 +155,18 @@ class Units:
         some = rows[:: -(-len(rows) // UNIT_ROWS)]
         # A row of weight 2 counts as two rows: the path to the minimum is then the same as well.
         weight = np.ones(len(some)) if sample_weight is None else sample_weight[some]
-        weight = weight / weight.sum()
         mean = np.zeros(X.shape[1])
         if isinstance(X, SparseRows):
-            values = csr_array((X.data, X.indices, X.indptr), shape=X.shape)[some]
-            square = float(weight @ values.astype(np.float64).power(2).sum(axis=1))
+            values = X.rows(some)
         else:
-            parts = np.array_split(np.arange(len(some)), -(-len(some) // PART_ROWS))
             if fit_intercept:
+                parts = np.array_split(np.arange(len(some)), -(-len(some) // PART_ROWS))
                 mean += sum(weight[part] @ X[some[part]].astype(np.float64) for part in parts)
-            square = sum(
-                float(weight[part] @ np.square(X[some[part]] - mean).sum(axis=1)) for part in parts
-            )
-        scale = np.sqrt(square / X.shape[1] + alpha)
+                mean /= weight.sum()
+            step = -(-len(some) // EIGENVALUE_ROWS)
+            values, weight = (X[some[::step]] - mean).astype(dtype), weight[::step]
+        square = float(weight @ squares(values).sum(axis=1)) / weight.sum()
+        scale = np.sqrt(largest_eigenvalue(values, weight) + alpha)
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
             scale = 2.0 ** np.round(np.log2(scale)) if usable else 1.0  # exact to divide by
