@@ -80,7 +80,7 @@ def test_gradient_is_that_of_differences(build, loss, n_rows, form, label_smooth
     if form == "z-scored":
         given = {"shift": rng.normal(size=7), "inverse_scale": rng.uniform(0.5, 2, 7)}
     if form == "sparse":
-        given = {"X": rows_of(random_array((300, 7), density=0.4, format="csr", rng=rng))}
+        given = {"X": rows_of(random_array((300, 7), density=0.4, format="csr", random_state=rng))}
     problem = _problem(loss, n_rows, label_smoothing=label_smoothing, **given)
     coef, intercept = _parameters(problem, n_rows)
     _, coef_gradient, intercept_gradient = problem.loss_gradient(coef, intercept)

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn
 from digits import assert_same_fit, parameters_of, small_digits
 from sgd import sgd_classifier
 from sklearn.base import clone
-from sklearn.calibration import calibration_curve
+from sklearn.calibration import CalibratedClassifierCV, calibration_curve
 from sklearn.datasets import load_iris, make_blobs, make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.fixes import parse_version
 
 from fastsoftmax import SoftmaxClassifier
 
@@ -149,6 +152,26 @@ def test_same_calibration_curve_as_logistic_regression(pair, strategy):
     np.testing.assert_allclose(ours.predict_proba(X)[:, 1].mean(), y.mean(), rtol=1e-8)
     brier = [brier_score_loss(y, model.predict_proba(X)[:, 1]) for model in (ours, peer)]
     np.testing.assert_allclose(*brier, rtol=1e-5)
+
+
+CALIBRATIONS = ["sigmoid", "isotonic"]
+if parse_version(sklearn.__version__) >= parse_version("1.8"):
+    CALIBRATIONS.append("temperature")
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("method", CALIBRATIONS)
+def test_calibrated_as_logistic_regression(pair, method, n_classes):
+    X, y, ours, peer = pair[n_classes]
+    peer = clone(peer).set_params(C=1 / (0.01 * 666))  # of rows in two folds of three
+    probability = [
+        CalibratedClassifierCV(model, method=method, cv=KFold(3)).fit(X[:999], y[:999])
+        for model in (clone(ours), peer)
+    ]
+    probability = [model.predict_proba(X) for model in probability]
+    np.testing.assert_allclose(*probability, rtol=0, atol=2e-5)
+    losses = [log_loss(y, p.clip(1e-9, 1)) for p in probability]
+    np.testing.assert_allclose(*losses, rtol=1e-6)
 
 
 def test_class_rows_sum_to_zero(pair):

@@ -70,7 +70,7 @@ def test_partial_fit_and_wide_indices(build, multi_class):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_x_is_read_where_it_lies(dtype):
-    X = sparse.random_array((20000, 5000), density=0.02, format="csr", rng=0, dtype=dtype)
+    X = sparse.random_array((20000, 5000), density=0.02, format="csr", random_state=0, dtype=dtype)
     y = np.arange(20000) % 2
     for array in (X.data, X.indices, X.indptr):
         array.flags.writeable = False
