@@ -20,6 +20,8 @@
 #define FS_INLINE static inline __attribute__((always_inline, unused))
 #define FS_NOINLINE static __attribute__((noinline, unused))
 #define FS_UNROLL _Pragma("GCC unroll 32")
+/* What `array` holds is in memory, and the compiler knows nothing of it. */
+#define FS_FORGET(array) __asm__ __volatile__("" : : "r"(array) : "memory")
 
 /* Tile shapes leave a quarter of the registers for operands. FORWARD: this many classes x 4 samples,
  * and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features. */

@@ -128,16 +128,31 @@ FS_INLINE void FS_(forward_tile)(const REAL *const *samples, const REAL *coef, p
     fs_fetcher f = *fetcher; /* a copy, for registers */
     for (ptrdiff_t j = 0; j < n_features; j += LANES) {
         fs_fetch(&f);
-        VEC x[FS_FORWARD_SUMS];
-        FS_UNROLL
-        for (int s = 0; s < n_samples; s++)
-            x[s] = FS_(load)(samples[s] + j);
-        FS_UNROLL
-        for (int c = 0; c < n_classes; c++) {
-            VEC w = FS_(load)(coef + c * stride + j);
+        /* The fewer operands are the ones that stay in registers beside the sums. */
+        if (n_classes < n_samples) {
+            VEC w[FS_FORWARD_SUMS];
+            FS_UNROLL
+            for (int c = 0; c < n_classes; c++)
+                w[c] = FS_(load)(coef + c * stride + j);
+            FS_UNROLL
+            for (int s = 0; s < n_samples; s++) {
+                VEC x = FS_(load)(samples[s] + j);
+                FS_UNROLL
+                for (int c = 0; c < n_classes; c++)
+                    sum[c * n_samples + s] += w[c] * x;
+            }
+        } else {
+            VEC x[FS_FORWARD_SUMS];
             FS_UNROLL
             for (int s = 0; s < n_samples; s++)
-                sum[c * n_samples + s] += w * x[s];
+                x[s] = FS_(load)(samples[s] + j);
+            FS_UNROLL
+            for (int c = 0; c < n_classes; c++) {
+                VEC w = FS_(load)(coef + c * stride + j);
+                FS_UNROLL
+                for (int s = 0; s < n_samples; s++)
+                    sum[c * n_samples + s] += w * x[s];
+            }
         }
     }
     *fetcher = f;
@@ -241,12 +256,13 @@ FS_INLINE void FS_(backward_tile)(const REAL *const *samples, ptrdiff_t first_fe
                                   REAL learning_rate, REAL momentum, REAL alpha, int update,
                                   fs_fetcher *fetcher, const int n_classes, const int n_vectors)
 {
-    VEC sum[FS_BACKWARD_SUMS];
+    VEC sum[FS_BACKWARD_SUMS], total[FS_BACKWARD_SUMS];
     FS_UNROLL
     for (int c = 0; c < n_classes; c++)
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++)
-            sum[c * n_vectors + v] = is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
+            sum[c * n_vectors + v] =
+                is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
     fs_fetcher f = *fetcher;
     for (ptrdiff_t i = 0; i < n_samples; i++) {
         fs_fetch(&f);
@@ -264,19 +280,25 @@ FS_INLINE void FS_(backward_tile)(const REAL *const *samples, ptrdiff_t first_fe
     }
     *fetcher = f;
     FS_UNROLL
+    for (int t = 0; t < n_classes * n_vectors; t++)
+        total[t] = sum[t];
+    /* By way of memory: what the step needs would take registers away from the loop above, and
+     * with the sixteen of AVX2 a sum would be left without one. */
+    FS_FORGET(total);
     for (int c = 0; c < n_classes; c++)
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++) {
-            ptrdiff_t at = c * stride + v * LANES;
+            const ptrdiff_t at = c * stride + v * LANES;
             if (is_last)
-                FS_(step)(sum[c * n_vectors + v], coef + at, state + at, learning_rate, momentum, alpha, update);
+                FS_(step)(total[c * n_vectors + v], coef + at, state + at, learning_rate,
+                          momentum, alpha, update);
             else
-                FS_(store)(partial + at, sum[c * n_vectors + v]);
+                FS_(store)(partial + at, total[c * n_vectors + v]);
         }
 }
 
-/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES; few classes take
- * more features at once, to have enough sums under way. */
+/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES; few classes
+ * take more features at once, to have enough sums under way. */
 FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, const REAL *gradient,
                                ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
                                REAL *state, REAL *partial, int is_first, int is_last,
@@ -284,7 +306,7 @@ FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, con
                                fs_fetcher *fetcher, ptrdiff_t first, ptrdiff_t last, int n_classes)
 {
 #define FS_STRIPE(n, v)                                                                         \
-    FS_(backward_tile)(samples, j, stride, gradient, gradient_stride, n_samples, coef + j,        \
+    FS_(backward_tile)(samples, j, stride, gradient, gradient_stride, n_samples, coef + j,      \
                        state + j, partial + j, is_first, is_last, learning_rate, momentum,      \
                        alpha, update, fetcher, (n) <= FS_BACKWARD_CLASSES ? (n) : 1, v)
 #define FS_CASE(n)                                                                              \
