@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi')
+# Whose docstrings users read; the rest has house rules that numpydoc doesn't know.
+DOCSTRINGS := $(addprefix src/fastsoftmax/, estimator.py prediction.py portable.py persistence.py \
+	functional.py onnx.py displays/coefficients.py displays/learning_rate.py \
+	displays/loss_curve.py kernels/__init__.py)
 SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.toml
 
 .DEFAULT_GOAL := help
@@ -16,7 +20,7 @@ SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.to
 help:
 	@echo "make demo    train on handwritten digits, compare, draw the loss curve"
 	@echo "make test    run the tests on every instruction set this machine has"
-	@echo "make lint    check style and types"
+	@echo "make lint    check style, docstrings and types"
 	@echo "make bench   time against NumPy, PyTorch and scikit-learn, as ratios"
 	@echo "make clean   remove all that was built, .venv included"
 	@echo "Another Python than python3: make PYTHON=python3.13 demo"
@@ -32,6 +36,9 @@ lint: $(VENV)/stamp-dev
 	@$(BIN)/ruff format --check .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint $(CYTHON_SOURCES)  # it looks for pycodestyle in PATH
 	@$(BIN)/mypy
+	@$(BIN)/mypy --strict tests/type_checks
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/numpydoc lint $(DOCSTRINGS)
 
 bench: $(VENV)/stamp-bench
 	@mkdir -p bench/results

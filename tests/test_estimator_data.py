@@ -8,8 +8,9 @@ import tracemalloc
 import numpy as np
 import pytest
 from digits import DIGITS, assert_same_fit, small_digits
+from sgd import sgd_classifier
 
-from fastsoftmax import SoftmaxClassifier, kernels, reference
+from fastsoftmax import kernels, reference
 
 # --- Data as they are -----------------------------------------------------------------------------
 
@@ -19,7 +20,7 @@ from fastsoftmax import SoftmaxClassifier, kernels, reference
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_shapes_and_dtypes(build, n_classes, multi_class, dtype):
     X, y = small_digits(dtype=dtype, n_classes=n_classes)
-    classifier = SoftmaxClassifier(multi_class=multi_class, random_state=0).fit(X, y)
+    classifier = sgd_classifier(multi_class=multi_class, random_state=0).fit(X, y)
     n_rows = 1 if n_classes == 2 else n_classes
     assert classifier.coef_.shape == (n_rows, 64)
     assert classifier.intercept_.shape == (n_rows,)
@@ -56,10 +57,10 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_any_layout_gives_the_same_bits(build, layout, dtype):
     X, y = small_digits(dtype=dtype)
-    expected = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    expected = sgd_classifier(standardize=True, random_state=0).fit(X, y)
     X_other = LAYOUTS[layout](X)
     np.testing.assert_array_equal(X_other, X)
-    classifier = SoftmaxClassifier(standardize=True, random_state=0).fit(X_other, y)
+    classifier = sgd_classifier(standardize=True, random_state=0).fit(X_other, y)
     # BLAS, which the reference calls, adds in another order where a block is in Fortran's.
     rtol = 100 * np.finfo(dtype).eps if build == "reference" else 0
     assert_same_fit(classifier, expected, rtol)
@@ -83,7 +84,7 @@ def test_kernels_get_the_array_itself(monkeypatch, layout, dtype):
 
         monkeypatch.setattr(reference, name, spy)
     with kernels.use("reference"):
-        classifier = SoftmaxClassifier(standardize=True, max_iter=1).fit(X, y)
+        classifier = sgd_classifier(standardize=True, max_iter=1).fit(X, y)
         classifier.partial_fit(X, y)
         for method in ("predict", "predict_proba", "decision_function"):
             getattr(classifier, method)(X)
@@ -97,15 +98,15 @@ def test_memory_map_is_read_in_place(tmp_path, build):
     X, y = small_digits()
     np.save(tmp_path / "X.npy", X)
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
-    classifier = SoftmaxClassifier(random_state=0).fit(mapped, y)
-    assert_same_fit(classifier, SoftmaxClassifier(random_state=0).fit(X, y))
+    classifier = sgd_classifier(random_state=0).fit(mapped, y)
+    assert_same_fit(classifier, sgd_classifier(random_state=0).fit(X, y))
 
 
 def test_peak_memory_is_well_below_a_copy(build):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60_000, 100)).astype(np.float32)[::2]  # 12 MB that aren't contiguous
     y = rng.integers(3, size=len(X))
-    classifier = SoftmaxClassifier(standardize=True, max_iter=1)
+    classifier = sgd_classifier(standardize=True, max_iter=1)
     classifier.fit(X[:200], y[:200])
     tracemalloc.start()
     try:
@@ -120,8 +121,8 @@ def test_peak_memory_is_well_below_a_copy(build):
 @pytest.mark.parametrize("dtype", [">f4", ">f8"])
 def test_big_endian_is_converted(build, dtype):
     X, y = small_digits(dtype=np.dtype(dtype).newbyteorder("="))
-    classifier = SoftmaxClassifier(random_state=0).fit(X.astype(dtype), y)
-    expected = SoftmaxClassifier(random_state=0).fit(X, y)
+    classifier = sgd_classifier(random_state=0).fit(X.astype(dtype), y)
+    expected = sgd_classifier(random_state=0).fit(X, y)
     assert classifier.coef_.dtype == X.dtype
     assert_same_fit(classifier, expected)
     np.testing.assert_array_equal(classifier.predict(X.astype(dtype)), expected.predict(X))
@@ -131,8 +132,8 @@ def test_big_endian_is_converted(build, dtype):
 def test_other_numbers_become_float64(build, dtype):
     X, y = DIGITS
     X = (X[:300] > 8 if dtype is bool else X[:300]).astype(dtype)
-    classifier = SoftmaxClassifier(random_state=0, learning_rate=1e-3).fit(X, y[:300])
-    expected = SoftmaxClassifier(random_state=0, learning_rate=1e-3).fit(X.astype(float), y[:300])
+    classifier = sgd_classifier(random_state=0, learning_rate=1e-3).fit(X, y[:300])
+    expected = sgd_classifier(random_state=0, learning_rate=1e-3).fit(X.astype(float), y[:300])
     assert classifier.coef_.dtype == np.float64
     assert_same_fit(classifier, expected)
     np.testing.assert_allclose(
@@ -143,7 +144,7 @@ def test_other_numbers_become_float64(build, dtype):
 @pytest.mark.parametrize("fit_dtype", ["float32", "float64"])
 def test_predicts_in_the_dtype_of_coef(build, fit_dtype):
     X, y = small_digits(dtype=fit_dtype)
-    classifier = SoftmaxClassifier(random_state=0).fit(X, y)
+    classifier = sgd_classifier(random_state=0).fit(X, y)
     expected = classifier.decision_function(X)
     for dtype in ("float32", "float64"):
         raw = classifier.decision_function(X.astype(dtype))  # sixteenths are exact in both
@@ -166,17 +167,17 @@ LABELS = {
 def test_label_types(build, kind):
     X, codes = small_digits(n_classes=3)
     y = LABELS[kind](codes)
-    classifier = SoftmaxClassifier(random_state=0).fit(X, y)
+    classifier = sgd_classifier(random_state=0).fit(X, y)
     np.testing.assert_array_equal(classifier.classes_, np.unique(y))
     assert classifier.classes_.dtype == np.unique(y).dtype
     assert classifier.score(X, y) > 0.95
-    partial = SoftmaxClassifier(random_state=0).partial_fit(X, y, classes=np.unique(y))
+    partial = sgd_classifier(random_state=0).partial_fit(X, y, classes=np.unique(y))
     np.testing.assert_array_equal(partial.partial_fit(X, y).classes_, classifier.classes_)
 
 
 def test_bool_labels(build):
     X, y = small_digits(n_classes=2)
-    classifier = SoftmaxClassifier().fit(X, y == 1)
+    classifier = sgd_classifier().fit(X, y == 1)
     assert classifier.predict(X).dtype == bool
     assert classifier.score(X, y == 1) > 0.95
 
@@ -192,8 +193,8 @@ def test_integer_weights_are_repetitions(build, standardize, multi_class, n_clas
     weight = np.random.default_rng(0).integers(0, 4, size=len(X))
     setting = {"batch_size": 10**6, "max_iter": 30, "tol": None, "learning_rate": 0.1}
     setting |= {"standardize": standardize, "multi_class": multi_class}
-    weighted = SoftmaxClassifier(**setting).fit(X, y, sample_weight=weight)
-    repeated = SoftmaxClassifier(**setting).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    weighted = sgd_classifier(**setting).fit(X, y, sample_weight=weight)
+    repeated = sgd_classifier(**setting).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
     # All rows in one batch: the same sums in another order, 30 times.
     assert_same_fit(weighted, repeated, rtol=1e-11)
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-11)
@@ -206,8 +207,8 @@ def test_rows_of_weight_zero_are_as_if_not_there(build):
     weight = np.random.default_rng(0).integers(0, 3, size=len(X)).astype(float)
     kept = weight > 0
     for setting in ({}, {"shuffle": False}, {"solver": "adagrad"}):
-        with_zeros = SoftmaxClassifier(random_state=0, **setting).fit(X, y, sample_weight=weight)
-        without = SoftmaxClassifier(random_state=0, **setting).fit(X[kept], y[kept], weight[kept])
+        with_zeros = sgd_classifier(random_state=0, **setting).fit(X, y, sample_weight=weight)
+        without = sgd_classifier(random_state=0, **setting).fit(X[kept], y[kept], weight[kept])
         assert_same_fit(with_zeros, without)
         np.testing.assert_array_equal(with_zeros.loss_curve_, without.loss_curve_)
 
@@ -215,20 +216,20 @@ def test_rows_of_weight_zero_are_as_if_not_there(build):
 def test_only_ratios_of_weights_matter(build):
     X, y = small_digits()
     weight = np.random.default_rng(0).exponential(size=len(X))
-    one = SoftmaxClassifier(random_state=0).fit(X, y, sample_weight=weight)
-    scaled = SoftmaxClassifier(random_state=0).fit(X, y, sample_weight=1024 * weight)
+    one = sgd_classifier(random_state=0).fit(X, y, sample_weight=weight)
+    scaled = sgd_classifier(random_state=0).fit(X, y, sample_weight=1024 * weight)
     assert_same_fit(scaled, one)  # a power of 2: exactly
-    constant = SoftmaxClassifier(random_state=0).fit(X, y, sample_weight=3.0)
-    assert_same_fit(constant, SoftmaxClassifier(random_state=0).fit(X, y))
+    constant = sgd_classifier(random_state=0).fit(X, y, sample_weight=3.0)
+    assert_same_fit(constant, sgd_classifier(random_state=0).fit(X, y))
 
 
 def test_class_weight_multiplies_sample_weight(build):
     X, y = small_digits(n_classes=3)
     weight = np.random.default_rng(0).exponential(size=len(X))
     by_class = {0: 1.0, 1: 5.0, 2: 0.5}
-    classifier = SoftmaxClassifier(class_weight=by_class, random_state=0).fit(X, y, weight)
+    classifier = sgd_classifier(class_weight=by_class, random_state=0).fit(X, y, weight)
     product = weight * np.array([1.0, 5.0, 0.5])[y]
-    assert_same_fit(classifier, SoftmaxClassifier(random_state=0).fit(X, y, product))
+    assert_same_fit(classifier, sgd_classifier(random_state=0).fit(X, y, product))
 
 
 def test_balanced_classes_weigh_the_same(build):
@@ -238,8 +239,8 @@ def test_balanced_classes_weigh_the_same(build):
     weight = np.random.default_rng(0).exponential(size=len(X))
     counts = np.bincount(y, weights=weight)
     by_class = dict(enumerate(weight.sum() / (3 * counts)))
-    balanced = SoftmaxClassifier(class_weight="balanced", random_state=0).fit(X, y, weight)
-    expected = SoftmaxClassifier(class_weight=by_class, random_state=0).fit(X, y, weight)
+    balanced = sgd_classifier(class_weight="balanced", random_state=0).fit(X, y, weight)
+    expected = sgd_classifier(class_weight=by_class, random_state=0).fit(X, y, weight)
     assert_same_fit(balanced, expected, rtol=1e-12)
 
 
@@ -247,7 +248,7 @@ def test_a_class_without_weight_is_never_predicted(build):
     X, y = small_digits(n_classes=3)
     weight = (y != 1).astype(float)
     for class_weight in (None, "balanced"):
-        classifier = SoftmaxClassifier(class_weight=class_weight).fit(X, y, sample_weight=weight)
+        classifier = sgd_classifier(class_weight=class_weight).fit(X, y, sample_weight=weight)
         np.testing.assert_array_equal(classifier.classes_, [0, 1, 2])
         assert not (classifier.predict(X) == 1).any()
 
@@ -264,8 +265,8 @@ def test_standardize_is_training_on_z_scores(build, form, n_classes, dtype):
     mean, scale = X.mean(axis=0), X.std(axis=0, ddof=form == "sample")
     scale[np.ptp(X, axis=0) == 0] = 1
     assert (np.ptp(X, axis=0) == 0).any()
-    classifier = SoftmaxClassifier(standardize=form, random_state=0).fit(X.astype(dtype), y)
-    on_scores = SoftmaxClassifier(random_state=0).fit((X - mean) / scale, y)
+    classifier = sgd_classifier(standardize=form, random_state=0).fit(X.astype(dtype), y)
+    on_scores = sgd_classifier(random_state=0).fit((X - mean) / scale, y)
     rtol = 1e-12 if dtype == "float64" else 1e-6
     np.testing.assert_allclose(classifier.mean_, mean, rtol=rtol, atol=rtol)
     np.testing.assert_allclose(classifier.scale_, scale, rtol=rtol, atol=rtol)
@@ -280,28 +281,28 @@ def test_standardize_is_training_on_z_scores(build, form, n_classes, dtype):
 def test_constant_features_that_round(build):
     X, y = small_digits()
     X[:, 0], X[:, 1] = 0.1, 1e8 + 0.1  # their means don't come out exact
-    classifier = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    classifier = sgd_classifier(standardize=True, random_state=0).fit(X, y)
     np.testing.assert_array_equal(classifier.scale_[:2], 1)
     assert np.abs(classifier.coef_[:, :2]).max() < 1e-6
     assert classifier.score(X, y) > 0.9
-    light = SoftmaxClassifier(standardize=True).fit(X, y, sample_weight=np.full(len(X), 1e-9))
+    light = sgd_classifier(standardize=True).fit(X, y, sample_weight=np.full(len(X), 1e-9))
     np.testing.assert_array_equal(light.scale_[:2], 1)
 
 
 def test_features_that_float32_cannot_divide_by_count_as_constant(build):
     X, y = small_digits(dtype=np.float32)
     X[:, 0] = np.float32(1e-40) * (np.arange(len(X)) % 2)
-    classifier = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    classifier = sgd_classifier(standardize=True, random_state=0).fit(X, y)
     assert classifier.scale_[0] == 1
     assert classifier.score(X, y) > 0.9
-    wide = SoftmaxClassifier(standardize=True).fit(X.astype(np.float64), y)
+    wide = sgd_classifier(standardize=True).fit(X.astype(np.float64), y)
     np.testing.assert_allclose(wide.scale_[0], 0.5e-40, rtol=1e-4)
 
 
 def test_standardize_survives_a_large_offset(build):
     X, y = small_digits()
-    moved = SoftmaxClassifier(standardize=True, random_state=0).fit(X + 1e6, y)
-    expected = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    moved = sgd_classifier(standardize=True, random_state=0).fit(X + 1e6, y)
+    expected = sgd_classifier(standardize=True, random_state=0).fit(X, y)
     # 1e6 leaves sixteenths exact, so that all that differs is the rounding of the means.
     np.testing.assert_allclose(moved.coef_, expected.coef_, rtol=0, atol=1e-6)
     assert moved.score(X + 1e6, y) == expected.score(X, y)
@@ -309,16 +310,16 @@ def test_standardize_survives_a_large_offset(build):
 
 def test_without_intercept(build):
     X, y = small_digits()
-    classifier = SoftmaxClassifier(fit_intercept=False, random_state=0).fit(X, y)
+    classifier = sgd_classifier(fit_intercept=False, random_state=0).fit(X, y)
     np.testing.assert_array_equal(classifier.intercept_, 0)
     assert classifier.score(X, y) > 0.9
-    centred = SoftmaxClassifier(fit_intercept=False, standardize=True, random_state=0).fit(X, y)
+    centred = sgd_classifier(fit_intercept=False, standardize=True, random_state=0).fit(X, y)
     np.testing.assert_allclose(centred.intercept_, -centred.coef_ @ centred.mean_, atol=1e-14)
 
 
 def test_statistics_go_when_standardize_is_off():
     X, y = small_digits()
-    classifier = SoftmaxClassifier(standardize=True).fit(X, y)
+    classifier = sgd_classifier(standardize=True).fit(X, y)
     assert hasattr(classifier, "mean_")
     classifier.set_params(standardize=False).fit(X, y)
     assert not hasattr(classifier, "mean_")

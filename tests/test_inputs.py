@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import sklearn
 from digits import assert_same_fit, small_digits
+from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 
-from fastsoftmax import SoftmaxClassifier, kernels, reference
+from fastsoftmax import kernels, reference
 
 try:
     from ml_dtypes import bfloat16
@@ -166,7 +167,7 @@ def test_fit_reads_it_in_place(monkeypatch, dtype, layout):
 
         monkeypatch.setattr(reference, name, spy)
     with kernels.use("reference"):
-        SoftmaxClassifier(standardize=True, max_iter=1).fit(X, y).partial_fit(X, y).predict(X)
+        sgd_classifier(standardize=True, max_iter=1).fit(X, y).partial_fit(X, y).predict(X)
     assert len(seen) == 9
     for given in seen:
         assert given.strides == X.strides
@@ -179,8 +180,8 @@ def test_fit_reads_it_in_place(monkeypatch, dtype, layout):
 def test_narrow_dtypes_fit_as_their_float32_copy(build, dtype, standardize):
     X, y = sixteenths(dtype)
     setting = {"standardize": standardize, "learning_rate": 1e-3, "random_state": 0}
-    classifier = SoftmaxClassifier(**setting).fit(X, y)
-    expected = SoftmaxClassifier(**setting).fit(X.astype(np.float32), y)
+    classifier = sgd_classifier(**setting).fit(X, y)
+    expected = sgd_classifier(**setting).fit(X.astype(np.float32), y)
     assert classifier.coef_.dtype == np.float32
     assert_same_fit(classifier, expected)
     for method in ("decision_function", "predict", "predict_proba", "predict_log_proba"):
@@ -193,9 +194,9 @@ def test_narrow_dtypes_fit_as_their_float32_copy(build, dtype, standardize):
 @pytest.mark.parametrize("x_dtype", ["float64", "int64", "uint8"])
 def test_dtype_float32(build, x_dtype, given):
     X, y = sixteenths(x_dtype)
-    classifier = SoftmaxClassifier(dtype=given, random_state=0).fit(X, y)
+    classifier = sgd_classifier(dtype=given, random_state=0).fit(X, y)
     assert classifier.coef_.dtype == classifier.predict_proba(X).dtype == np.float32
-    assert_same_fit(classifier, SoftmaxClassifier(random_state=0).fit(X.astype(np.float32), y))
+    assert_same_fit(classifier, sgd_classifier(random_state=0).fit(X.astype(np.float32), y))
     sklearn.clone(classifier).partial_fit(X, y, classes=np.unique(y))
 
 
@@ -203,14 +204,14 @@ def test_dtype_float32(build, x_dtype, given):
 @pytest.mark.parametrize("x_dtype", NARROW)
 def test_dtype_float64(build, x_dtype, given):
     X, y = sixteenths(x_dtype)
-    classifier = SoftmaxClassifier(dtype=given, random_state=0).fit(X, y)
+    classifier = sgd_classifier(dtype=given, random_state=0).fit(X, y)
     assert classifier.coef_.dtype == classifier.decision_function(X).dtype == np.float64
-    assert_same_fit(classifier, SoftmaxClassifier(random_state=0).fit(X.astype(np.float64), y))
+    assert_same_fit(classifier, sgd_classifier(random_state=0).fit(X.astype(np.float64), y))
 
 
 def test_dtype_of_calls_that_go_on(build):
     X, y = sixteenths("float32")
-    classifier = SoftmaxClassifier(random_state=0).partial_fit(X, y, classes=np.unique(y))
+    classifier = sgd_classifier(random_state=0).partial_fit(X, y, classes=np.unique(y))
     classifier.partial_fit(X.astype(np.float64), y)
     assert classifier.coef_.dtype == np.float32
     classifier.set_params(dtype="float64").partial_fit(X, y)
@@ -226,9 +227,9 @@ def test_unaligned_and_big_endian_are_copied(build):
     packed = np.zeros(len(X), dtype=[("flag", "u1"), ("pixels", "f4", 64)])
     packed["pixels"] = X
     assert not packed["pixels"].flags.aligned
-    expected = SoftmaxClassifier(random_state=0).fit(X, y)
-    assert_same_fit(SoftmaxClassifier(random_state=0).fit(packed["pixels"], y), expected)
-    assert_same_fit(SoftmaxClassifier(random_state=0).fit(X.astype(">f2"), y), expected)
+    expected = sgd_classifier(random_state=0).fit(X, y)
+    assert_same_fit(sgd_classifier(random_state=0).fit(packed["pixels"], y), expected)
+    assert_same_fit(sgd_classifier(random_state=0).fit(X.astype(">f2"), y), expected)
     np.testing.assert_array_equal(expected.predict(packed["pixels"]), expected.predict(X))
     np.testing.assert_array_equal(expected.predict(X.astype(">f2")), expected.predict(X))
 
@@ -239,9 +240,9 @@ def test_data_frames(build, dtype):
     X, y = sixteenths("uint8" if dtype.lower().endswith("int8") else "float32")
     frame = pandas.DataFrame(X, columns=[f"pixel {j}" for j in range(64)]).astype(dtype)
     setting = {"learning_rate": 1e-3, "random_state": 0, "dtype": "float32"}
-    classifier = SoftmaxClassifier(**setting).fit(frame, y)
+    classifier = sgd_classifier(**setting).fit(frame, y)
     assert list(classifier.feature_names_in_) == list(frame.columns)
-    assert_same_fit(classifier, SoftmaxClassifier(**setting).fit(X.astype(np.float32), y))
+    assert_same_fit(classifier, sgd_classifier(**setting).fit(X.astype(np.float32), y))
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
         expected = classifier.predict(X)
     np.testing.assert_array_equal(classifier.predict(frame), expected)
@@ -250,7 +251,7 @@ def test_data_frames(build, dtype):
     if dtype.startswith(("I", "F", "f")):
         frame.iloc[5, 3] = None if dtype[0] in "IF" else np.nan
         with pytest.raises(ValueError, match="X contains NaN in row 5, feature 3"):
-            SoftmaxClassifier().fit(frame, y)
+            sgd_classifier().fit(frame, y)
 
 
 # --- The estimator: what is not finite ------------------------------------------------------------
@@ -263,8 +264,8 @@ METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "inf")])
 def test_not_finite(build, value, name, dtype, layout):
     X, y = sixteenths(dtype)
-    classifier = SoftmaxClassifier(max_iter=1).fit(X, y)
-    two_classes = SoftmaxClassifier(max_iter=1).fit(X, y == 3)
+    classifier = sgd_classifier(max_iter=1).fit(X, y)
+    two_classes = sgd_classifier(max_iter=1).fit(X, y == 3)
     X[70, 5] = value
     X = LAYOUTS[layout](X)
     calls = [getattr(model, m) for model in (classifier, two_classes) for m in METHODS]
@@ -277,17 +278,17 @@ def test_not_finite(build, value, name, dtype, layout):
 
 def test_too_large_for_the_dtype_computed_in(build):
     X, y = sixteenths("float64")
-    classifier = SoftmaxClassifier(dtype="float32", max_iter=1).fit(X, y)
+    classifier = sgd_classifier(dtype="float32", max_iter=1).fit(X, y)
     X[2, 1] = -1e39
     for call in (lambda X: classifier.fit(X, y), classifier.predict):
         with pytest.raises(ValueError, match=r"X contains -1e\+39 in row 2, .* float32; .*float64"):
             call(X)
-    SoftmaxClassifier(standardize=True, max_iter=1).fit(X, y)
+    sgd_classifier(standardize=True, max_iter=1).fit(X, y)
 
 
 def test_raw_predictions_that_overflow_are_no_error(build):
     X, y = sixteenths("float32")
-    classifier = SoftmaxClassifier(max_iter=1).fit(X, y)
+    classifier = sgd_classifier(max_iter=1).fit(X, y)
     classifier.coef_[:] = 3e38
     with np.errstate(over="ignore", invalid="ignore"):
         assert np.isposinf(classifier.decision_function(X)).all()
@@ -296,7 +297,7 @@ def test_raw_predictions_that_overflow_are_no_error(build):
 
 def test_assume_finite_is_honoured():
     X, y = sixteenths("float32")
-    classifier = SoftmaxClassifier(max_iter=1).fit(X, y)
+    classifier = sgd_classifier(max_iter=1).fit(X, y)
     X[0, 0] = np.nan
     with sklearn.config_context(assume_finite=True):
         assert np.isnan(classifier.decision_function(X)[0]).all()
@@ -308,8 +309,8 @@ def test_assume_finite_is_honoured():
 def test_plain_arrays_are_checked_as_others_are(build, method):
     X, y = sixteenths("float32")
     with pytest.raises(NotFittedError):
-        getattr(SoftmaxClassifier(), method)(X)
-    predict = getattr(SoftmaxClassifier(max_iter=1).fit(X, y), method)
+        getattr(sgd_classifier(), method)(X)
+    predict = getattr(sgd_classifier(max_iter=1).fit(X, y), method)
     np.testing.assert_array_equal(predict(X[:3]), predict(X[:3].tolist()))
     with pytest.raises(ValueError, match="X has 63 features, but SoftmaxClassifier is expecting"):
         predict(X[:, 1:])
@@ -339,7 +340,7 @@ rng = np.random.default_rng(0)
 n, d = 50_000, 500
 small = rng.integers(0, 100, (1000, d)).astype(dtype)
 y = rng.integers(10, size=n)
-setting = dict(standardize=standardize, max_iter=2, learning_rate=1e-4)
+setting = dict(solver=sys.argv[4], standardize=standardize, max_iter=4)
 SoftmaxClassifier(**setting).fit(small, y[:1000]).predict_proba(small)  # all that is loaded late
 X = np.empty((n, d), dtype, order=order)
 for start in range(0, n, 1000):
@@ -348,7 +349,7 @@ before = peak()
 tracemalloc.start()
 model = SoftmaxClassifier(**setting).fit(X, y)
 model.predict(X)
-print(tracemalloc.get_traced_memory()[1], peak() - before, X.nbytes)
+print(tracemalloc.get_traced_memory()[1], peak() - before)
 """
 
 
@@ -366,10 +367,16 @@ print(tracemalloc.get_traced_memory()[1], peak() - before, X.nbytes)
     ],
 )
 @pytest.mark.parametrize("standardize", ["", "z"])
-def test_fit_and_predict_need_a_few_megabytes(dtype, order, standardize):
+@pytest.mark.parametrize("solver", ["sgd", "auto"])
+def test_fit_and_predict_need_a_few_megabytes(dtype, order, standardize, solver):
     pytest.importorskip("resource")
-    command = [sys.executable, "-W", "ignore", "-c", PEAK, dtype, order, standardize]
-    traced, resident, size = map(int, subprocess.check_output(command, timeout=120).split())
-    # Labels, codes and orders of rows: about 50 bytes a row. X itself is 25 to 200 MB.
-    assert traced < 4e6 < size / 6
-    assert resident < 8e6
+    command = [sys.executable, "-W", "ignore", "-c", PEAK, dtype, order, standardize, solver]
+    traced, resident = map(int, subprocess.check_output(command, timeout=120).split())
+    # Labels, codes and orders of rows: about 50 bytes a row, and the 2000 rows of which a learning
+    # rate is made. X itself is 25 to 200 MB.
+    itemsize = 8 if dtype == "float64" else 4
+    allowed = 4e6 + 2000 * 500 * itemsize
+    if solver == "auto":  # the rows that the preconditioner is made of, twice, and its matrices
+        allowed += 2 * 5010 * 501 * itemsize + 3 * 501**2 * 8
+    assert traced < allowed
+    assert resident < allowed + 4e6

@@ -8,10 +8,12 @@ from functools import cache
 
 import numpy as np
 import pytest
+from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 
-from fastsoftmax import SoftmaxClassifier, kernels
-from fastsoftmax.training import MAX_HALVINGS, History, Plan, Problem, State, train
+from fastsoftmax import kernels
+from fastsoftmax.history import Epoch, History
+from fastsoftmax.training import MAX_HALVINGS, Plan, Problem, State, train
 
 UPDATES = {
     "sgd": {"momentum": 0, "learning_rate": 0.05},
@@ -44,7 +46,7 @@ def _coef_after_5_epochs(build, update, task, dtype, weighted, standardize):
     X, y = _digits(task, dtype)
     weight = np.random.default_rng(0).exponential(size=len(X)) if weighted else None
     with kernels.use(build):
-        classifier = SoftmaxClassifier(
+        classifier = sgd_classifier(
             **UPDATES[update], **TASKS[task], standardize=standardize, max_iter=5, random_state=0
         ).fit(X, y, sample_weight=weight)
     assert classifier.n_iter_ == 5
@@ -153,8 +155,8 @@ def test_loss_curve_is_the_objective_as_it_was_met(build):
     X, y = X[:200], y[:200]
     alpha = 0.1
     setting = {"alpha": alpha, "batch_size": 200, "momentum": 0, "learning_rate": 0.5, "tol": None}
-    two = SoftmaxClassifier(max_iter=2, **setting).fit(X, y)
-    one = SoftmaxClassifier(max_iter=1, **setting).fit(X, y)
+    two = sgd_classifier(max_iter=2, **setting).fit(X, y)
+    one = sgd_classifier(max_iter=1, **setting).fit(X, y)
     raw = X @ one.coef_.T + one.intercept_
     loss = (np.log(np.exp(raw).sum(axis=1)) - raw[np.arange(200), y]).mean()
     expected = [
@@ -180,12 +182,15 @@ def test_loss_curve_is_the_objective_as_it_was_met(build):
     ],
 )
 def test_stalls_after_two_epochs_without_improvement(curve, tol, stalled):
-    assert History(loss_curve=curve).has_stalled(tol, n_iter_no_change=2) is stalled
+    history = History([Epoch(objective, objective, 0.1, 0.1) for objective in curve])
+    assert history.has_stalled(tol, n_iter_no_change=2) is stalled
+    scores = History([Epoch(0.0, 0.0, 0.1, 0.1, validation_score=-value) for value in curve])
+    assert scores.has_stalled(tol, n_iter_no_change=2, by_validation=True) is stalled
 
 
 def test_stops_before_max_iter(build):
     X, y = _digits("softmax", "float64")
-    classifier = SoftmaxClassifier(max_iter=500, tol=0.05, n_iter_no_change=3, random_state=0)
+    classifier = sgd_classifier(max_iter=500, tol=0.05, n_iter_no_change=3, random_state=0)
     classifier.fit(X, y)
     assert 3 < classifier.n_iter_ < 500
     last = classifier.loss_curve_[-4:]
@@ -208,6 +213,7 @@ def _problem(n_rows=64):
         alpha=0.0,
         fit_intercept=True,
         n_threads=1,
+        dtype=np.dtype(np.float64),
     )
 
 
@@ -316,11 +322,59 @@ def test_only_the_start_of_all_is_the_measure(monkeypatch):
 
 def test_calls_on_epoch_after_each_good_epoch():
     calls = []
+
+    def on_epoch(history, state, is_last):
+        calls.append((len(history.epochs), history.epochs[-1], is_last))
+        return is_last
+
     state = State.drawn((4, 3), np.float64, 0, None)
     plan = Plan(n_epochs=3, schedule="linear", batch_size=32, learning_rate=0.3)
-    history = train(
-        _problem(), state, plan, np.random.RandomState(0), on_epoch=lambda *call: calls.append(call)
-    )
+    history = train(_problem(), state, plan, np.random.RandomState(0), on_epoch=on_epoch)
     assert [n_done for n_done, _, _ in calls] == [1, 2, 3]
-    assert [objective for _, objective, _ in calls] == history.loss_curve
-    np.testing.assert_allclose([rate for _, _, rate in calls], [0.25, 0.15, 0.05])
+    assert [is_last for _, _, is_last in calls] == [False, False, True]
+    assert [epoch for _, epoch, _ in calls] == history.epochs
+    np.testing.assert_allclose([epoch.learning_rate for _, epoch, _ in calls], [0.25, 0.15, 0.05])
+
+
+def test_ends_where_on_epoch_says_so():
+    state = State.drawn((4, 3), np.float64, 0, None)
+    history = train(
+        _problem(),
+        state,
+        Plan(),
+        np.random.RandomState(0),
+        on_epoch=lambda *call: call[0].epochs[1:],
+    )
+    assert len(history.epochs) == 2
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_interrupt_gives_the_last_good_epoch(monkeypatch, update):
+    # As Ctrl-C would come: when the kernels return, over weights that nobody has looked at yet.
+    def run_epoch(call, really, state):
+        if call == 4:
+            really()
+            state.coef.fill(np.nan)
+            raise KeyboardInterrupt
+        return really()
+
+    plan = {"update": update, "batch_size": 16}
+    history, state, _ = _train(_problem(), monkeypatch, run_epoch, n_epochs=9, **plan)
+    assert history.interrupted
+    assert len(history.epochs) == 3
+    monkeypatch.undo()
+    expected = State.drawn((4, 3), np.float64, 0, None)
+    train(_problem(), expected, Plan(n_epochs=3, **plan), np.random.RandomState(0))
+    for name in ("coef", "intercept", "coef_state", "intercept_state"):
+        np.testing.assert_array_equal(getattr(state, name), getattr(expected, name))
+
+
+def test_interrupt_before_the_first_epoch_goes_on(monkeypatch):
+    def run_epoch(call, really, state):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _train(_problem(), monkeypatch, run_epoch)

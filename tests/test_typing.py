@@ -1,15 +1,17 @@
-"""The stubs say that a compiled kernel has the signature of its NumPy twin; this holds them to it.
+"""The stubs tell the truth: a compiled kernel has the signature of its NumPy twin, and the
+estimator's methods take what estimator.pyi says.
 
-mypy itself runs in ``make lint``.
+mypy and pyright themselves run in ``make lint``, over type_checks/user_program.py.
 """
 
+import ast
 import inspect
 from importlib import import_module
 from importlib.resources import files
 
 import pytest
 
-from fastsoftmax import kernels, reference
+from fastsoftmax import SoftmaxClassifier, kernels, reference
 
 KERNELS = [
     name
@@ -30,3 +32,31 @@ def test_the_package_says_that_it_is_typed():
     assert files("fastsoftmax").joinpath("py.typed").is_file()
     for name in ("_baseline", "_avx2", "_avx512", "_cpu"):
         assert files("fastsoftmax.kernels").joinpath(f"{name}.pyi").is_file()
+
+
+STUB = ast.parse(files("fastsoftmax").joinpath("estimator.pyi").read_text(encoding="utf-8"))
+(CLASS,) = (node for node in STUB.body if isinstance(node, ast.ClassDef))
+METHODS = {node.name: node for node in CLASS.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_stub_of_the_estimator(name):
+    arguments = METHODS[name].args
+    positional = [argument.arg for argument in arguments.args]
+    stub = {**dict.fromkeys(positional), **{a.arg: None for a in arguments.kwonlyargs}}
+    defaults = [*arguments.defaults, *arguments.kw_defaults]
+    names = [*positional[len(positional) - len(arguments.defaults) :]]
+    names += [argument.arg for argument in arguments.kwonlyargs]
+    given = {n: ast.literal_eval(value) for n, value in zip(names, defaults, strict=True)}
+
+    real = inspect.signature(getattr(SoftmaxClassifier, name)).parameters
+    assert list(stub) == list(real)
+    assert given == {n: p.default for n, p in real.items() if p.default is not p.empty}
+
+
+def test_stub_has_every_public_method_and_parameter():
+    ours = [cls for cls in SoftmaxClassifier.__mro__ if cls.__module__.startswith("fastsoftmax.")]
+    public = {n for cls in ours for n in vars(cls) if inspect.isfunction(vars(cls)[n])}
+    assert {n for n in public if not n.startswith("_")} <= set(METHODS)
+    attributes = {node.target.id for node in CLASS.body if isinstance(node, ast.AnnAssign)}
+    assert set(SoftmaxClassifier().get_params()) <= attributes

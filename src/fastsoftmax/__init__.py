@@ -1,8 +1,10 @@
 """Softmax regression on big matrices, trained by compiled kernels behind a scikit-learn estimator.
 
-The public names and nothing else. The estimator is imported when it is first asked for, so that
-``import fastsoftmax.functional`` needs NumPy alone.
+The public names and nothing else. The estimator and ``load`` are imported when first asked for, so
+that ``import fastsoftmax.functional`` needs NumPy alone.
 """
+
+from typing import TYPE_CHECKING
 
 from .functional import (
     adagrad_update,
@@ -16,6 +18,10 @@ from .functional import (
     zscore,
 )
 
+if TYPE_CHECKING:  # what __getattr__ gives
+    from .estimator import SoftmaxClassifier
+    from .persistence import load
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -23,6 +29,7 @@ __all__ = [
     "adagrad_update",
     "cross_entropy",
     "cross_entropy_gradient",
+    "load",
     "log_softmax",
     "logsumexp",
     "momentum_update",
@@ -37,8 +44,12 @@ def __getattr__(name):
         from .estimator import SoftmaxClassifier
 
         return SoftmaxClassifier
+    if name == "load":
+        from .persistence import load
+
+        return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted([*globals(), "SoftmaxClassifier"])
+    return sorted({*globals(), *__all__})

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from . import SoftmaxClassifier, __version__, kernels
+from .displays import LossCurveDisplay
 
 __all__ = ["check_same_coef", "run_demo", "split_digits"]
 
@@ -115,7 +116,7 @@ def _run_demo(folder):
     print()
     print(_table(parts, (ours, reference, peer), seconds))
     print()
-    print(_save_loss_curve(folder, ours.loss_curve_, _objective(peer, X, y)))
+    print(_save_loss_curve(folder, ours, _objective(peer, X, y)))
 
 
 def _classifier(verbose=0):
@@ -166,7 +167,7 @@ def _table(parts, models, seconds):
     return "\n".join(lines)
 
 
-def _save_loss_curve(folder, loss_curve, optimum):
+def _save_loss_curve(folder, classifier, optimum):
     """Draw the objective of every epoch; give the line that says where, or why not."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -176,14 +177,9 @@ def _save_loss_curve(folder, loss_curve, optimum):
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     FigureCanvasAgg(figure)  # draws into memory: no display is needed, no global state touched
     axes = figure.add_subplot()
-    epochs = np.arange(1, len(loss_curve) + 1)
-    axes.semilogy(epochs, loss_curve, color="tab:blue", label="fastsoftmax, momentum SGD")
+    LossCurveDisplay.from_estimator(classifier, name="fastsoftmax, momentum SGD", ax=axes)
     axes.axhline(optimum, color="0.4", ls="--", lw=1, label="optimum (LogisticRegression)")
-    axes.set(xlabel="epoch", ylabel="objective", title="Softmax regression on digits")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.set_xlim(1, len(loss_curve))
-    axes.grid(which="both", alpha=0.25)
+    axes.set(title="Softmax regression on digits", xlim=(1, N_EPOCHS))
     axes.legend()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "loss_curve.png"

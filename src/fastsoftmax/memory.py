@@ -5,14 +5,25 @@ a call that fails in between has changed nothing. On the estimator it lies as pl
 scalars, for pickle's sake. Called by estimator.py alone.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.sparse import issparse
 
+from .history import columns_of
 from .standardization import ColumnStatistics
 from .training import State
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "fitted_copy"]
+
+
+#: Of the solvers that know when they are done.
+OUTCOME = ("converged_", "suboptimality_", "suboptimality_bound_")
+
+
+def _check_dense(estimator):
+    if issparse(estimator.coef_):
+        raise ValueError("coef_ was made sparse by sparsify(); call densify() before training on")
 
 
 @dataclass(frozen=True)
@@ -30,10 +41,15 @@ class Memory:
         Whose state that is; another optimiser starts anew.
     weight_sum, n_rows : float, int
         Σ (sample weight · class weight) and count of the rows trained on, each row once a call.
+    class_total : float64 ndarray of shape (n_classes,) or None
+        Σ sample weight of each class.
     statistics : ColumnStatistics or None
-    loss_curve : sequence of float
+    history : dict of ndarrays
+        See :func:`history.joined_columns`.
     n_halvings : int
         Of the learning rate, after divergence.
+    learning_rate : float or None
+        At the start; None before one was chosen.
     """
 
     coef: np.ndarray | None = None
@@ -44,14 +60,19 @@ class Memory:
     weight_sum: float = 0.0
     n_rows: int = 0
     statistics: ColumnStatistics | None = None
-    loss_curve: tuple | np.ndarray = ()
+    class_total: np.ndarray | None = None
+    history: dict = field(default_factory=lambda: columns_of(()))
     n_halvings: int = 0
+    learning_rate: float | None = None
 
     @classmethod
     def of(cls, estimator):
         """All of it, for partial_fit; that of a first call where the estimator is not fitted."""
         if not hasattr(estimator, "coef_"):
             return cls()
+        _check_dense(estimator)
+        if not hasattr(estimator, "_coef_state"):  # see fitted_copy
+            return cls.of_parameters(estimator)
         statistics = None
         if hasattr(estimator, "mean_"):
             statistics = ColumnStatistics(
@@ -66,13 +87,17 @@ class Memory:
             weight_sum=estimator._weight_sum,
             n_rows=estimator._n_rows,
             statistics=statistics,
-            loss_curve=estimator.loss_curve_,
+            # Files of 0.1.0's first days have neither.
+            class_total=getattr(estimator, "_class_total", None),
+            history=getattr(estimator, "history_", None) or columns_of(estimator.loss_curve_),
             n_halvings=estimator._n_halvings,
+            learning_rate=getattr(estimator, "learning_rate_", None),
         )
 
     @classmethod
     def of_parameters(cls, estimator):
         """Only where the parameters stand, for ``warm_start``."""
+        _check_dense(estimator)
         return cls(coef=estimator.coef_, intercept=estimator.intercept_)
 
     def astype(self, dtype):
@@ -92,14 +117,19 @@ class Memory:
         return State(coef, intercept, self.coef_state.copy(), self.intercept_state.copy())
 
     def write_to(self, estimator):
-        """Set the estimator's attributes; those of statistics go where there are none."""
+        """Set the estimator's attributes; those go that a fit without them would leave behind."""
+        for name in ("validation_scores_", "best_iter_", *OUTCOME):
+            vars(estimator).pop(name, None)
         estimator.coef_, estimator.intercept_ = self.coef, self.intercept
         estimator._coef_state, estimator._intercept_state = self.coef_state, self.intercept_state
         estimator._update = self.update
         estimator._weight_sum, estimator._n_rows = self.weight_sum, self.n_rows
-        estimator.loss_curve_ = np.asarray(self.loss_curve, dtype=np.float64)
-        estimator.n_iter_ = len(self.loss_curve)
+        estimator._class_total = self.class_total
+        estimator.history_ = self.history
+        estimator.loss_curve_ = self.history["objective"]
+        estimator.n_iter_ = len(estimator.loss_curve_)
         estimator._n_halvings = self.n_halvings
+        estimator.learning_rate_ = self.learning_rate
         if self.statistics is not None:
             estimator.mean_ = self.statistics.mean
             estimator._column_squares = self.statistics.squares
@@ -107,3 +137,13 @@ class Memory:
         else:
             for name in ("mean_", "scale_", "_column_squares", "_column_weight_sum"):
                 vars(estimator).pop(name, None)
+
+
+def fitted_copy(estimator, classes, coef, intercept):
+    """An estimator of the same parameters that predicts by these weights, and remembers no more."""
+    copy = type(estimator)(**estimator.get_params(deep=False))
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(estimator, name):
+            setattr(copy, name, getattr(estimator, name))
+    copy.classes_, copy.coef_, copy.intercept_ = classes, coef, intercept
+    return copy

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import kernels
 from .kernels.threads import effective_n_threads
+from .sparse import dense_coef, kernel_for, rows_of
 from .validation import READ_IN_PLACE, check_finite, dtypes_read, well_behaved
 
 __all__ = ["LinearPrediction"]
@@ -30,7 +31,7 @@ class LinearPrediction:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
@@ -45,7 +46,7 @@ class LinearPrediction:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
@@ -61,7 +62,7 @@ class LinearPrediction:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
@@ -82,7 +83,7 @@ class LinearPrediction:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features)
 
         Returns
         -------
@@ -100,16 +101,16 @@ class LinearPrediction:
     def _raw_prediction(self, X):
         """Raw predictions, one column a row of coef_."""
         X = self._check_prediction_data(X)
-        raw_prediction = np.empty((len(X), len(self.coef_)), dtype=self.coef_.dtype)
+        raw_prediction = np.empty((len(X), self.coef_.shape[0]), dtype=self.coef_.dtype)
         self._compute("decision_function", X, raw_prediction)
         return raw_prediction
 
     def _compute(self, kernel, X, out, *loss):
         """Run a kernel over checked X; an error where it finds that X isn't finite."""
         n_threads = effective_n_threads(self.n_jobs)
-        function = getattr(kernels.implementation, kernel)
         # False also where finite values overflowed, which is no error: only then X is searched.
-        if not function(X, self.coef_, self.intercept_, out, *loss, n_threads):
+        coef = dense_coef(self.coef_)
+        if not kernel_for(kernel, X)(coef, self.intercept_, out, *loss, n_threads):
             check_finite(X, self.coef_.dtype, n_threads)
 
     def _check_prediction_data(self, X):
@@ -117,12 +118,15 @@ class LinearPrediction:
         if self._needs_no_check(X):
             return X
         check_is_fitted(self)
-        return validate_data(
-            self,
-            well_behaved(X),
-            reset=False,
-            dtype=dtypes_read(X, self.coef_.dtype),
-            ensure_all_finite=False,
+        return rows_of(
+            validate_data(
+                self,
+                well_behaved(X),
+                reset=False,
+                accept_sparse="csr",
+                dtype=dtypes_read(X, self.coef_.dtype),
+                ensure_all_finite=False,
+            )
         )
 
     def _needs_no_check(self, X):
@@ -141,5 +145,5 @@ class LinearPrediction:
 
     def _loss(self):
         """The kernels' name of the loss: one row of coef_ is logistic, whatever multi_class."""
-        softmax = self.multi_class == "softmax" and len(self.coef_) > 1
+        softmax = self.multi_class == "softmax" and self.coef_.shape[0] > 1
         return "softmax" if softmax else "logistic"

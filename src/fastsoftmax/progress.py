@@ -1,6 +1,6 @@
 """Shows epochs as they end: a tqdm bar where tqdm is installed, else a line each on stderr.
 
-Presentation only. Called by estimator.py when ``verbose`` is on.
+Presentation only. Called by callbacks.py when ``verbose`` is on.
 """
 
 import sys
@@ -9,21 +9,30 @@ from contextlib import contextmanager
 __all__ = ["shown_progress"]
 
 
+def _numbers(info):
+    """Name and text of what is worth showing of an epoch."""
+    shown = {"loss": f"{info.objective:.5f}", "rate": f"{info.learning_rate:.3g}"}
+    if info.validation_score == info.validation_score:  # not NaN: there is one
+        shown["validation"] = f"{info.validation_score:.5f}"
+    return shown
+
+
 @contextmanager
 def shown_progress(n_epochs):
-    """Give an ``on_epoch(n_done, objective, learning_rate)`` for :func:`training.train`."""
+    """Give a function that shows one :class:`callbacks.EpochInfo`."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
-        yield lambda n_done, objective, learning_rate: print(
-            f"epoch {n_done}/{n_epochs}  loss {objective:.5f}  learning rate {learning_rate:.3g}",
+        yield lambda info: print(
+            f"epoch {info.epoch}/{info.n_epochs}  "
+            + "  ".join(f"{name} {text}" for name, text in _numbers(info).items()),
             file=sys.stderr,
         )
         return
     with tqdm(total=n_epochs, unit="epoch") as bar:
 
-        def on_epoch(n_done, objective, learning_rate):
-            bar.set_postfix(loss=f"{objective:.5f}", rate=f"{learning_rate:.3g}", refresh=False)
+        def show(info):
+            bar.set_postfix(_numbers(info), refresh=False)
             bar.update()
 
-        yield on_epoch
+        yield show

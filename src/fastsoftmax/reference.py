@@ -597,3 +597,9 @@ def adagrad_update(params_inplace, accumulator_inplace, gradient, learning_rate,
         np.sqrt(accumulator) + epsilon
     )
     accumulator_inplace[:] = accumulator
+
+
+# --- Sparse rows ----------------------------------------------------------------------------------
+
+# At the end, because that file calls the twins above.
+from .reference_sparse import *  # noqa: E402, F403

@@ -1,19 +1,22 @@
-"""The loop over epochs: order of rows, schedule, stopping, history and rollback after divergence.
+"""The loop over epochs: order of rows, schedule, stopping, rollback after divergence and Ctrl-C.
 
 It is not an estimator: no parameters are validated here, no labels encoded, nothing scaled. The
 estimator builds a :class:`Problem`, a :class:`State` and a :class:`Plan`, and :func:`train` runs
 the kernels' ``epoch`` over them. Kernels are looked up at each call, so ``kernels.use`` holds.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
+from time import perf_counter
 
 import numpy as np
 
 from . import kernels
+from .history import Epoch, History
 from .schedules import learning_rates
+from .sparse import SparseRows, kernel_for
 
-__all__ = ["History", "Plan", "Problem", "State", "train"]
+__all__ = ["Plan", "Problem", "State", "train"]
 
 #: An epoch whose objective is this many times that of the start (or of zero weights, if more) has
 #: diverged. A healthy first epoch stays below 1; outliers in a small batch stay below 3.
@@ -27,6 +30,11 @@ SAMPLE_SIZE = 1024
 #: learning rate is to blame. It bounds the number of epochs thrown away.
 MAX_HALVINGS = 100
 
+#: What the learning rate is multiplied by where training has stalled, and how many times at most:
+#: after the last it is 1/625 of what it was, and steps that small go nowhere.
+PLATEAU_FACTOR = 0.2
+MOST_LOWERINGS = 4
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -34,7 +42,7 @@ class Problem:
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or SparseRows of shape (n_samples, n_features)
         Any dtype and strides that the kernels read; never copied, never written to.
     rows : intp ndarray of shape (n_used,)
         The rows of X to train on, in the order to take them in when they aren't shuffled.
@@ -43,16 +51,19 @@ class Problem:
     sample_weight : ndarray of shape (n_samples,) and the dtype of coef, or None for ones
         Mean 1 over ``rows``.
     shift, inverse_scale : ndarrays of shape (n_features,) and the dtype of coef, or both None
-        The z-scoring x̃ = (x − shift) · inverse_scale, done as rows are read.
+        The z-scoring x̃ = (x − shift) · inverse_scale, done as rows are read. Sparse rows are
+        scaled alone: their shift is 0.
     loss : {"softmax", "logistic"}
         "logistic" with one row of coef has two classes, with K rows is one-vs-rest.
     alpha : float ≥ 0
     fit_intercept : bool
         If False, the intercept is used but not changed.
     n_threads : int ≥ 1
+    dtype : {float32, float64}
+        Of the computation.
     """
 
-    X: np.ndarray
+    X: np.ndarray | SparseRows
     rows: np.ndarray
     y_true: np.ndarray
     sample_weight: np.ndarray | None
@@ -62,12 +73,12 @@ class Problem:
     alpha: float
     fit_intercept: bool
     n_threads: int
+    dtype: np.dtype
 
     def objective(self, state, rows):
         """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
         with np.errstate(all="ignore"):
-            total = kernels.implementation.loss_sum(
-                self.X,
+            total = kernel_for("loss_sum", self.X)(
                 rows,
                 self.y_true,
                 self.sample_weight,
@@ -80,6 +91,79 @@ class Problem:
             )
             return total / self._weight_of(rows) + self.penalty(state.coef)
 
+    def loss_gradient(self, coef, intercept):
+        """The objective over ``rows`` and its gradient at these parameters, in one pass.
+
+        Parameters
+        ----------
+        coef : float64 ndarray of shape (n_rows, n_features)
+        intercept : float64 ndarray of shape (n_rows,)
+            Both are rounded to the dtype of the computation first, that of ``shift`` or X.
+
+        Returns
+        -------
+        objective : float
+        coef_gradient, intercept_gradient : float64 ndarrays of the shapes of the parameters
+            The latter is 0 without ``fit_intercept``.
+        """
+        dtype = self.dtype
+        at_coef, at_intercept = coef.astype(dtype), intercept.astype(dtype)
+        coef_gradient, intercept_gradient = np.zeros_like(at_coef), np.zeros_like(at_intercept)
+        with np.errstate(all="ignore"):
+            loss = self._mean_loss(at_coef, at_intercept, coef_gradient, intercept_gradient)
+            coef_gradient = coef_gradient.astype(np.float64) + self.alpha * coef
+            intercept_gradient = intercept_gradient.astype(np.float64)
+        if not self.fit_intercept:
+            intercept_gradient[:] = 0
+        return loss + self.penalty(coef), coef_gradient, intercept_gradient
+
+    def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient):
+        """Mean loss over ``rows``; writes its gradients. May overwrite the parameters."""
+        if isinstance(self.X, SparseRows):
+            weight = self.sample_weight
+            if len(self.rows) < len(self.X):  # the others weigh nothing
+                kept = np.zeros(len(self.X), coef.dtype)
+                kept[self.rows] = 1 if weight is None else weight[self.rows]
+                weight = kept
+            return kernel_for("loss_gradient", self.X)(
+                self.y_true,
+                weight,
+                None,
+                self.inverse_scale,
+                coef,
+                intercept,
+                coef_gradient,
+                intercept_gradient,
+                self.loss,
+                self.n_threads,
+            )
+        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
+        # gradient then, and where the step leads isn't looked at.
+        total = kernels.implementation.epoch(
+            self.X,
+            self.rows,
+            self.y_true,
+            self.sample_weight,
+            self.shift,
+            self.inverse_scale,
+            coef,
+            intercept,
+            coef_gradient,
+            intercept_gradient,
+            np.ones(1),
+            len(self.rows),
+            self.loss,
+            "momentum",
+            0.0,
+            0.0,
+            self.fit_intercept,
+            self.n_threads,
+        )
+        share = len(self.rows) / self.weight_sum
+        coef_gradient *= share
+        intercept_gradient *= share
+        return total / self.weight_sum
+
     def objective_at_zero(self, n_rows):
         """The objective where coef and intercept are 0: every class is as likely as the others."""
         return float(np.log(n_rows)) if self.loss == "softmax" else n_rows * float(np.log(2))
@@ -89,7 +173,8 @@ class Problem:
         return 0.5 * self.alpha * float(np.square(coef, dtype=np.float64).sum())
 
     @cached_property
-    def _weight_sum(self):
+    def weight_sum(self):
+        """Sum of the weights of the rows used."""
         return self._weight_of(self.rows)
 
     def _weight_of(self, rows):
@@ -98,11 +183,10 @@ class Problem:
         return float(self.sample_weight[rows].sum(dtype=np.float64))
 
     def run_epoch(self, state, rows, rates, plan):
-        """One pass that updates ``state``; gives its mean loss plus the penalty at its end."""
+        """One pass that updates ``state``; gives its mean loss, as each row's was met."""
         # An overflow is divergence, which the caller looks for itself.
         with np.errstate(all="ignore"):
-            total = kernels.implementation.epoch(
-                self.X,
+            total = kernel_for("epoch", self.X)(
                 rows,
                 self.y_true,
                 self.sample_weight,
@@ -121,7 +205,7 @@ class Problem:
                 self.fit_intercept,
                 self.n_threads,
             )
-            return total / self._weight_sum + self.penalty(state.coef)
+            return total / self.weight_sum
 
 
 @dataclass
@@ -186,9 +270,13 @@ class Plan:
     tol : float ≥ 0 or None
         Stop once ``n_iter_no_change`` epochs running have not brought the objective more than
         this below its best; None never stops early.
+        With early stopping the validation score takes the objective's place.
     n_iter_no_change : int ≥ 1
     shuffle : bool
         A new random order of the rows each epoch.
+    lower_on_plateau : bool
+        Where training would stop as it has stalled, go on at PLATEAU_FACTOR times the learning
+        rate instead, MOST_LOWERINGS times.
     """
 
     update: str = "momentum"
@@ -201,36 +289,19 @@ class Plan:
     tol: float | None = 1e-4
     n_iter_no_change: int = 5
     shuffle: bool = True
+    lower_on_plateau: bool = False
 
 
-@dataclass
-class History:
-    """What happened.
-
-    Parameters
-    ----------
-    loss_curve : list of float
-        The objective of each epoch as :func:`train` measures it; repeated epochs left out.
-    n_halvings : int
-        How many times an epoch diverged and the learning rate was halved.
-    gave_up : bool
-        True where no learning rate kept the next epoch from diverging.
-    """
-
-    loss_curve: list = field(default_factory=list)
-    n_halvings: int = 0
-    gave_up: bool = False
-
-    def has_stalled(self, tol, n_iter_no_change):
-        """True where none of the last epochs came more than tol below the best before it."""
-        if tol is None or len(self.loss_curve) <= n_iter_no_change:
-            return False
-        best = np.minimum.accumulate(self.loss_curve)
-        improved = np.subtract(best[:-1], self.loss_curve[1:]) > tol
-        return not improved[-n_iter_no_change:].any()
-
-
-def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None):
+def train(
+    problem,
+    state,
+    plan,
+    random_state,
+    n_epochs_done=0,
+    on_epoch=None,
+    validation=None,
+    revised_rate=None,
+):
     """Minimise the objective by minibatch descent, updating ``state`` in place.
 
     An epoch diverges when its objective or a parameter is not finite, or when its objective, or
@@ -241,19 +312,28 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None):
     first epoch ends exactly where one with the halved rate would have. Epochs run again count
     neither as epochs nor in the loss curve.
 
+    Ctrl-C ends training at the end of the last good epoch, if there is one: the kernels hear no
+    signal, so that it comes up between epochs. Without a good epoch KeyboardInterrupt goes on.
+
     Parameters
     ----------
     problem : Problem
     state : State
-        Where to start; at return, where training ended, always finite if it was so before.
+        Where to start; at return, where training ended, always finite if it was so before. With
+        early stopping, that is the epoch of the best validation score.
     plan : Plan
     random_state : numpy.random.RandomState
         Draws one permutation an epoch where ``plan.shuffle``.
     n_epochs_done : int ≥ 0, default=0
         Epochs of earlier calls, for the schedule.
     on_epoch : callable or None, default=None
-        Called after each good epoch as ``on_epoch(n_epochs, objective, learning_rate)``: epochs of
-        this call so far, the objective, and the learning rate of the epoch's last minibatch.
+        Called after each good epoch as ``on_epoch(history, state, is_last)``; training ends where
+        what it gives is true.
+    validation : early_stopping.Validation or None, default=None
+        Gives a score of the state at the end of each epoch, and says whether that decides when to
+        stop and which weights to keep.
+    revised_rate : callable or None, default=None
+        Gives the learning rate to go on with, of the state after the first epoch.
 
     Returns
     -------
@@ -266,33 +346,96 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None):
     plan = replace(plan, batch_size=min(plan.batch_size, len(problem.rows)))
     n_steps = -(-len(problem.rows) // plan.batch_size)
     watch = _Watch(problem, state)
-    last_good = state.copy()
-    history = History()
-    for epoch in range(n_epochs_done, n_epochs_done + plan.n_epochs):
-        rows = _order_of_rows(problem.rows, plan.shuffle, random_state)
-        rates = learning_rates(
-            plan.schedule, plan.learning_rate, epoch, n_steps, plan.decay, plan.n_epochs
-        )
-        rates *= 0.5**history.n_halvings
-        objective = problem.run_epoch(state, rows, rates, plan)
-        while watch.has_diverged(objective, state, last_good):
-            if history.n_halvings == MAX_HALVINGS:
-                state.become(last_good)
-                history.gave_up = True
-                return history
-            history.n_halvings += 1
-            rates *= 0.5
-            _halve_velocity(last_good, plan.update)
-            state.become(last_good)
-            objective = problem.run_epoch(state, rows, rates, plan)
-        watch.leave_start()
-        last_good.become(state)
-        history.loss_curve.append(objective)
-        if on_epoch is not None:
-            on_epoch(len(history.loss_curve), objective, float(rates[-1]))
-        if history.has_stalled(plan.tol, plan.n_iter_no_change):
-            break
+    history, keeper = History(), _Keeper(state, validation)
+    try:
+        for epoch in range(n_epochs_done, n_epochs_done + plan.n_epochs):
+            rows = _order_of_rows(problem.rows, plan.shuffle, random_state)
+            rates = learning_rates(
+                plan.schedule, plan.learning_rate, epoch, n_steps, plan.decay, plan.n_epochs
+            )
+            rates *= 0.5**history.n_halvings * PLATEAU_FACTOR**history.n_lowerings
+            n_halvings = history.n_halvings
+            started = perf_counter()
+            result = _good_epoch(
+                problem, state, rows, rates, plan, watch, keeper.last_good(history), history
+            )
+            if history.gave_up:
+                break
+            watch.leave_start()
+            if revised_rate is not None and not history.epochs:
+                plan = replace(plan, learning_rate=revised_rate(state))
+            seconds = perf_counter() - started
+            n_halvings = history.n_halvings - n_halvings
+            record = Epoch(*result, float(rates[-1]), seconds, n_halvings=n_halvings)
+            keeper.keep(state, history, record)
+            stop = epoch + 1 == n_epochs_done + plan.n_epochs
+            if history.has_stalled(plan.tol, plan.n_iter_no_change, keeper.by_validation):
+                if plan.lower_on_plateau and history.n_lowerings < MOST_LOWERINGS and not stop:
+                    history.note_plateau()
+                else:
+                    stop = True
+            if on_epoch is not None:
+                stop = on_epoch(history, state, stop)
+            if stop:
+                break
+    except KeyboardInterrupt:
+        if not history.epochs:
+            raise
+        history.interrupted = True
+        state.become(keeper.last_good(history))
+    keeper.restore_best(state, history)
     return history
+
+
+def _good_epoch(problem, state, rows, rates, plan, watch, last_good, history):
+    """Run an epoch, at half the rates again while it diverges; its objective and its loss."""
+    while True:
+        loss = problem.run_epoch(state, rows, rates, plan)
+        with np.errstate(all="ignore"):
+            objective = loss + problem.penalty(state.coef)
+        if not watch.has_diverged(objective, state, last_good):
+            break
+        if history.n_halvings == MAX_HALVINGS:
+            state.become(last_good)
+            history.gave_up = True
+            break
+        history.n_halvings += 1
+        rates *= 0.5
+        _halve_velocity(last_good, plan.update)
+        state.become(last_good)
+    return objective, loss
+
+
+class _Keeper:
+    """Keeps the weights of the last good epoch, and of the best one where that is asked for.
+
+    Ctrl-C may come between any two lines, so two copies take turns: the new weights go to the one
+    that is not in use, and the append to the history is what makes them the last good ones.
+    """
+
+    def __init__(self, start, validation):
+        self.by_validation = validation is not None and validation.early_stopping
+        self._validation = validation
+        self._copies = (start.copy(), start.copy())
+        self._best = start.copy() if self.by_validation else None
+
+    def last_good(self, history):
+        return self._copies[len(history.epochs) % 2]
+
+    def keep(self, state, history, epoch):
+        """Score the state, keep it, and append the epoch."""
+        if self._validation is not None:
+            epoch = replace(epoch, validation_score=self._validation.score(state))
+        self._copies[(len(history.epochs) + 1) % 2].become(state)
+        history.epochs.append(epoch)
+        if self._best is not None and history.best_epoch() == len(history.epochs) - 1:
+            self._best.become(state)
+
+    def restore_best(self, state, history):
+        # Where the last epoch is the best, state is that: the copy may be half written by then.
+        epochs = history.epochs
+        if self._best is not None and epochs and history.best_epoch() < len(epochs) - 1:
+            state.become(self._best)
 
 
 def _order_of_rows(rows, shuffle, random_state):

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from numbers import Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 
 from . import kernels
+from .sparse import SPARSE_DTYPES, SparseRows
 
 __all__ = [
     "READ_IN_PLACE",
@@ -21,6 +23,7 @@ __all__ = [
     "check_finite",
     "check_known_classes",
     "check_sample_weight",
+    "check_validation_data",
     "check_warm_start",
     "computing_dtype",
     "dtypes_read",
@@ -60,6 +63,8 @@ def well_behaved(X):
 
 def dtypes_read(X, otherwise):
     """The dtypes that X may keep, for scikit-learn's checks; others become the first of them."""
+    if issparse(X):
+        return [np.dtype(otherwise), *SPARSE_DTYPES]
     dtype = getattr(X, "dtype", None)
     others = [dtype] if getattr(dtype, "name", None) == "bfloat16" else []
     return [np.dtype(otherwise), *READ_IN_PLACE, *others]
@@ -74,10 +79,14 @@ def computing_dtype(dtype, X):
 
 def check_finite(X, dtype, n_threads):
     """An error that says where X is infinite or NaN, or beyond the range of ``dtype``."""
-    if get_config()["assume_finite"] or kernels.implementation.all_finite(X, dtype, n_threads):
+    values = X.values if isinstance(X, SparseRows) else X
+    if get_config()["assume_finite"] or kernels.implementation.all_finite(values, dtype, n_threads):
         return
-    row, feature = _first_not_finite(X, dtype)
-    value, where = float(X[row, feature]), f"in row {row}, feature {feature}"
+    row, feature = _first_not_finite(values, dtype)
+    value = float(values[row, feature])
+    if isinstance(X, SparseRows):
+        row, feature = X.position(feature)
+    where = f"in row {row}, feature {feature}"
     if np.isfinite(value):
         raise ValueError(
             f"X contains {value:g} {where}, a value too large for {dtype}; divide it by a power of "
@@ -97,14 +106,14 @@ def _first_not_finite(X, dtype, block=1024):
     raise RuntimeError("X was changed by another thread while it was being checked")
 
 
-def encode_labels(y, classes):
+def encode_labels(y, classes, name="y"):
     """Class codes, int32, of the labels y; an error lists labels that aren't in ``classes``."""
     labels, positions = np.unique(y, return_inverse=True)
     code_of = {label: code for code, label in enumerate(classes.tolist())}
     unseen = [label for label in labels.tolist() if label not in code_of]
     if unseen:
         raise ValueError(
-            f"y holds labels that are not among the classes: {_some(unseen)}; "
+            f"{name} holds labels that are not among the classes: {_some(unseen)}; "
             f"the classes are {_some(classes.tolist())}"
         )
     codes = np.array([code_of[label] for label in labels.tolist()], dtype=np.int32)
@@ -149,45 +158,55 @@ def check_warm_start(X, classes, coef, known_classes):
         )
 
 
-def check_sample_weight(sample_weight, X):
-    """Float64 weights, one a row, finite and not negative, with a finite sum above 0; or None."""
+def check_sample_weight(sample_weight, X, name="sample_weight", all_zero=False):
+    """Float64 weights, one a row, finite and not negative, with a finite sum; or None.
+
+    Not all of them 0, unless ``all_zero`` allows it.
+    """
     if sample_weight is None:
         return None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(len(X), sample_weight)
-    weight = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weight.shape != (len(X),):
         raise ValueError(
-            f"sample_weight must have one value for each row of X, shape ({len(X)},); "
+            f"{name} must have one value for each row of X, shape ({len(X)},); "
             f"got shape {weight.shape}"
         )
     if weight.min() < 0:
         row = int(np.argmin(weight))
-        raise ValueError(f"sample_weight must not be negative; got {weight[row]:g} for row {row}")
+        raise ValueError(f"{name} must not be negative; got {weight[row]:g} for row {row}")
     with np.errstate(over="ignore"):
         weight_sum = weight.sum()
     if not np.isfinite(weight_sum):
-        raise ValueError("sample_weight must have a finite sum; its sum overflows float64")
-    if not weight.any():
-        raise ValueError("sample_weight must be above 0 for at least one row; got zeros alone")
+        raise ValueError(f"{name} must have a finite sum; its sum overflows float64")
+    if not (all_zero or weight.any()):
+        raise ValueError(f"{name} must be above 0 for at least one row; got zeros alone")
     return weight
 
 
-def check_class_weight(class_weight, classes, codes, sample_weight):
+def check_validation_data(X_val, y_val, sample_weight_val):
+    """Whether there are rows to validate on; an error where only a part of them is given."""
+    if (X_val is None) != (y_val is None):
+        given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+        raise ValueError(f"X_val and y_val must be given together; got {given} without {missing}")
+    if X_val is None and sample_weight_val is not None:
+        raise ValueError("sample_weight_val needs X_val and y_val; got neither")
+    return X_val is not None
+
+
+def check_class_weight(class_weight, classes, class_total):
     """Weight of each class, float64 of shape (n_classes,), or None for ones.
 
-    "balanced" is Σs / (number of classes present · Σs of the class), s being ``sample_weight``;
-    a class without weight gets 0.
+    "balanced" is Σs / (number of classes present · Σs of the class), with ``class_total`` the
+    Σs of each class; a class without weight gets 0.
     """
     if class_weight is None:
         return None
     if isinstance(class_weight, str):  # "balanced"; scikit-learn's divides by 0 for such a class
-        total = np.bincount(codes, weights=sample_weight, minlength=len(classes))
-        present = total > 0
+        present = class_total > 0
         balanced = np.zeros(len(classes))
-        balanced[present] = total.sum() / (present.sum() * total[present])
+        balanced[present] = class_total.sum() / (present.sum() * class_total[present])
         return balanced
     weight = compute_class_weight(class_weight, classes=classes, y=classes).astype(np.float64)
     for label, value in zip(classes.tolist(), weight, strict=True):
@@ -198,7 +217,7 @@ def check_class_weight(class_weight, classes, codes, sample_weight):
     return weight
 
 
-def row_weights(codes, sample_weight, class_weight):
+def row_weights(codes, sample_weight, class_weight, all_zero=False):
     """Rows of weight above 0, the weight of every row, and the sum of the weights.
 
     Parameters
@@ -206,6 +225,8 @@ def row_weights(codes, sample_weight, class_weight):
     codes : int32 ndarray of shape (n_samples,)
     sample_weight : float64 ndarray of shape (n_samples,) or None
     class_weight : float64 ndarray of shape (n_classes,) or None
+    all_zero : bool, default=False
+        Whether there may be no row of weight above 0.
 
     Returns
     -------
@@ -219,7 +240,7 @@ def row_weights(codes, sample_weight, class_weight):
     if class_weight is not None:
         weight = weight * class_weight[codes]
     rows = np.flatnonzero(weight)
-    if len(rows) == 0:
+    if len(rows) == 0 and not all_zero:
         raise ValueError(
             "sample_weight times class_weight must be above 0 for at least one row; got zeros alone"
         )

@@ -7,7 +7,7 @@
 # How vectors and register tiles work is in simd.h; no Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
 # minibatch, an epoch, an epoch of narrow rows, passes that change nothing, the search for NaN,
-# functions of the caller's arrays.
+# functions of the caller's arrays, rows of sparse X and an epoch over them.
 
 
 cimport numpy as cnp
@@ -15,7 +15,7 @@ from cython.parallel cimport parallel
 from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport labs
-from libc.stdint cimport int8_t, int16_t, int32_t, intptr_t, uint8_t, uintptr_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uintptr_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -85,6 +85,44 @@ cdef extern from "simd.h" nogil:
     void fs_log_softmax_f64(const fs_table *, ptrdiff_t, ptrdiff_t)
     void fs_losses_f32(const fs_table *, ptrdiff_t, ptrdiff_t)
     void fs_losses_f64(const fs_table *, ptrdiff_t, ptrdiff_t)
+    ctypedef struct fs_matrix:
+        pass
+    ctypedef struct fs_decay:
+        fs_matrix *since
+        fs_matrix *after
+        const double *rates
+        double momentum
+        double alpha
+        ptrdiff_t now
+        int update
+        int is_idle
+    const int FS_DECAY_BLOCK
+    void fs_decay_start(fs_decay *)
+    void fs_decay_step(fs_decay *)
+    void fs_sparse_gather_f32(const float *, ptrdiff_t, const int32_t *, const float *, ptrdiff_t,
+                              float *)
+    void fs_sparse_gather_f64(const double *, ptrdiff_t, const int32_t *, const double *,
+                              ptrdiff_t, double *)
+    void fs_sparse_scatter_f32(float *, ptrdiff_t, const int32_t *, const float *, ptrdiff_t,
+                               const float *)
+    void fs_sparse_scatter_f64(double *, ptrdiff_t, const int32_t *, const double *, ptrdiff_t,
+                               const double *)
+    void fs_sparse_catch_up_f32(const fs_decay *, const int32_t *, ptrdiff_t, int32_t *, int,
+                                float *, float *, ptrdiff_t)
+    void fs_sparse_catch_up_f64(const fs_decay *, const int32_t *, ptrdiff_t, int32_t *, int,
+                                double *, double *, ptrdiff_t)
+    void fs_sparse_update_f32(const int32_t *, ptrdiff_t, float *, float *, float *, ptrdiff_t,
+                              float, float, float, int)
+    void fs_sparse_update_f64(const int32_t *, ptrdiff_t, double *, double *, double *, ptrdiff_t,
+                              double, double, double, int)
+    void fs_sparse_pack_f32(const float *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t,
+                            ptrdiff_t)
+    void fs_sparse_pack_f64(const double *, ptrdiff_t, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t,
+                            ptrdiff_t)
+    void fs_sparse_unpack_f32(const float *, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                              ptrdiff_t)
+    void fs_sparse_unpack_f64(const double *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t, ptrdiff_t,
+                              ptrdiff_t)
     double fs_sum_of_f32(const float *, ptrdiff_t)
     double fs_sum_of_f64(const double *, ptrdiff_t)
     void fs_exp_array_f32(const float *, float *, ptrdiff_t)
@@ -139,3 +177,5 @@ include "_narrow.pxi"
 include "_passes.pxi"
 include "_finite.pxi"
 include "_functions.pxi"
+include "_sparse.pxi"
+include "_sparse_epoch.pxi"

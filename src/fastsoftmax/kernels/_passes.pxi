@@ -92,17 +92,11 @@ cdef void _pass_block(
     """
     cdef real *tile = <real *> buffer
     cdef real *raw = tile + PREDICTION_ROWS * p.stride
-    cdef real *weight = raw + (p.n_rows + 1) * PREDICTION_ROWS
-    cdef real *loss = weight + PREDICTION_ROWS
     cdef const Training *t = &p.samples
-    cdef Py_ssize_t start = block * PREDICTION_ROWS, i, s
+    cdef Py_ssize_t start = block * PREDICTION_ROWS
     cdef Py_ssize_t n = min(<Py_ssize_t> PREDICTION_ROWS, t.n_numbers - start)
     cdef Py_ssize_t padded = _round_up(n, GROUP), lanes = _lanes(unused)
-    cdef const real *sample_weight = <const real *> t.sample_weight
-    cdef int32_t[PREDICTION_ROWS] codes
     cdef (const real *)[PREDICTION_ROWS] samples
-    cdef real[16] unused_log, unused_top
-    cdef double total = 0
     cdef fs_fetcher fetcher
     _aim(&t.X, t.numbers, p.n_rows, &fetcher, next_block * PREDICTION_ROWS,
          min((next_block + 1) * PREDICTION_ROWS, t.n_numbers), padded, 0, lanes, NULL)
@@ -110,6 +104,21 @@ cdef void _pass_block(
     _forward(&samples[0], <const real *> p.coef, p.stride, t.X.n_features,
              <const real *> p.intercept, p.n_rows, raw, PREDICTION_ROWS, padded, &fetcher)
     fs_fetch_between(&fetcher)
+    _finish_block(p, block, raw)
+
+
+cdef void _finish_block(const Pass *p, Py_ssize_t block, real *raw) noexcept nogil:
+    """Leave behind what this pass is for, from raw predictions; three rows of raw are spare."""
+    cdef real *weight = raw + (p.n_rows + 1) * PREDICTION_ROWS
+    cdef real *loss = weight + PREDICTION_ROWS
+    cdef const Training *t = &p.samples
+    cdef Py_ssize_t start = block * PREDICTION_ROWS, i, s
+    cdef Py_ssize_t n = min(<Py_ssize_t> PREDICTION_ROWS, t.n_numbers - start)
+    cdef Py_ssize_t padded = _round_up(n, GROUP), lanes = _lanes(raw)
+    cdef const real *sample_weight = <const real *> t.sample_weight
+    cdef int32_t[PREDICTION_ROWS] codes
+    cdef real[16] unused_log, unused_top
+    cdef double total = 0
     for i in range(n):
         # One class tells: a value that isn't finite makes all raw predictions of its row so.
         if not isfinite(raw[i]):

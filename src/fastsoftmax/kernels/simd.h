@@ -249,6 +249,8 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 }
 #endif
 
+#include "decay.h"
+
 /* Rows of the caller's, and what a function of them reads and writes. */
 typedef struct {
     const char *source;
@@ -312,6 +314,7 @@ FS_INLINE ptrdiff_t fs_wrong_code(const fs_table *table)
 #define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
 #include "vector.h"
 #include "rows.h"
+#include "sparse.h"
 #include "functions.h"
 
 #define REAL double
@@ -338,6 +341,7 @@ FS_INLINE ptrdiff_t fs_wrong_code(const fs_table *table)
     6.666666666666735130e-01
 #include "vector.h"
 #include "rows.h"
+#include "sparse.h"
 #include "functions.h"
 
 #endif

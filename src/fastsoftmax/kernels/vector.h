@@ -224,27 +224,13 @@ FS_INLINE void FS_(sigmoid_lanes)(REAL *raw, REAL *log_out)
     FS_(store)(log_out, FS_(log1p)(decay));
 }
 
-/* One optimiser step on a vector of parameters; `gradient` is the loss's, without the penalty. */
-FS_INLINE void FS_(step)(VEC gradient, REAL *parameter, REAL *state, REAL learning_rate,
-                         REAL momentum, REAL alpha, int update)
-{
-    VEC p = FS_(load)(parameter);
-    gradient += p * alpha;
-    if (update == FS_SGD) {
-        p -= gradient * learning_rate;
-    } else if (update == FS_ADAGRAD) {
-        VEC squares = FS_(load)(state) + gradient * gradient, root;
-        for (int l = 0; l < LANES; l++)
-            root[l] = ITEM == 4 ? (REAL)sqrtf((float)squares[l]) : (REAL)sqrt((double)squares[l]);
-        FS_(store)(state, squares);
-        p -= gradient * learning_rate / (root + (REAL)FS_ADAGRAD_EPSILON);
-    } else {
-        VEC velocity = FS_(load)(state) * momentum + gradient * learning_rate;
-        FS_(store)(state, velocity);
-        p -= update == FS_NESTEROV ? velocity * momentum + gradient * learning_rate : velocity;
-    }
-    FS_(store)(parameter, p);
-}
+#define STEP_ FS_
+#define V VEC
+#define N_LANES LANES
+#include "step.h"
+#undef STEP_
+#undef V
+#undef N_LANES
 
 /* FS_(step) over n parameters, a multiple of the lanes. */
 FS_INLINE void FS_(step_array)(const REAL *gradient, REAL *parameter, REAL *state, ptrdiff_t n,

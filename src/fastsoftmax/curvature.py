@@ -1,0 +1,232 @@
+"""How curved the objective is: a subsample of the rows, and bounds from its spectrum.
+
+All automatic choices rest on this: the learning rate on a few power iterations, the preconditioners
+on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by solver.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+from . import kernels
+from .sparse import SparseRows
+
+__all__ = [
+    "Subsample",
+    "learning_rate_for",
+    "probabilities",
+    "square_gradient",
+    "squares",
+    "staged",
+]
+
+#: Power iterations: after 20 the largest eigenvalue is met within a few per cent even where the
+#: second is 0.9 of it, and the learning rate needs no more.
+POWER_ITERATIONS = 20
+
+#: Rows they look at: a mean over so many is within a few per cent as well.
+POWER_ROWS = 2000
+
+#: Rows that are staged at once.
+BLOCK_ROWS = 1024
+
+#: Rows that are squared at once, in float64.
+SQUARED_ROWS = 256
+
+#: Times the curvature that a learning rate keeps below: heavy-ball steps are stable up to
+#: 2 (1 + momentum).
+CURVATURE_SHARE = 1.6
+
+#: First step of AdaGrad, in weights that move a raw prediction by 1.
+ADAGRAD_SHARE = 0.1
+
+#: What the noise of one minibatch may add up to in the momentum's memory. Both shares are measured
+#: by bench/test_sgd_auto.py.
+NOISE_SHARE = 0.21
+
+#: ‖p − onehot(y)‖² to reckon with where no probabilities are known yet.
+TYPICAL_MISS = 0.35
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """Some rows of a problem, staged in the units of training.
+
+    Parameters
+    ----------
+    rows : intp ndarray of shape (n_drawn,)
+        Numbers of the rows, ascending.
+    values : ndarray or CSR array of shape (n_drawn, n_features), in the dtype of the computation
+    weight : float64 ndarray of shape (n_drawn,)
+        Sample weights, divided by their sum.
+    """
+
+    rows: np.ndarray
+    values: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def of(cls, problem, n_drawn, dtype, random_state, by_norm=False):
+        """Draw about ``n_drawn`` of the problem's rows.
+
+        Parameters
+        ----------
+        problem : training.Problem
+        n_drawn : int ≥ 1
+        dtype : {float32, float64}
+        random_state : numpy.random.RandomState
+        by_norm : bool
+            Draw half of them in proportion to ‖x‖², at the price of a pass over X. A feature that
+            one row in 10000 has is else missed or met by luck, and its curvature with it.
+        """
+        rows, weight = problem.rows, None
+        if n_drawn < len(rows) and not by_norm:
+            rows = np.sort(random_state.choice(rows, n_drawn, replace=False))
+        elif n_drawn < len(rows):
+            norms = _square_norms(problem, dtype)
+            chance = 0.5 * n_drawn * (1 / len(rows) + norms / max(norms.sum(), 1e-300))
+            chance = np.minimum(np.where(np.isfinite(chance), chance, 1.0), 1.0)
+            drawn = random_state.random_sample(len(rows)) < chance
+            drawn[0] |= not drawn.any()
+            rows, weight = rows[drawn], 1 / chance[drawn]
+        values = staged(problem, rows, dtype)
+        weight = np.ones(len(rows)) if weight is None else weight
+        if problem.sample_weight is not None:
+            weight = weight * problem.sample_weight[rows]
+        return cls(rows, values, weight / weight.sum())
+
+    def part(self, block):
+        """Some of its rows, a slice; the weights are not divided by their sum again."""
+        return Subsample(self.rows[block], self.values[block], self.weight[block])
+
+    def mean_square_norm(self):
+        """Weighted mean of ‖x‖²."""
+        return float(self.second_moments().sum())
+
+    def second_moments(self):
+        """Weighted mean of x_j² for each feature."""
+        moments = np.zeros(self.values.shape[1])
+        for start in range(0, len(self.weight), SQUARED_ROWS):
+            block = slice(start, start + SQUARED_ROWS)
+            moments += self.weight[block] @ squares(self.values[block])
+        return moments
+
+    def largest_eigenvalue(self):
+        """Of Σ s x xᵀ / Σ s, by power iterations from the mean square of each feature."""
+        values = self.values[:POWER_ROWS]
+        weight = (self.weight[:POWER_ROWS] / self.weight[:POWER_ROWS].sum()).astype(values.dtype)
+        vector = np.sqrt(self.second_moments())
+        size = np.linalg.norm(vector)
+        for _ in range(POWER_ITERATIONS):
+            if size == 0:
+                return 0.0
+            with np.errstate(over="ignore", invalid="ignore"):
+                vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
+                size = np.linalg.norm(vector)
+            if not np.isfinite(size):
+                return np.inf
+        return float(size)
+
+
+def squares(values):
+    """Each value squared, in float64; a matrix or a CSR array."""
+    if issparse(values):
+        return values.astype(np.float64).power(2)
+    return np.square(values, dtype=np.float64)
+
+
+def staged(problem, rows, dtype):
+    """Rows in the units of training: a matrix, or a CSR array where X is sparse."""
+    X, shift, inverse_scale = problem.X, problem.shift, problem.inverse_scale
+    if isinstance(X, SparseRows):
+        values = csr_array((X.data, X.indices, X.indptr), shape=X.shape)[rows].astype(dtype)
+        return values if inverse_scale is None else csr_array(values * inverse_scale)
+    values = np.empty((len(rows), X.shape[1]), dtype)
+    kernels.implementation.stage(X, rows, shift, inverse_scale, values)
+    return values
+
+
+def probabilities(problem, values, coef, intercept):
+    """Probabilities (n, n_rows) of staged rows: softmax, or each row of coef's own sigmoid."""
+    raw = np.ascontiguousarray(values @ coef.astype(values.dtype).T)
+    raw += intercept.astype(values.dtype)
+    if problem.loss == "softmax":
+        kernels.implementation.softmax(raw, raw, problem.n_threads)
+        return raw
+    with np.errstate(over="ignore"):
+        return 1 / (1 + np.exp(-raw))
+
+
+def _square_norms(problem, dtype):
+    """‖x‖² of the problem's rows, in float64."""
+    norms = np.empty(len(problem.rows))
+    for start in range(0, len(norms), BLOCK_ROWS):
+        block = staged(problem, problem.rows[start : start + BLOCK_ROWS], dtype)
+        norms[start : start + block.shape[0]] = squares(block).sum(axis=1).ravel()
+    return norms
+
+
+def square_gradient(problem, subsample, coef, intercept):
+    """Weighted mean of the squared length of one row's gradient, at these parameters.
+
+    The gradient is (p − onehot(y)) ⊗ (x, 1) for softmax, and so it is row by row of coef for
+    logistic losses.
+    """
+    values = subsample.values
+    miss = probabilities(problem, values, coef, intercept).astype(np.float64)
+    codes = problem.y_true[subsample.rows]
+    if len(coef) == 1:
+        miss[:, 0] -= codes
+    else:
+        miss[np.arange(len(miss)), codes] -= 1
+    length = np.square(miss).sum(axis=1)
+    squared_norms = np.empty(len(length))
+    for start in range(0, len(length), SQUARED_ROWS):
+        block = slice(start, start + SQUARED_ROWS)
+        squared_norms[block] = squares(values[block]).sum(axis=1).ravel()
+    return float(subsample.weight @ (length * (squared_norms + 1)))
+
+
+def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update, square=None):
+    """A learning rate for minibatch descent, from the data alone.
+
+    The lower of two. Curvature: the Hessian is at most ½ (I − 11ᵀ/K) ⊗ Σxxᵀ/n + alpha for softmax
+    and ¼ Σxxᵀ/n + alpha for a logistic loss (Böhning 1992). Noise: the steps that momentum
+    remembers, η/(1 − momentum), times the squared length of a minibatch's gradient noise, which is
+    that of one row's gradient over batch_size, must stay a fraction of the loss.
+
+    Parameters
+    ----------
+    subsample : Subsample
+    loss : {"softmax", "logistic"}
+    alpha : float ≥ 0
+    momentum : float in [0, 1)
+    batch_size : int ≥ 1
+    update : {"sgd", "momentum", "nesterov", "adagrad"}
+        AdaGrad's steps are in units of weights whatever the gradients: a tenth of the weight that
+        moves a raw prediction by 1, where features are of one size.
+    square : float or None
+        Mean squared length of one row's gradient; None for a typical one.
+
+    Returns
+    -------
+    learning_rate : float > 0, finite
+
+    References
+    ----------
+    Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
+    Mathematics 44, 1992.
+    """
+    tiny = float(np.finfo(subsample.values.dtype).tiny)
+    if update == "adagrad":
+        size = np.sqrt(subsample.mean_square_norm() / subsample.values.shape[1])
+        return float(np.clip(ADAGRAD_SHARE / max(size, tiny), tiny, 1 / tiny))
+    factor = 0.5 if loss == "softmax" else 0.25
+    # The intercept is a feature of ones.
+    curvature = factor * (subsample.largest_eigenvalue() + 1) + alpha
+    if square is None:
+        square = TYPICAL_MISS * (subsample.mean_square_norm() + 1)
+    noise = max(square / batch_size, tiny)
+    rate = min(CURVATURE_SHARE / curvature, NOISE_SHARE * (1 - momentum) / noise)
+    return float(np.clip(rate, tiny, 1 / tiny))

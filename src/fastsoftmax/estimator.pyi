@@ -1,0 +1,129 @@
+# Types of the estimator for users' type checkers, the methods it inherits within this package
+# included. tests/test_typing.py holds the signatures to those of estimator.py.
+
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from .callbacks import CallbackSupportMixin, EpochInfo
+from .portable import Portable
+from .prediction import LinearPrediction
+
+# Arrays, DataFrames, lists and whatever else scikit-learn's checks take have no type in common.
+MatrixLike: TypeAlias = Any
+Schedule: TypeAlias = Literal["constant", "inverse_time", "exponential", "linear", "cosine"]
+# A scorer's name, or a scorer: (estimator, X, y) and maybe sample_weight.
+Scoring: TypeAlias = str | Callable[..., float] | None
+ComputingType: TypeAlias = (
+    Literal["float32", "float64"]
+    | type[np.float32 | np.float64]
+    | np.dtype[np.float32]
+    | np.dtype[np.float64]
+)
+
+class SoftmaxClassifier(
+    Portable, LinearPrediction, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
+    solver: Literal["sgd", "adagrad"]
+    multi_class: Literal["softmax", "ovr"]
+    alpha: float
+    learning_rate: float
+    schedule: Schedule
+    decay: float
+    momentum: float
+    nesterov: bool
+    batch_size: int
+    max_iter: int
+    tol: float | None
+    n_iter_no_change: int
+    early_stopping: bool
+    validation_fraction: float | int
+    scoring: Scoring
+    standardize: bool | Literal["population", "sample"]
+    weight_init: Literal["zeros", "normal"]
+    init_scale: float
+    fit_intercept: bool
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None
+    shuffle: bool
+    random_state: int | RandomState | None
+    n_jobs: int | None
+    dtype: ComputingType | None
+    warm_start: bool
+    callbacks: Sequence[Callable[[EpochInfo], object]] | None
+    verbose: int | bool
+
+    coef_: NDArray[Any]
+    intercept_: NDArray[Any]
+    classes_: NDArray[Any]
+    n_iter_: int
+    loss_curve_: NDArray[np.float64]
+    history_: dict[str, NDArray[Any]]
+    validation_scores_: NDArray[np.float64]
+    best_iter_: int
+    mean_: NDArray[np.float64]
+    scale_: NDArray[np.float64]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    def __init__(
+        self,
+        *,
+        solver: Literal["sgd", "adagrad"] = "sgd",
+        multi_class: Literal["softmax", "ovr"] = "softmax",
+        alpha: float = 1e-4,
+        learning_rate: float = 0.01,
+        schedule: Schedule = "constant",
+        decay: float = 0.1,
+        momentum: float = 0.9,
+        nesterov: bool = False,
+        batch_size: int = 128,
+        max_iter: int = 20,
+        tol: float | None = 1e-4,
+        n_iter_no_change: int = 5,
+        early_stopping: bool = False,
+        validation_fraction: float | int = 0.1,
+        scoring: Scoring = "loss",
+        standardize: bool | Literal["population", "sample"] = False,
+        weight_init: Literal["zeros", "normal"] = "zeros",
+        init_scale: float = 0.01,
+        fit_intercept: bool = True,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        shuffle: bool = True,
+        random_state: int | RandomState | None = None,
+        n_jobs: int | None = None,
+        dtype: ComputingType | None = None,
+        warm_start: bool = False,
+        callbacks: Sequence[Callable[[EpochInfo], object]] | None = None,
+        verbose: int | bool = 0,
+    ) -> None: ...
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self: ...
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self: ...
+    def decision_function(self, X: MatrixLike) -> NDArray[Any]: ...
+    def predict(self, X: MatrixLike) -> NDArray[Any]: ...
+    def predict_proba(self, X: MatrixLike) -> NDArray[Any]: ...
+    def predict_log_proba(self, X: MatrixLike) -> NDArray[Any]: ...
+    def score(
+        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float: ...
+    def save(self, path: str | PathLike[str]) -> None: ...
+    def to_sklearn(self) -> Any: ...

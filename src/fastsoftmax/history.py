@@ -1,0 +1,129 @@
+"""What happened in training, epoch by epoch, and what it says about when to stop.
+
+Numbers only: no weights and no estimator. Written by training.py; memory.py joins the histories of
+calls that follow one another and gives them to the user as ``history_``.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+
+__all__ = ["Epoch", "History", "columns_of", "joined_columns"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch that was kept; those undone after divergence leave nothing but their time.
+
+    Parameters
+    ----------
+    objective, loss : float
+        As :func:`training.train` measures them: with the penalty and without it.
+    learning_rate : float
+        Of its last minibatch.
+    seconds : float
+        That it took, with the repetitions after divergence and without validation and callbacks.
+    gradient_norm : float, default=nan
+        Of the objective, where the method knows it; minibatches never do.
+    validation_score : float, default=nan
+        The higher the better.
+    n_halvings : int, default=0
+        Times it diverged and was repeated at half the learning rate.
+    plateau : bool, default=False
+        Whether the objective had stalled at its end, and the learning rate was lowered for it.
+    """
+
+    objective: float
+    loss: float
+    learning_rate: float
+    seconds: float
+    gradient_norm: float = np.nan
+    validation_score: float = np.nan
+    n_halvings: int = 0
+    plateau: bool = False
+
+
+@dataclass
+class History:
+    """What happened in one call.
+
+    Parameters
+    ----------
+    epochs : list of Epoch
+    n_halvings : int
+        How many times an epoch diverged and the learning rate was halved.
+    n_lowerings : int
+        How many times the learning rate was lowered as the objective had stalled.
+    gave_up : bool
+        True where no learning rate kept the next epoch from diverging.
+    interrupted : bool
+        True where Ctrl-C ended training after at least one epoch.
+    """
+
+    epochs: list[Epoch] = field(default_factory=list)
+    n_halvings: int = 0
+    n_lowerings: int = 0
+    gave_up: bool = False
+    interrupted: bool = False
+
+    @property
+    def loss_curve(self):
+        """The objective of each epoch, a list."""
+        return [epoch.objective for epoch in self.epochs]
+
+    @property
+    def validation_scores(self):
+        """The validation score of each epoch, a list."""
+        return [epoch.validation_score for epoch in self.epochs]
+
+    def best_epoch(self):
+        """Index of the first epoch of the highest validation score; at least one was kept."""
+        return int(np.argmax(self.validation_scores))
+
+    def note_plateau(self):
+        """The objective has stalled: from the next epoch on the learning rate is lower."""
+        self.n_lowerings += 1
+        self.epochs[-1] = replace(self.epochs[-1], plateau=True)
+
+    def has_stalled(self, tol, n_iter_no_change, by_validation=False):
+        """True where none of the last epochs came more than tol below the best before it.
+
+        Below in the objective, or ``by_validation`` above in the validation score. A lowering of
+        the learning rate is given as many epochs to help.
+        """
+        last = self.epochs[-n_iter_no_change:]
+        if (
+            tol is None
+            or len(self.epochs) <= n_iter_no_change
+            or any(epoch.plateau for epoch in last)
+        ):
+            return False
+        curve = np.negative(self.validation_scores) if by_validation else self.loss_curve
+        best = np.minimum.accumulate(curve)
+        improved = np.subtract(best[:-1], curve[1:]) > tol
+        return not improved[-n_iter_no_change:].any()
+
+
+_NAMES = tuple(column.name for column in fields(Epoch))
+
+
+def columns_of(objectives):
+    """The columns of epochs of which only the objective is known."""
+    n_epochs = len(objectives)
+    unknown = {name: np.full(n_epochs, np.nan) for name in _NAMES}
+    return {"epoch": np.arange(1, n_epochs + 1), **unknown, "objective": np.asarray(objectives)}
+
+
+def joined_columns(earlier, history):
+    """A dict of arrays, one value an epoch: those of ``earlier``, then those of a History.
+
+    "epoch" counts from 1; the other keys are the fields of :class:`Epoch`.
+    """
+    unknown = np.full(len(earlier["epoch"]), np.nan)  # columns that older pickles have not
+    columns = {
+        name: np.append(
+            earlier.get(name, unknown), [float(getattr(epoch, name)) for epoch in history.epochs]
+        )
+        for name in _NAMES
+    }
+    return {"epoch": np.arange(1, len(columns["objective"]) + 1)} | columns

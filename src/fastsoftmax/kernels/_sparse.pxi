@@ -1,0 +1,364 @@
+# Rows of a CSR matrix: what is read of them, predictions from them, statistics of their columns.
+#
+# X comes as its three arrays and is never densified or copied. What knows their dtypes is here.
+# Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of its
+# feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
+
+ctypedef fused entry:  # what X may hold
+    float
+    double
+
+ctypedef fused index:  # numbers of features
+    int32_t
+    int64_t
+
+cdef enum:
+    ENTRIES = 128  # of a row, converted at once
+
+
+cdef struct SparseRows:  # X as it lies in memory, and how it is scaled on the way
+    const void *data
+    const void *indices
+    const intptr_t *indptr
+    bint is_double
+    bint is_wide  # indices are int64
+    Py_ssize_t n_samples
+    Py_ssize_t n_features
+    const void *inverse_scale  # NULL: values are taken as they are
+
+
+cdef cnp.ndarray _one_dimensional(cnp.ndarray array, str name, tuple dtypes):
+    """The array itself, or an error that names it; the dtypes are NumPy's numbers."""
+    if (
+        array.ndim != 1 or not cnp.PyArray_ISCARRAY_RO(array)
+        or array.dtype not in [cnp.PyArray_DescrFromType(dtype) for dtype in dtypes]
+    ):
+        names = " or ".join(str(cnp.PyArray_DescrFromType(dtype)) for dtype in dtypes)
+        raise TypeError(
+            f"{name} must be 1-D, contiguous and of dtype {names}; got {array.dtype} of shape "
+            f"{(<object> array).shape} with strides {(<object> array).strides}"
+        )
+    return array
+
+
+cdef int _describe_sparse(
+    list keep, SparseRows *X, cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr,
+    Py_ssize_t n_features, inverse_scale, int dtype,
+) except -1:
+    """Fill X from the caller's arrays; only indptr, which is as short as y, may be converted."""
+    _one_dimensional(data, "data", (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64))
+    _one_dimensional(indices, "indices", (cnp.NPY_INT32, cnp.NPY_INT64))
+    _one_dimensional(indptr, "indptr", (cnp.NPY_INT32, cnp.NPY_INT64))
+    if n_features >= 2147483647:
+        raise ValueError(f"sparse X must have fewer than 2**31 - 1 features; got {n_features}")
+    ends = (indptr[0], indptr[indptr.size - 1]) if indptr.size else (-1, -1)
+    if ends[0] != 0 or not ends[1] <= min(data.size, indices.size):
+        raise ValueError(
+            "indptr must go from 0 up to the number of values; got "
+            f"{ends[0]} to {ends[1]} with {data.size} values and {indices.size} indices"
+        )
+    positions = indptr.astype(np.intp, copy=False)
+    keep.append(positions)
+    X.data = cnp.PyArray_DATA(data)
+    X.indices = cnp.PyArray_DATA(indices)
+    X.indptr = <const intptr_t *> cnp.PyArray_DATA(<cnp.ndarray> positions)
+    X.is_double = data.dtype == np.float64
+    X.is_wide = indices.dtype == np.int64
+    X.n_samples = indptr.size - 1
+    X.n_features = n_features
+    X.inverse_scale = NULL
+    if inverse_scale is not None:
+        X.inverse_scale = _data(inverse_scale, "inverse_scale", dtype, (n_features,))
+    return 0
+
+
+cdef inline Py_ssize_t _sparse_stride(Py_ssize_t n_rows, const real *unused) noexcept nogil:
+    """Items from the weights of one feature to those of the next, a width that sparse.h knows."""
+    cdef Py_ssize_t width = 1
+    while width < n_rows and width < _lanes(unused):
+        width *= 2
+    return _round_up(n_rows, width)
+
+
+cdef inline void _gather(
+    const real *coef, Py_ssize_t stride, const int32_t *features, const real *values,
+    Py_ssize_t n, real *sums,
+) noexcept nogil:
+    if real is float:
+        fs_sparse_gather_f32(coef, stride, features, values, n, sums)
+    else:
+        fs_sparse_gather_f64(coef, stride, features, values, n, sums)
+
+
+cdef inline void _pack_features(
+    const real *values, Py_ssize_t n_rows, Py_ssize_t n_features, real *packed, Py_ssize_t stride,
+    Py_ssize_t first, Py_ssize_t last,
+) noexcept nogil:
+    if real is float:
+        fs_sparse_pack_f32(values, n_rows, n_features, packed, stride, first, last)
+    else:
+        fs_sparse_pack_f64(values, n_rows, n_features, packed, stride, first, last)
+
+
+cdef void _add_row(
+    const entry *unused, const index *unused_index, const SparseRows *X, Py_ssize_t row,
+    const real *coef, Py_ssize_t stride, real *sums,
+) noexcept nogil:
+    cdef const entry *data = <const entry *> X.data
+    cdef const index *indices = <const index *> X.indices
+    cdef const real *inverse_scale = <const real *> X.inverse_scale
+    cdef int32_t[ENTRIES] features
+    cdef real[ENTRIES] values
+    cdef Py_ssize_t first = X.indptr[row], last = X.indptr[row + 1], n, e
+    while first < last:
+        n = min(last - first, <Py_ssize_t> ENTRIES)
+        for e in range(n):
+            features[e] = <int32_t> indices[first + e]
+            values[e] = <real> data[first + e]
+        if inverse_scale != NULL:
+            for e in range(n):
+                values[e] *= inverse_scale[features[e]]
+        _gather(coef, stride, &features[0], &values[0], n, sums)
+        first += n
+
+
+cdef void _add_predictions(
+    const SparseRows *X, Py_ssize_t row, const real *coef, Py_ssize_t stride, real *sums
+) noexcept nogil:
+    """sums[k] += the sum over the row's entries of value · weight of its feature in class k."""
+    if X.is_double:
+        if X.is_wide:
+            _add_row(<const double *> NULL, <const int64_t *> NULL, X, row, coef, stride, sums)
+        else:
+            _add_row(<const double *> NULL, <const int32_t *> NULL, X, row, coef, stride, sums)
+    elif X.is_wide:
+        _add_row(<const float *> NULL, <const int64_t *> NULL, X, row, coef, stride, sums)
+    else:
+        _add_row(<const float *> NULL, <const int32_t *> NULL, X, row, coef, stride, sums)
+
+
+# --- Passes that change nothing -------------------------------------------------------------------
+
+cdef void _sparse_pass_block(
+    const Pass *p, const SparseRows *X, const real *unused, Py_ssize_t block, char *buffer
+) noexcept nogil:
+    """Predict a block of rows, and leave behind what this pass is for."""
+    cdef real *sums = <real *> buffer
+    cdef real *raw = sums + p.stride
+    cdef const real *intercept = <const real *> p.intercept
+    cdef const Training *t = &p.samples
+    cdef Py_ssize_t start = block * PREDICTION_ROWS, i, k
+    cdef Py_ssize_t n = min(<Py_ssize_t> PREDICTION_ROWS, t.n_numbers - start)
+    for i in range(_round_up(n, GROUP)):
+        for k in range(p.n_rows):
+            sums[k] = intercept[k]
+        if i < n:
+            _add_predictions(X, t.numbers[start + i] if t.numbers != NULL else start + i,
+                             <const real *> p.coef, p.stride, sums)
+        for k in range(p.n_rows):
+            raw[k * PREDICTION_ROWS + i] = sums[k]
+    _finish_block(p, block, raw)
+
+
+cdef void _sparse_pass_thread(
+    Pass *p, const SparseRows *X, const real *unused, int thread, int n_threads
+) noexcept nogil:
+    """Take blocks as long as there are any, as _pass_thread does."""
+    cdef Py_ssize_t first, block
+    if n_threads > 1:
+        fs_spread(&p.cores, &p.barrier, thread, n_threads)
+    while True:
+        first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
+        if first >= p.n_blocks:
+            return
+        for block in range(first, min(first + BLOCKS_AT_ONCE, p.n_blocks)):
+            _sparse_pass_block(p, X, unused, block, p.buffers + thread * p.buffer_size)
+
+
+cdef int _run_sparse_pass(
+    const real *unused, Pass *p, const SparseRows *X, cnp.ndarray coef, cnp.ndarray intercept,
+    int n_threads,
+) except -1:
+    """Share the blocks among the threads; each is computed alike whoever takes it."""
+    cdef list keep = []
+    cdef int dtype = cnp.PyArray_TYPE(coef)
+    cdef Py_ssize_t d = X.n_features, n_rows = coef.shape[0]
+    cdef double work = <double> X.indptr[X.n_samples] * n_rows
+    cdef const real *values = <const real *> _data(coef, "coef", dtype, (n_rows, d))
+    p.n_rows = n_rows
+    p.stride = _sparse_stride(n_rows, unused)
+    p.coef = _aligned(keep, d * p.stride * sizeof(real))
+    p.intercept = _data(intercept, "intercept", dtype, (n_rows,))
+    p.n_blocks = (p.samples.n_numbers + PREDICTION_ROWS - 1) // PREDICTION_ROWS
+    n_threads = _useful_threads(
+        min(<Py_ssize_t> n_threads, max(<Py_ssize_t> 1, p.n_blocks)), INFINITY, work)
+    p.next_block = 0
+    fs_barrier_init(&p.barrier)
+    p.buffer_size = _round_up(
+        (p.stride + (n_rows + 3) * PREDICTION_ROWS) * <Py_ssize_t> sizeof(real), LINE)
+    p.buffers = <char *> _aligned(keep, n_threads * p.buffer_size)
+    with nogil:
+        _pack_features(values, n_rows, d, <real *> p.coef, p.stride, 0, d)
+        if n_threads == 1:
+            _sparse_pass_thread(p, X, unused, 0, 1)
+        else:
+            with parallel(num_threads=n_threads):
+                _sparse_pass_thread(p, X, unused, fs_thread_number(), fs_team_size())
+    return 0
+
+
+cdef bint _run_sparse_prediction(
+    int kind, cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
+    cnp.ndarray intercept, void *out, str loss, int n_threads,
+) except -1:
+    """Fill `out`; True if the raw predictions are all finite."""
+    cdef Pass p
+    cdef SparseRows X
+    cdef list keep = []
+    cdef int dtype = cnp.PyArray_TYPE(coef), not_finite = False
+    _describe_sparse(keep, &X, data, indices, indptr, coef.shape[1], None, dtype)
+    p.samples.numbers = NULL
+    p.samples.n_numbers = X.n_samples
+    p.samples.loss_kind = _LOSS[loss]
+    p.kind = kind
+    p.out = out
+    p.not_finite = &not_finite
+    if dtype == cnp.NPY_FLOAT32:
+        _run_sparse_pass(<const float *> NULL, &p, &X, coef, intercept, n_threads)
+    else:
+        _run_sparse_pass(<const double *> NULL, &p, &X, coef, intercept, n_threads)
+    return not not_finite
+
+
+def sparse_decision_function(
+    cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
+    cnp.ndarray intercept, cnp.ndarray raw_prediction_out, int n_threads,
+):
+    """See reference_sparse.sparse_decision_function."""
+    cdef void *out = _data(raw_prediction_out, "raw_prediction_out", _dtype(coef, "coef"),
+                           (indptr.size - 1, coef.shape[0]))
+    return _run_sparse_prediction(
+        RAW, data, indices, indptr, coef, intercept, out, "softmax", n_threads)
+
+
+def sparse_predict_proba(
+    cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
+    cnp.ndarray intercept, cnp.ndarray probability_out, str loss, int n_threads,
+):
+    """See reference_sparse.sparse_predict_proba."""
+    cdef void *out = _data(probability_out, "probability_out", _dtype(coef, "coef"),
+                           (indptr.size - 1, max(coef.shape[0], 2)))
+    return _run_sparse_prediction(
+        PROBABILITY, data, indices, indptr, coef, intercept, out, loss, n_threads)
+
+
+def sparse_predict(
+    cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
+    cnp.ndarray intercept, cnp.ndarray code_out, int n_threads,
+):
+    """See reference_sparse.sparse_predict."""
+    cdef void *out = _data(code_out, "code_out", cnp.NPY_INTP, (indptr.size - 1,))
+    _dtype(coef, "coef")
+    return _run_sparse_prediction(
+        CODE, data, indices, indptr, coef, intercept, out, "softmax", n_threads)
+
+
+cdef tuple _folded(coef, intercept, shift, inverse_scale):
+    """What centring adds to the intercept: x̃ = (x − shift) · inverse_scale without a dense x̃."""
+    if shift is None:
+        return intercept, None
+    centre = shift.astype(np.float64) * inverse_scale
+    return (intercept - coef @ centre).astype(coef.dtype), centre
+
+
+def sparse_loss_sum(
+    cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray rows,
+    cnp.ndarray y_true, sample_weight, shift, inverse_scale, cnp.ndarray coef,
+    cnp.ndarray intercept, str loss, int n_threads,
+):
+    """See reference_sparse.sparse_loss_sum."""
+    cdef Pass p
+    cdef SparseRows X
+    cdef list keep = []
+    cdef int dtype = _dtype(coef, "coef")
+    _describe_sparse(keep, &X, data, indices, indptr, coef.shape[1], inverse_scale, dtype)
+    p.samples.X.n_samples = X.n_samples
+    _describe_targets(&p.samples, rows, y_true, sample_weight, loss, dtype)
+    cdef double[::1] sums = np.zeros((rows.size + PREDICTION_ROWS - 1) // PREDICTION_ROWS + 1)
+    cdef int unused
+    p.kind = LOSS
+    p.not_finite = &unused
+    p.out = &sums[0]
+    intercept, _ = _folded(coef, intercept, shift, inverse_scale)
+    if dtype == cnp.NPY_FLOAT32:
+        _run_sparse_pass(<const float *> NULL, &p, &X, coef, intercept, n_threads)
+    else:
+        _run_sparse_pass(<const double *> NULL, &p, &X, coef, intercept, n_threads)
+    return float(sum(sums))
+
+
+# --- Statistics of the columns --------------------------------------------------------------------
+
+cdef double _add_statistics(
+    const entry *unused, const index *unused_index, const SparseRows *X, const double *weight,
+    double *mean, double *squares, double *held,
+) noexcept nogil:
+    """Two passes over the values that are held, the zeros in between accounted for at once."""
+    cdef const entry *data = <const entry *> X.data
+    cdef const index *indices = <const index *> X.indices
+    cdef Py_ssize_t i, j, e
+    cdef double s = 1, total = 0, delta
+    for i in range(X.n_samples):
+        s = 1 if weight == NULL else weight[i]
+        total += s
+        for e in range(X.indptr[i], X.indptr[i + 1]):
+            mean[indices[e]] += s * data[e]
+            held[indices[e]] += s
+    if total == 0:
+        return total
+    for j in range(X.n_features):
+        mean[j] /= total
+    for i in range(X.n_samples):
+        s = 1 if weight == NULL else weight[i]
+        for e in range(X.indptr[i], X.indptr[i + 1]):
+            delta = data[e] - mean[indices[e]]
+            squares[indices[e]] += s * delta * delta
+    for j in range(X.n_features):  # exactly 0 for a full column, whose weights add up likewise
+        squares[j] += max(total - held[j], 0.0) * mean[j] * mean[j]
+    return total
+
+
+def sparse_column_statistics(
+    cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, sample_weight,
+    cnp.ndarray mean_out, cnp.ndarray squares_out, int n_threads,
+):
+    """See reference_sparse.sparse_column_statistics."""
+    cdef SparseRows X
+    cdef list keep = []
+    cdef Py_ssize_t d = mean_out.size
+    cdef const double *weight = NULL
+    cdef double total
+    _describe_sparse(keep, &X, data, indices, indptr, d, None, cnp.NPY_FLOAT64)
+    cdef double *mean = <double *> _data(mean_out, "mean_out", cnp.NPY_FLOAT64, (d,))
+    cdef double *squares = <double *> _data(squares_out, "squares_out", cnp.NPY_FLOAT64, (d,))
+    cdef double *held = <double *> _aligned(keep, d * sizeof(double))
+    if sample_weight is not None:
+        weight = <const double *> _data(
+            sample_weight, "sample_weight", cnp.NPY_FLOAT64, (X.n_samples,))
+    mean_out[:] = 0
+    squares_out[:] = 0
+    with nogil:
+        if X.is_double:
+            if X.is_wide:
+                total = _add_statistics(<const double *> NULL, <const int64_t *> NULL, &X, weight,
+                                        mean, squares, held)
+            else:
+                total = _add_statistics(<const double *> NULL, <const int32_t *> NULL, &X, weight,
+                                        mean, squares, held)
+        elif X.is_wide:
+            total = _add_statistics(<const float *> NULL, <const int64_t *> NULL, &X, weight,
+                                    mean, squares, held)
+        else:
+            total = _add_statistics(<const float *> NULL, <const int32_t *> NULL, &X, weight,
+                                    mean, squares, held)
+    return total

@@ -1,0 +1,303 @@
+"""Estimators in files that can't execute code: safetensors, with a JSON document in its header.
+
+The arrays are tensors that any safetensors reader shows; the rest is the document. What a file
+says is checked before an estimator is made of it. Not pickle (portable.py). Called by the
+estimator's ``save`` and, as ``fastsoftmax.load``, by users.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+from sklearn import config_context
+
+from . import __version__
+from .encoding import decode, encode
+
+if TYPE_CHECKING:
+    from .estimator import SoftmaxClassifier
+
+__all__ = ["load", "save"]
+
+#: Raised when a file is written that an older fastsoftmax would misread.
+FORMAT_VERSION = 1
+
+#: Keys of the header's metadata: the document, and the SHA-256 of it and of the arrays.
+DOCUMENT, CHECKSUM = "fastsoftmax", "sha256"
+
+#: Arrays that kernels read without a look at their shape. Who adds one adds it here: forged files
+#: must not make a kernel read beyond an array.
+LIKE_COEF = ("_coef_state",)
+LIKE_INTERCEPT = ("intercept_", "_intercept_state")
+ONE_A_FEATURE = ("mean_", "scale_", "_column_squares")
+
+
+def save(estimator, path):
+    """Write an estimator, fitted or not: parameters, attributes and the state of the optimiser.
+
+    Parameters
+    ----------
+    estimator : SoftmaxClassifier
+    path : str or path-like
+        A file there is replaced, all at once and only if all was written: a reader finds the old
+        one or the new one. ``.safetensors`` is the usual ending.
+
+    Raises
+    ------
+    TypeError
+        If a parameter or attribute is not plain data, such as a ``RandomState`` or a function, or
+        if the estimator is of another class, subclasses included.
+    ImportError
+        If safetensors is missing.
+    OSError
+        If the file can't be written.
+    """
+    from . import SoftmaxClassifier
+
+    safetensors = _safetensors()
+    if type(estimator) is not SoftmaxClassifier:
+        raise TypeError(
+            f"a SoftmaxClassifier can be saved; got a {type(estimator).__qualname__}, of which "
+            "load could not make one again"
+        )
+    arrays = {}
+    parameters = estimator.get_params(deep=False)
+    attributes = {
+        name: value
+        for name, value in vars(estimator).items()
+        if name not in parameters and name != "_metadata_request"
+    }
+    for name in attributes:
+        if not _is_attribute(name, type(estimator)):
+            raise TypeError(
+                f"attribute {name!r} can't be saved: fitted attributes begin or end with '_'; "
+                f"delete it first, del estimator.{name}"
+            )
+    document = json.dumps(
+        {
+            "format_version": FORMAT_VERSION,
+            "package_version": __version__,
+            "class": "SoftmaxClassifier",
+            "parameters": {
+                name: encode(value, f"parameter {name}", arrays)
+                for name, value in parameters.items()
+            },
+            "attributes": {name: encode(value, name, arrays) for name, value in attributes.items()},
+            "requests": _requests(estimator),
+        },
+        allow_nan=False,
+    )
+    metadata = {DOCUMENT: document, CHECKSUM: _checksum(document, arrays)}
+    _replace_file(os.fspath(path), safetensors.numpy.save(arrays, metadata))
+
+
+def load(path: str | os.PathLike[str]) -> "SoftmaxClassifier":
+    """Read an estimator that ``save`` wrote, of this version of fastsoftmax or an older one.
+
+    Nothing in the file is executed, and no name in it is looked up: it holds numbers and text.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    estimator : SoftmaxClassifier
+        It predicts as the one that was saved, and ``partial_fit`` goes on from there, bit for bit.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, cut short, of another program, or of a newer fastsoftmax; the
+        message names the path.
+    ImportError
+        If safetensors is missing.
+    OSError
+        If there is no such file, or it can't be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import fastsoftmax
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from sklearn.datasets import load_digits
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    >>> path = os.path.join(tempfile.mkdtemp(), "digits.safetensors")
+    >>> classifier.save(path)
+    >>> bool((fastsoftmax.load(path).predict(X) == classifier.predict(X)).all())
+    True
+    """
+    path = os.fspath(path)
+    metadata, arrays = _read_file(path)
+    if DOCUMENT not in metadata:
+        raise ValueError(f"{path!r} is a safetensors file, but not one of fastsoftmax")
+    try:
+        document = json.loads(metadata[DOCUMENT])
+        format_version = int(document["format_version"])
+        package_version = str(document["package_version"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path!r} is damaged: its header can't be read") from error
+    if format_version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path!r} was written by fastsoftmax {package_version} in format {format_version}; "
+            f"this is fastsoftmax {__version__}, which reads formats up to {FORMAT_VERSION}"
+        )
+    if metadata.get(CHECKSUM) != _checksum(metadata[DOCUMENT], arrays):
+        raise ValueError(f"{path!r} is damaged: its checksum is that of other content")
+    try:
+        return _estimator(document, arrays)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"{path!r}, written by fastsoftmax {package_version}, holds what fastsoftmax "
+            f"{__version__} has no use for: {error}"
+        ) from error
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+def _safetensors():
+    """The library, or an error that names the extra."""
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            'saving and loading need safetensors: pip install "fastsoftmax[save]"'
+        ) from error
+    return safetensors
+
+
+def _replace_file(path, content):
+    """Put the content where the path leads, at once or not at all; a link stays a link."""
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if os.path.exists(path):
+                shutil.copymode(path, temporary)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    # The new name itself is on the disk only once the folder is.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_file(path):
+    """Metadata and arrays of a safetensors file."""
+    safetensors = _safetensors()
+    with open(path, "rb"):  # the system's own error where there is none, or it is a folder
+        pass
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            names = list(file.keys())
+            arrays = {name: np.array(file.get_tensor(name)) for name in names}
+            return file.metadata() or {}, arrays
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(
+            f"{path!r} is damaged, cut short or no safetensors file: {error}"
+        ) from error
+
+
+def _checksum(document, arrays):
+    """SHA-256 of the document and of each array's name, dtype, shape and values."""
+    digest = hashlib.sha256(document.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"\0{name}\0{array.dtype.name}\0{array.shape}\0".encode())
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(little.tobytes())
+    return digest.hexdigest()
+
+
+# --- Estimators -----------------------------------------------------------------------------------
+
+
+def _is_attribute(name, estimator_class):
+    """Whether it may be an attribute's name: none that hides a method, none of Python's own."""
+    return (
+        (name.startswith("_") or name.endswith("_"))
+        and not name.startswith("__")
+        and not callable(getattr(estimator_class, name, None))
+    )
+
+
+def _requests(estimator):
+    """What was asked of scikit-learn's metadata routing, {"fit": {"sample_weight": True}}."""
+    if "_metadata_request" not in vars(estimator):
+        return {}
+    routing = estimator.get_metadata_routing()
+    return {method: dict(getattr(routing, method).requests) for method in _routed(type(estimator))}
+
+
+def _routed(estimator_class):
+    """Methods that have a ``set_..._request``."""
+    setters = (n for n in dir(estimator_class) if n.startswith("set_") and n.endswith("_request"))
+    return [name.removeprefix("set_").removesuffix("_request") for name in setters]
+
+
+def _estimator(document, arrays):
+    """The estimator that a document of a known format describes."""
+    from . import SoftmaxClassifier
+
+    if document["class"] != "SoftmaxClassifier":
+        raise ValueError(f"class {document['class']!r}")
+    parameters = {name: decode(value, arrays) for name, value in document["parameters"].items()}
+    unknown = sorted(set(parameters) - set(SoftmaxClassifier().get_params(deep=False)))
+    if unknown:
+        raise ValueError(f"parameters {', '.join(unknown)}")
+    attributes = {name: decode(value, arrays) for name, value in document["attributes"].items()}
+    for name in attributes:
+        if name in parameters or not _is_attribute(name, SoftmaxClassifier):
+            raise ValueError(f"attribute {name}")
+    if "coef_" in attributes:
+        _check_shapes(attributes)
+    estimator = SoftmaxClassifier(**parameters)
+    vars(estimator).update(attributes)
+    with config_context(enable_metadata_routing=True):
+        for method, requests in document["requests"].items():
+            if method not in _routed(SoftmaxClassifier):
+                raise ValueError(f"requests of {method}")
+            getattr(estimator, f"set_{method}_request")(**requests)
+    return estimator
+
+
+def _check_shapes(attributes):
+    """An error unless the arrays that kernels read fit each other."""
+    coef, classes = attributes["coef_"], attributes["classes_"]
+    if not (isinstance(coef, np.ndarray) or sparse.issparse(coef)) or coef.ndim != 2:
+        raise ValueError("coef_ that is no matrix")
+    if coef.dtype not in (np.float32, np.float64):
+        raise ValueError(f"coef_ of {coef.dtype}")
+    n_classes, n_features = coef.shape
+    if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
+        raise ValueError("classes_ that is no list of at least 2 labels")
+    if n_classes != (1 if len(classes) == 2 else len(classes)):
+        raise ValueError(f"coef_ of shape {coef.shape} for {len(classes)} classes")
+    if attributes["n_features_in_"] != n_features:
+        raise ValueError(f"coef_ of shape {coef.shape} for {attributes['n_features_in_']} features")
+    expected = dict.fromkeys(LIKE_COEF, (coef.shape, coef.dtype))
+    expected |= dict.fromkeys(LIKE_INTERCEPT, ((n_classes,), coef.dtype))
+    expected |= dict.fromkeys(ONE_A_FEATURE, ((n_features,), np.dtype(np.float64)))
+    attributes["intercept_"]  # a KeyError where it is missing
+    for name, (shape, dtype) in expected.items():
+        value = attributes.get(name)
+        if value is not None and not (
+            isinstance(value, np.ndarray) and value.shape == shape and value.dtype == dtype
+        ):
+            raise ValueError(f"{name} that is no {dtype} array of shape {shape}")

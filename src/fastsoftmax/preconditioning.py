@@ -1,0 +1,263 @@
+"""Approximate inverses of the Hessian, from a subsample of the rows, for L-BFGS to start from.
+
+Three forms by size: the whole Hessian where it is small; a Kronecker product of a factor of the
+classes and one of the features; and the same with a factor of features of low rank where there are
+too many of them for a square matrix. Parameters are one float64 matrix (n_rows, n_features + 1)
+here, the intercept its last column. Dense linear algebra is LAPACK's. Called by solver.py.
+"""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.sparse import issparse
+
+from .curvature import probabilities
+from .standardization import ColumnStatistics
+
+__all__ = [
+    "DiagonalHessian",
+    "FullHessian",
+    "KroneckerHessian",
+    "LowRankHessian",
+    "preconditioner_for",
+]
+
+#: Share of the mean curvature that is added: below it the subsample knows the curvature badly.
+RIDGE = 1e-2
+
+#: The same for a Kronecker product, which is no more than a model of the Hessian.
+KRONECKER_RIDGE = 1e-1
+
+#: Keeps a Cholesky factor from failing by rounding where directions have no curvature at all.
+ROUNDING = 1e-12
+
+#: Median of the features' curvatures over their mean, above which they are in comparable units.
+COMPARABLE = 1e-2
+
+#: Coefficients up to which the whole Hessian is formed; its factor costs the third power.
+MOST_FULL = 1200
+
+#: Features up to which their factor is a square matrix.
+MOST_SQUARE = 2048
+
+#: Rows that a factor is made of, at most; more made no pass fewer on any benchmark set.
+MOST_ROWS = 20000
+
+#: Rows of it that the whole Hessian takes at once.
+BLOCK_ROWS = 1024
+
+#: Rank of the factor where there are more features than that.
+LOW_RANK = 256
+
+
+def _design(subsample, problem):
+    """The subsample's rows, dense, with a feature of ones at the end, zeros without intercept."""
+    values = subsample.values
+    values = values.toarray() if issparse(values) else values
+    ones = np.full((len(values), 1), float(problem.fit_intercept), values.dtype)
+    return np.hstack([values, ones])
+
+
+def _penalty_diagonal(n_columns, alpha):
+    penalty = np.full(n_columns, float(alpha))
+    penalty[-1] = 0.0  # the intercept
+    return penalty
+
+
+def _positive(diagonal):
+    """The same with 1 in place of what can't be divided by: a constant feature without penalty."""
+    return np.where((diagonal > 0) & np.isfinite(diagonal), diagonal, 1.0)
+
+
+def _second_moments(subsample, problem):
+    """What to expect of x_j² for each feature and the ones, for the ridge and for the scales.
+
+    One number for all where they are in comparable units: a feature that few rows have is then left
+    to its ridge, which needs fewer passes than taking those few at their word. Otherwise each
+    feature's own, over all rows, since a subsample may have missed every row that has it.
+    """
+    moments = subsample.second_moments()
+    used = moments[moments > 0]
+    if used.size and np.median(used) >= COMPARABLE * used.mean():
+        moments[:] = used.mean()
+    else:
+        statistics = ColumnStatistics.of(problem.X, None, problem.n_threads)
+        moments = statistics.squares / statistics.weight_sum
+        shift = 0 if problem.shift is None else problem.shift.astype(np.float64)
+        moments += np.square(statistics.mean - shift)
+        if problem.inverse_scale is not None:
+            moments *= np.square(problem.inverse_scale, dtype=np.float64)
+    return np.append(moments, 1.0)
+
+
+class FullHessian:
+    """Cholesky factor of the subsample's whole Hessian, scaled to a unit diagonal, plus a ridge."""
+
+    def __init__(self, subsample, problem, coef, intercept):
+        n_rows, n_columns = len(coef), problem.X.shape[1] + 1
+        blocks = np.zeros((n_rows, n_columns, n_rows, n_columns))
+        hessian = blocks.reshape(n_rows * n_columns, -1)
+        mean_spread = 0.0
+        for start in range(0, len(subsample.rows), BLOCK_ROWS):
+            part = subsample.part(slice(start, start + BLOCK_ROWS))
+            # All in float64, and of probabilities that sum to 1: rows that are nearly sure of their
+            # class leave a difference of numbers that agree in most of their digits.
+            design = _design(part, problem).astype(np.float64)
+            probability = probabilities(problem, part.values, coef, intercept).astype(np.float64)
+            if problem.loss == "softmax":
+                probability /= probability.sum(axis=1, keepdims=True)
+            spread = probability * (1 - probability)
+            mean_spread += float(np.mean(part.weight @ spread))
+            share = probability if problem.loss == "softmax" else spread
+            # Row i of `moment` is p_i ⊗ x_i; one product gives the blocks of the diagonal, another
+            # the rank-one parts of all.
+            moment = (share[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+            diagonal = ((part.weight[:, None] * design).T @ moment).reshape(n_columns, n_rows, -1)
+            for k in range(n_rows):
+                blocks[k, :, k] += diagonal[:, k]
+            if problem.loss == "softmax":
+                moment *= np.sqrt(part.weight)[:, None]
+                hessian -= moment.T @ moment
+        hessian[np.diag_indices_from(hessian)] += np.tile(
+            _penalty_diagonal(n_columns, problem.alpha), n_rows
+        )
+        ridge = RIDGE * mean_spread * _second_moments(subsample, problem)
+        hessian[np.diag_indices_from(hessian)] += np.tile(ridge, n_rows)
+        self._scale = 1 / np.sqrt(_positive(np.diagonal(hessian)))
+        hessian *= self._scale[:, None]
+        hessian *= self._scale
+        hessian[np.diag_indices_from(hessian)] += ROUNDING
+        self._factor = cho_factor(hessian, lower=True, overwrite_a=True, check_finite=False)
+
+    def apply(self, gradient):
+        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+        scaled = self._scale * gradient.ravel()
+        step = cho_solve(self._factor, scaled, overwrite_b=True, check_finite=False)
+        return (self._scale * step).reshape(gradient.shape)
+
+
+class _Kronecker:
+    """A ⊗ B + alpha, A over classes and B over features, in the eigenvectors of both.
+
+    A = mean of diag(p) − p pᵀ (of p (1 − p) for logistic losses), B = weighted mean of x xᵀ where
+    a row weighs what it adds to the trace of A: rows that are sure of their class have no
+    curvature. Features are scaled so that the diagonal of the model is 1; the penalty is taken by
+    its diagonal in the eigenvectors of B, exact where all features have one scale.
+
+    References
+    ----------
+    Martens, Grosse, "Optimizing neural networks with Kronecker-factored approximate curvature",
+    ICML 2015.
+    """
+
+    def __init__(self, subsample, problem, coef, intercept):
+        probability = probabilities(problem, subsample.values, coef, intercept).astype(np.float64)
+        weight = subsample.weight
+        if problem.loss == "softmax":
+            classes = -(probability.T @ (weight[:, None] * probability))
+            classes[np.diag_indices_from(classes)] += weight @ probability
+            trace = 1 - np.square(probability).sum(axis=1)
+        else:
+            spread = probability * (1 - probability)
+            classes = np.diag(weight @ spread)
+            trace = spread.sum(axis=1)
+        row_weight = weight * np.maximum(trace, 1e-3 * trace.max(initial=1e-30))
+        row_weight /= row_weight.sum()
+        values, self._class_vectors = eigh(classes, check_finite=False, driver="evd")
+        values = np.maximum(values, 0)
+        mean_value = values.sum() / max(len(values) - 1, 1)
+
+        square = _second_moments(subsample, problem)
+        penalty = _penalty_diagonal(len(square), problem.alpha)
+        diagonal = _positive(mean_value * square + penalty)
+        self._scale = 1 / np.sqrt(diagonal)
+        self._factor_features(subsample, problem, row_weight, values, square, penalty / diagonal)
+
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
+        """Decompose B, weighted by rows and scaled, into ``_vectors`` and the denominators."""
+        design = _design(subsample, problem)
+        design *= self._scale.astype(design.dtype)
+        design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
+        spectrum, self._vectors = self._decompose(design)
+        self._set_denominator(values, spectrum, penalty)
+
+    def _set_denominator(self, values, spectrum, penalty):
+        penalty = np.square(self._vectors).T @ penalty
+        self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
+
+    def _rotated(self, gradient):
+        return self._class_vectors.T @ (gradient * self._scale)
+
+
+class KroneckerHessian(_Kronecker):
+    """A ⊗ B + alpha, with B a square matrix over the features."""
+
+    @staticmethod
+    def _decompose(design):
+        gram = (design.T @ design).astype(np.float64)
+        spectrum, vectors = eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
+        return np.maximum(spectrum, 0), vectors
+
+    def apply(self, gradient):
+        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+        inner = (self._rotated(gradient) @ self._vectors) / self._denominator
+        return self._class_vectors @ (inner @ self._vectors.T) * self._scale
+
+
+class LowRankHessian(_Kronecker):
+    """A ⊗ B + alpha, with B of low rank plus a multiple of the identity, in scaled features."""
+
+    @staticmethod
+    def _decompose(design):
+        # Eigenvectors of the rows' inner products are cheaper than those of the features'.
+        n_drawn = len(design)
+        inner = (design @ design.T).astype(np.float64)
+        first = max(0, n_drawn - LOW_RANK)
+        spectrum, left = eigh(
+            inner, overwrite_a=True, check_finite=False, subset_by_index=(first, n_drawn - 1)
+        )
+        kept = spectrum > 1e-6 * spectrum[-1]
+        spectrum, left = spectrum[kept], left[:, kept]
+        vectors = design.T.astype(np.float64) @ (left / np.sqrt(spectrum))
+        return spectrum, vectors
+
+    def _set_denominator(self, values, spectrum, penalty):
+        super()._set_denominator(values, spectrum, penalty)
+        rest = np.full(1, spectrum[0])
+        self._rest = np.outer(values, rest) + penalty.mean() + KRONECKER_RIDGE
+
+    def apply(self, gradient):
+        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+        rotated = self._rotated(gradient)
+        inside = rotated @ self._vectors
+        outside = (rotated - inside @ self._vectors.T) / self._rest
+        step = (inside / self._denominator) @ self._vectors.T + outside
+        return self._class_vectors @ step * self._scale
+
+
+class DiagonalHessian(_Kronecker):
+    """A ⊗ B + alpha, with B diagonal: for sparse rows, whose features hardly overlap."""
+
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
+        spectrum = square * self._scale**2
+        self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
+
+    def apply(self, gradient):
+        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+        inner = self._rotated(gradient) / self._denominator
+        return self._class_vectors @ inner * self._scale
+
+
+def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
+    """The form for parameters of this shape, and the rows that it is made of."""
+    n_columns = n_features + 1
+    n_coefficients = n_rows * n_columns
+    if n_coefficients <= MOST_FULL:
+        # A twentieth of the rows: features that few rows have must be among them.
+        return FullHessian, min(
+            n_samples, MOST_ROWS, max(4 * n_coefficients, 2000, n_samples // 20)
+        )
+    if n_columns <= MOST_SQUARE:
+        return KroneckerHessian, min(n_samples, MOST_ROWS, max(10 * n_columns, 2000))
+    if sparse:
+        return DiagonalHessian, min(n_samples, 2000)
+    return LowRankHessian, min(n_samples, 2 * LOW_RANK)

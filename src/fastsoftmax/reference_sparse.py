@@ -1,0 +1,277 @@
+"""The NumPy twins of the kernels over sparse rows: the specification of each, part of reference.py.
+
+X comes as the three arrays of a CSR matrix. A twin makes a dense tile of a block of rows and hands
+it to the dense twin, which is what a kernel must never do: its work is that of the values held.
+Sums are taken in float64. No threads, no scipy. Imported by reference.py, under whose name the
+kernels are looked up.
+
+All arguments named alike mean the same:
+
+data : contiguous float32 or float64 ndarray of shape (n_values,)
+indices : contiguous int32 or int64 ndarray of shape (n_values,)
+    Feature of each value, in [0, n_features), in any order within a row; repeats are added up.
+    Checked by the caller.
+indptr : contiguous int32 or int64 ndarray of shape (n_samples + 1,)
+    Row i holds the values indptr[i] to indptr[i + 1] - 1. Checked by the caller to be sorted.
+inverse_scale : ndarray of shape (n_features,) and coef's dtype, or None
+    Values are multiplied by that of their feature.
+shift : the same, or None; never without inverse_scale
+    Rows then stand for (x − shift) · inverse_scale, which is dense: it is folded into the
+    intercept, and into the gradient as a product of two vectors.
+"""
+
+import numpy as np
+
+from . import reference
+
+__all__ = [
+    "sparse_column_statistics",
+    "sparse_decision_function",
+    "sparse_epoch",
+    "sparse_loss_gradient",
+    "sparse_loss_sum",
+    "sparse_predict",
+    "sparse_predict_proba",
+]
+
+_BLOCK = 512  # rows made dense at once
+
+
+def _dense(data, indices, indptr, rows, n_features, dtype, inverse_scale=None, shift=None):
+    """Rows as a dense (len(rows), n_features) array."""
+    tile = np.zeros((len(rows), n_features), dtype)
+    for i, row in enumerate(rows):
+        held = slice(indptr[row], indptr[row + 1])
+        np.add.at(tile[i], indices[held], data[held].astype(dtype))
+    if shift is not None:
+        tile -= shift
+    return tile if inverse_scale is None else tile * inverse_scale
+
+
+def _blocks(n_samples):
+    return (slice(at, min(at + _BLOCK, n_samples)) for at in range(0, n_samples, _BLOCK))
+
+
+def sparse_epoch(
+    data,
+    indices,
+    indptr,
+    rows,
+    y_true,
+    sample_weight,
+    inverse_scale,
+    coef_inplace,
+    intercept_inplace,
+    coef_state_inplace,
+    intercept_state_inplace,
+    learning_rates,
+    batch_size,
+    loss,
+    update,
+    momentum,
+    alpha,
+    fit_intercept,
+    n_threads,
+):
+    """Train on the rows in the order given: :func:`reference.epoch` of the dense matrix.
+
+    The penalty and the velocity move the weights of features that a minibatch doesn't hold, too.
+    A kernel leaves such a feature alone until it is met again or the epoch ends, and takes the
+    steps in between at once, as powers of a linear map; AdaGrad's with ``alpha`` above 0 are not
+    linear, and taken one by one, for features whose weights aren't 0.
+
+    Parameters and result as there.
+    """
+    total = 0.0
+    for step, start in enumerate(range(0, len(rows), batch_size)):
+        batch = rows[start : start + batch_size]
+        total += reference.epoch(
+            _dense(
+                data,
+                indices,
+                indptr,
+                batch,
+                coef_inplace.shape[1],
+                coef_inplace.dtype,
+                inverse_scale,
+            ),
+            np.arange(len(batch)),
+            y_true[batch],
+            None if sample_weight is None else sample_weight[batch],
+            None,
+            None,
+            coef_inplace,
+            intercept_inplace,
+            coef_state_inplace,
+            intercept_state_inplace,
+            learning_rates[step : step + 1],
+            batch_size,
+            loss,
+            update,
+            momentum,
+            alpha,
+            fit_intercept,
+            n_threads,
+        )
+        if not np.isfinite(total):
+            break
+    return total
+
+
+def sparse_loss_gradient(
+    data,
+    indices,
+    indptr,
+    y_true,
+    sample_weight,
+    shift,
+    inverse_scale,
+    coef,
+    intercept,
+    coef_gradient_out,
+    intercept_gradient_out,
+    loss,
+    n_threads,
+):
+    """Mean loss over all rows, without penalty, and its gradient.
+
+    Parameters
+    ----------
+    y_true : int32 ndarray of shape (n_samples,)
+    sample_weight : ndarray of shape (n_samples,) and coef's dtype, or None for ones
+        Of a sum above 0.
+    coef, coef_gradient_out : C-contiguous ndarrays of shape (n_rows, n_features)
+        float32 or float64. The gradient is Σ_i s_i ∂loss_i/∂coef / Σ s.
+    intercept, intercept_gradient_out : ndarrays of shape (n_rows,) and coef's dtype
+    loss : {"softmax", "logistic"}
+    n_threads : int
+        The result is the same bit for bit whatever its value.
+
+    Returns
+    -------
+    loss : float
+        Σ_i s_i · loss_i / Σ s.
+    """
+    coef_gradient, intercept_gradient = np.zeros(coef.shape), np.zeros(len(coef))
+    total = 0.0
+    for block in _blocks(len(indptr) - 1):
+        rows = np.arange(block.start, block.stop)
+        tile = _dense(data, indices, indptr, rows, coef.shape[1], np.float64, inverse_scale, shift)
+        raw, losses = np.empty((len(coef), len(rows))), np.empty(len(rows))
+        weight = np.ones(len(rows)) if sample_weight is None else sample_weight[block]
+        reference.forward(tile, coef, intercept, raw)
+        reference._gradient_step(loss)(raw, y_true[block], weight, losses)
+        total += losses.sum()
+        coef_gradient += raw @ tile
+        intercept_gradient += raw.sum(axis=1)
+    weight_sum = len(y_true) if sample_weight is None else sample_weight.sum(dtype=np.float64)
+    coef_gradient_out[:] = coef_gradient / weight_sum
+    intercept_gradient_out[:] = intercept_gradient / weight_sum
+    return float(total / weight_sum)
+
+
+def sparse_loss_sum(
+    data,
+    indices,
+    indptr,
+    rows,
+    y_true,
+    sample_weight,
+    shift,
+    inverse_scale,
+    coef,
+    intercept,
+    loss,
+    n_threads,
+):
+    """Σ over the rows of sample_weight · loss at fixed parameters: :func:`reference.loss_sum`."""
+    total = 0.0
+    for block in _blocks(len(rows)):
+        chosen = rows[block]
+        total += reference.loss_sum(
+            _dense(data, indices, indptr, chosen, coef.shape[1], coef.dtype, inverse_scale, shift),
+            np.arange(len(chosen)),
+            y_true[chosen],
+            None if sample_weight is None else sample_weight[chosen],
+            None,
+            None,
+            coef,
+            intercept,
+            loss,
+            n_threads,
+        )
+    return total
+
+
+def sparse_column_statistics(
+    data, indices, indptr, sample_weight, mean_out, squares_out, n_threads
+):
+    """Weighted mean of each column, zeros counted, and the weighted squares about it.
+
+    Parameters and result as in :func:`reference.column_statistics`. By two passes over the values:
+    the mean, then the squares about it, to which the zeros add (Σ s − Σ s held) · mean².
+    """
+    n_samples, n_features = len(indptr) - 1, len(mean_out)
+    weight = np.ones(n_samples) if sample_weight is None else sample_weight
+    mean_out[:] = squares_out[:] = 0.0
+    total = weight.cumsum()[-1] if n_samples else 0.0  # in the order of rows, as bincount adds
+    if total == 0:
+        return 0.0
+    weight = np.repeat(weight, np.diff(indptr))
+    values, features = data[: len(weight)].astype(np.float64), indices[: len(weight)]
+    held = np.bincount(features, weight, n_features)
+    mean_out[:] = np.bincount(features, weight * values, n_features) / total
+    squares = weight * (values - mean_out[features]) ** 2
+    squares_out[:] = np.bincount(features, squares, n_features)
+    squares_out += np.maximum(total - held, 0) * mean_out**2
+    return float(total)
+
+
+# --- Prediction -----------------------------------------------------------------------------------
+
+
+def _predict_blocks(kernel, data, indices, indptr, coef, intercept, out, *more):
+    finite = True
+    for block in _blocks(len(indptr) - 1):
+        rows = np.arange(block.start, block.stop)
+        with np.errstate(over="ignore"):  # what is beyond coef's dtype is an infinity
+            tile = _dense(data, indices, indptr, rows, coef.shape[1], coef.dtype)
+        with np.errstate(invalid="ignore"):
+            finite &= kernel(tile, coef, intercept, out[block], *more)
+    return finite
+
+
+def sparse_decision_function(data, indices, indptr, coef, intercept, raw_prediction_out, n_threads):
+    """Parameters and result as in :func:`reference.decision_function`."""
+    return _predict_blocks(
+        reference.decision_function,
+        data,
+        indices,
+        indptr,
+        coef,
+        intercept,
+        raw_prediction_out,
+        n_threads,
+    )
+
+
+def sparse_predict_proba(data, indices, indptr, coef, intercept, probability_out, loss, n_threads):
+    """Parameters and result as in :func:`reference.predict_proba`."""
+    return _predict_blocks(
+        reference.predict_proba,
+        data,
+        indices,
+        indptr,
+        coef,
+        intercept,
+        probability_out,
+        loss,
+        n_threads,
+    )
+
+
+def sparse_predict(data, indices, indptr, coef, intercept, code_out, n_threads):
+    """Parameters and result as in :func:`reference.predict`."""
+    return _predict_blocks(
+        reference.predict, data, indices, indptr, coef, intercept, code_out, n_threads
+    )

@@ -1,0 +1,281 @@
+"""The solvers that know when they are done: a little SGD, then preconditioned L-BFGS on all rows.
+
+Glue between training.py (the stochastic phase), curvature.py, preconditioning.py, lbfgs.py and
+certificate.py; no arithmetic over rows is here. Called by estimator.py.
+"""
+
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from .certificate import GapEstimate, profiled_bound
+from .curvature import Subsample, learning_rate_for, square_gradient
+from .history import Epoch, History
+from .lbfgs import minimize
+from .preconditioning import FullHessian, preconditioner_for
+from .sparse import SparseRows
+from .training import train
+
+__all__ = ["Outcome", "descend", "solve"]
+
+#: Epochs of the stochastic phase. One or two bring the probabilities, on which the Hessian rests,
+#: near enough; each further one costs as much as the pass of L-BFGS that it saves.
+STOCHASTIC_EPOCHS = 2
+
+#: Rows from which a learning rate is chosen.
+LEARNING_RATE_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a solve ended.
+
+    Parameters
+    ----------
+    objective : float
+    suboptimality : float ≥ 0
+        Estimate of how far the objective is above its minimum.
+    suboptimality_bound : float ≥ 0
+        What it is above it at most; infinite where nothing can be promised.
+    converged : bool
+        Whether the estimate, or the bound, came to ``tol``.
+    reason : {"stopped", "max_iter", "rounding"}
+        "rounding": the objective falls no more in the precision that is computed in.
+    n_passes : int
+        Evaluations of the objective over all rows by L-BFGS.
+    """
+
+    objective: float
+    suboptimality: float
+    suboptimality_bound: float
+    converged: bool
+    reason: str
+    n_passes: int
+
+
+def descend(
+    problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, validation=None, revise=True
+):
+    """:func:`training.train`, with a learning rate from the data where the plan has none.
+
+    After the first epoch it is known how far the probabilities are from the labels, and with that
+    the noise of the gradients: the rate is chosen again then.
+
+    Parameters
+    ----------
+    problem, state, plan, random_state, n_epochs_done, on_epoch, validation
+        As in :func:`training.train`; a learning rate of None is chosen here.
+    revise : bool
+        False keeps to the first choice.
+
+    Returns
+    -------
+    history : history.History
+    plan : training.Plan
+        With the learning rate of the first epoch.
+    """
+    if plan.learning_rate is not None:
+        history = train(problem, state, plan, random_state, n_epochs_done, on_epoch, validation)
+        return history, plan
+    subsample = Subsample.of(problem, LEARNING_RATE_ROWS, problem.dtype, random_state)
+    plan = _with_learning_rate_of(subsample, plan, problem)
+
+    def revised(state):
+        square = square_gradient(problem, subsample, state.coef, state.intercept)
+        unset = replace(plan, learning_rate=None)
+        return _with_learning_rate_of(subsample, unset, problem, square).learning_rate
+
+    history = train(
+        problem,
+        state,
+        plan,
+        random_state,
+        n_epochs_done,
+        on_epoch,
+        validation,
+        revised if revise and plan.update != "adagrad" else None,
+    )
+    return history, plan
+
+
+def _with_learning_rate_of(subsample, plan, problem, square=None):
+    if plan.learning_rate is not None:
+        return plan
+    momentum = plan.momentum if plan.update in ("momentum", "nesterov") else 0.0
+    rate = learning_rate_for(
+        subsample, problem.loss, problem.alpha, momentum, plan.batch_size, plan.update, square
+    )
+    return replace(plan, learning_rate=rate)
+
+
+# BLAS keeps to one thread: its pool spins on the cores that the kernels' threads need, and on a
+# busy machine its eigenvalue routines take ten times as long with two threads as with one.
+@threadpool_limits.wrap(limits=1, user_api="blas")
+def solve(
+    problem,
+    state,
+    plan,
+    random_state,
+    tol,
+    max_iter,
+    stochastic=True,
+    on_epoch=None,
+    validation=None,
+):
+    """Minimise the objective over all rows, updating ``state`` in place.
+
+    Ctrl-C ends it as it ends :func:`training.train`, with the last iterate.
+
+    Parameters
+    ----------
+    problem : training.Problem
+    state : training.State
+    plan : training.Plan
+        Of the stochastic phase, whose length and schedule are set here; a learning rate of None is
+        chosen from the data.
+    random_state : numpy.random.RandomState
+    tol : float ≥ 0 or None
+        Stop where the estimate of the suboptimality is no more, in units of mean cross-entropy.
+    max_iter : int ≥ 1
+        Iterations, the stochastic epochs included.
+    stochastic : bool
+        False leaves the stochastic phase out, as a ``max_iter`` does that it would use up.
+    on_epoch, validation
+        As in :func:`training.train`; an iteration of L-BFGS counts as an epoch of learning rate 1.
+
+    Returns
+    -------
+    history : history.History
+    outcome : Outcome or None
+        None where the stochastic phase was ended from outside.
+    plan : training.Plan
+        With the learning rate of the stochastic phase.
+    """
+    dtype = problem.dtype
+    form, n_drawn = preconditioner_for(
+        *state.coef.shape, len(problem.rows), isinstance(problem.X, SparseRows)
+    )
+    subsample = Subsample.of(problem, n_drawn, dtype, random_state, by_norm=form is FullHessian)
+    history = History()
+    if stochastic and max_iter > STOCHASTIC_EPOCHS:
+        plan = _with_learning_rate_of(subsample, plan, problem)
+        plan = replace(plan, schedule="linear", n_epochs=STOCHASTIC_EPOCHS, tol=None)
+        ended = _Ended(on_epoch)
+        history = train(problem, state, plan, random_state, 0, ended, validation)
+        if ended.by_user or history.interrupted:
+            return history, None, plan
+
+    descent = _Descent(problem, state, history, tol, max_iter, on_epoch, validation)
+    try:
+        model = form(subsample, problem, state.coef, state.intercept)
+        iterate, reason = minimize(
+            descent.function,
+            np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64),
+            model.apply,
+            8 * np.finfo(dtype).eps,
+            max_iter - len(history.epochs),
+            descent.on_iterate,
+        )
+        if not history.epochs:  # the start was the end
+            descent.note(iterate, is_last=True)
+        coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
+        intercept, objective, bound = profiled_bound(problem, coef, intercept)
+        state.coef[:], state.intercept[:] = coef, intercept
+    except KeyboardInterrupt:
+        if not history.epochs:
+            raise
+        history.interrupted = True
+        return history, None, plan
+    gained = max(0.0, iterate.value - objective)
+    least = least_gap(problem, objective)
+    bound = max(bound, least)
+    suboptimality = float(np.clip(descent.estimate.value - gained, least, bound))
+    converged = tol is not None and suboptimality <= tol
+    if not converged and reason == "stopped" and not descent.by_user:
+        reason = "max_iter" if len(history.epochs) == max_iter else "rounding"
+    outcome = Outcome(
+        objective=objective,
+        suboptimality=suboptimality,
+        suboptimality_bound=bound,
+        converged=converged,
+        reason=reason,
+        n_passes=iterate.n_evaluations,
+    )
+    return history, outcome, plan
+
+
+def least_gap(problem, objective):
+    """A suboptimality that drowns in the rounding errors of the objective."""
+    return 0.1 * float(np.finfo(problem.dtype).eps) * abs(objective)
+
+
+class _Ended:
+    """Asks ``on_epoch`` and remembers whether it ended the stochastic phase."""
+
+    def __init__(self, on_epoch):
+        self._on_epoch = on_epoch
+        self.by_user = False
+
+    def __call__(self, history, state, is_last):
+        if self._on_epoch is not None:
+            self.by_user = bool(self._on_epoch(history, state, False))
+        return is_last or self.by_user
+
+
+class _Descent:
+    """L-BFGS seen from the problem: its function, and what is noted at each iterate."""
+
+    def __init__(self, problem, state, history, tol, max_iter, on_epoch, validation):
+        self._problem = problem
+        self._state = state
+        self._history = history
+        self._tol = tol
+        self._max_iter = max_iter
+        self._on_epoch = on_epoch
+        self._validation = validation
+        self._time = perf_counter()
+        self.by_user = False
+        self.estimate = GapEstimate()
+
+    def function(self, parameters):
+        """Objective and gradient of coef with the intercept as their last column."""
+        value, coef, intercept = self._problem.loss_gradient(parameters[:, :-1], parameters[:, -1])
+        return value, np.hstack([coef, intercept[:, None]])
+
+    def on_iterate(self, iterate):
+        """Note an iterate; True where it is good enough, or the user has had enough."""
+        before = self.estimate.value
+        now = self.estimate.update(iterate.value, iterate.decrement)
+        # Twice running: one estimate may be low by chance. Nothing below the rounding errors of
+        # the objective can be said of it.
+        enough = max(self._tol or 0.0, least_gap(self._problem, iterate.value))
+        stop = (self._tol is not None) and max(before, now) <= enough
+        if iterate.n_evaluations == 1:
+            return stop  # no step of this phase yet
+        return self.note(iterate, stop)
+
+    def note(self, iterate, is_last):
+        """Write the iterate to the state and the history; True to stop."""
+        state = self._state
+        state.coef[:], state.intercept[:] = iterate.parameters[:, :-1], iterate.parameters[:, -1]
+        self._history.epochs.append(self._epoch(iterate))
+        is_last = is_last or len(self._history.epochs) == self._max_iter
+        if self._on_epoch is not None:
+            asked = bool(self._on_epoch(self._history, state, is_last))
+            self.by_user, is_last = asked and not is_last, asked
+        self._time = perf_counter()
+        return is_last
+
+    def _epoch(self, iterate):
+        seconds = perf_counter() - self._time
+        score = np.nan if self._validation is None else self._validation.score(self._state)
+        return Epoch(
+            objective=iterate.value,
+            loss=iterate.value - self._problem.penalty(iterate.parameters[:, :-1]),
+            learning_rate=1.0,
+            seconds=seconds,
+            gradient_norm=float(np.linalg.norm(iterate.gradient)),
+            validation_score=score,
+        )

@@ -1,0 +1,47 @@
+"""A user's program, checked by mypy --strict and pyright in ``make lint``; never run.
+
+A line that ends in an ignored error is one that a checker must refuse: both complain of an ignore
+without an error.
+"""
+
+from pathlib import Path
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastsoftmax
+from fastsoftmax import SoftmaxClassifier, cross_entropy, softmax
+
+X: NDArray[np.float32] = np.zeros((4, 2), dtype=np.float32)
+y = ["a", "b", "a", "b"]
+
+model = SoftmaxClassifier(
+    solver="adagrad",
+    standardize="sample",
+    class_weight={"a": 2.0},
+    random_state=np.random.RandomState(0),
+    dtype=np.float32,
+)
+assert_type(model.fit(X, y), SoftmaxClassifier)
+assert_type(model.fit(X, y, sample_weight=[1, 2, 3, 4]).partial_fit(X, y), SoftmaxClassifier)
+assert_type(model.predict([[1.0, 2.0]]), NDArray[Any])
+assert_type(model.predict_proba(X), NDArray[Any])
+assert_type(model.score(X, y), float)
+assert_type(model.coef_, NDArray[Any])
+assert_type(model.loss_curve_, NDArray[np.float64])
+assert_type(model.n_iter_, int)
+assert_type(model.alpha, float)
+
+model.save(Path("model.safetensors"))
+assert_type(fastsoftmax.load("model.safetensors"), SoftmaxClassifier)
+
+assert_type(softmax([1.0, 2.0]), NDArray[Any])
+assert_type(cross_entropy([[1.0, 2.0]], [0]), float)
+assert_type(fastsoftmax.__version__, str)
+
+SoftmaxClassifier(solver="lbfgs")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+SoftmaxClassifier(penalty="l1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+SoftmaxClassifier("sgd")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+SoftmaxClassifier(alpha="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+fastsoftmax.load(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
