@@ -27,7 +27,7 @@
  * samples, and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features. */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
-#define FS_FORWARD_CLASSES 7 /* a tile of all registers is better for seven than one of four and one of three */
+#define FS_FORWARD_CLASSES 7 /* one tile of all registers beats one of four and one of three */
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_BACKWARD_CLASSES 12
 #elif defined(__AVX2__)
@@ -63,8 +63,8 @@
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
 #define FS_ADAGRAD_EPSILON 1e-10 /* reference.ADAGRAD_EPSILON */
 
-/* Rows of X that will be staged next, asked for line by line while these ones are computed: the tiles
- * call fs_fetch once a step, so that the memory is kept busy all the time and never flooded. */
+/* Rows of X that will be staged next, asked for line by line while these ones are computed: the
+ * tiles call fs_fetch once a step, so that the memory is kept busy and never flooded. */
 typedef struct {
     const char *line, *end;   /* the next line to ask for, and the end of its row */
     const char *data;         /* X, or its next row where there are no numbers */
