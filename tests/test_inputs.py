@@ -377,6 +377,6 @@ def test_fit_and_predict_need_a_few_megabytes(dtype, order, standardize, solver)
     itemsize = 8 if dtype == "float64" else 4
     allowed = 4e6 + 2000 * 500 * itemsize
     if solver == "auto":  # the rows that the preconditioner is made of, twice, and its matrices
-        allowed += 2 * 5010 * 501 * itemsize + 3 * 501**2 * 8
+        allowed += 2 * 3006 * 501 * itemsize + 3 * 501**2 * 8
     assert traced < allowed
     assert resident < allowed + 4e6

@@ -1,6 +1,6 @@
 """Which build of the kernels is chosen, how that is overridden, and that the header compiles.
 
-The kernels' results are tested in test_kernels.py.
+The kernels' results are tested in test_kernels.py and its neighbours.
 """
 
 import os

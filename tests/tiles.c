@@ -3,7 +3,7 @@
  * Plain C without Python, so that it can be built by any compiler and for any CPU, and run in an
  * emulator. Computes in float, or with -DDOUBLE in double. Prints the largest errors and exits with
  * 1 where one is too large. Built and run by test_portability.py; what the kernels do as a whole is
- * tested in test_kernels.py. */
+ * tested by test_kernels.py and its neighbours. */
 #include <stdio.h>
 #include <stdlib.h>
 

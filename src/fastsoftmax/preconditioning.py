@@ -262,7 +262,7 @@ def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
     if n_coefficients <= MOST_FULL and (n_rows == 1 or cost <= MOST_PASSES * n_samples):
         return FullHessian, n_drawn
     if n_columns <= MOST_SQUARE:
-        return KroneckerHessian, min(n_samples, MOST_ROWS, max(10 * n_columns, 2000))
+        return KroneckerHessian, min(n_samples, MOST_ROWS, max(6 * n_columns, 2000))
     if sparse:
         return DiagonalHessian, min(n_samples, 2000)
     return LowRankHessian, min(n_samples, 2 * LOW_RANK)

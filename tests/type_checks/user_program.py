@@ -40,7 +40,7 @@ assert_type(softmax([1.0, 2.0]), NDArray[Any])
 assert_type(cross_entropy([[1.0, 2.0]], [0]), float)
 assert_type(fastsoftmax.__version__, str)
 
-SoftmaxClassifier(solver="lbfgs")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+SoftmaxClassifier(solver="newton-cg")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 SoftmaxClassifier(penalty="l1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 SoftmaxClassifier("sgd")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 SoftmaxClassifier(alpha="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -21,6 +21,18 @@ cdef struct Place:  # how far an epoch has got
     Py_ssize_t batch
 
 
+cdef struct Worker:  # what a thread has for itself where coefficients are few
+    Model model
+    void *tile
+    void *samples
+    void *raw
+    void *weight
+    void *loss
+    int32_t *codes
+    void *gradient  # of the minibatch
+    double loss_sum
+
+
 cdef struct Training:  # what the threads of an epoch share
     Rows X
     Model model
@@ -43,6 +55,14 @@ cdef struct Training:  # what the threads of an epoch share
     void *weight
     void *loss
     int32_t *codes
+    # Where each thread keeps its own coefficients (_narrow.pxi)
+    bint is_narrow
+    Py_ssize_t share_rows
+    Py_ssize_t most_shares  # of a minibatch
+    Py_ssize_t share_size  # items
+    void *shares  # most_shares gradients, twice
+    double *share_losses
+    Worker *workers
     # Results
     double[GROUP] batch_loss  # of the minibatch so far
     double loss_sum
@@ -55,11 +75,12 @@ cdef struct Training:  # what the threads of an epoch share
     double team_started
     Py_ssize_t n_team_rows
     bint alone  # thread 0 goes on by itself
+    bint[2] break_up  # the same, as all threads read it after a minibatch: even ones, odd ones
 
 
 cdef void _gather_targets(
     const Training *t, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t last,
-    Py_ssize_t n, Py_ssize_t minibatch_size, real *weight,
+    Py_ssize_t n, Py_ssize_t minibatch_size, real *weight, int32_t *codes,
 ) noexcept nogil:
     """Codes and weights of a minibatch's samples [first, last); samples from n on are padding."""
     cdef const real *sample_weight = <const real *> t.sample_weight
@@ -67,10 +88,10 @@ cdef void _gather_targets(
     cdef Py_ssize_t i
     for i in range(first, last):
         if i >= n:
-            t.codes[i] = 0
+            codes[i] = 0
             weight[i] = 0
             continue
-        t.codes[i] = t.y_true[numbers[i]]
+        codes[i] = t.y_true[numbers[i]]
         weight[i] = share if sample_weight == NULL else share * sample_weight[numbers[i]]
 
 
@@ -98,16 +119,18 @@ cdef void _train_part(
     cdef Py_ssize_t last_stripe = n_stripes * (thread + 1) // n_threads
     cdef fs_fetcher fetcher
     _aim(&t.X, t.numbers, model.n_rows, &fetcher, start + n + first,
-         min(start + n + last, t.n_numbers), last - first, (last_stripe - first_stripe) * n, lanes)
+         min(start + n + last, t.n_numbers), last - first, (last_stripe - first_stripe) * n, lanes,
+         t.y_true)
     if first < last:
         _point(&t.X, numbers, first, min(last, n) - first, last - first, tile + first * stride,
                stride, samples + first)
-        _gather_targets(t, numbers, first, last, n, minibatch_size, weight)
+        _gather_targets(t, numbers, first, last, n, minibatch_size, weight, t.codes)
         _forward(samples + first, <const real *> model.coef, stride, n_features,
                  <const real *> model.intercept, model.n_rows, raw + first, t.part_rows,
                  last - first, &fetcher)
         _smoothed_gradient(t.loss_kind, t.label_smoothing, raw + first, t.part_rows, model.n_rows,
                            t.codes + first, weight + first, loss + first, last - first)
+        fs_fetch_between(&fetcher)
     fs_barrier_wait(&t.barrier, n_threads)
 
     # Features: each thread takes whole stripes of columns through the fourth.
@@ -188,6 +211,16 @@ cdef void _run_parts(
             return
 
 
+cdef inline void _run(
+    Training *t, const real *unused, Place *place, Py_ssize_t limit, int thread, int n_threads
+) noexcept nogil:
+    """Up to `limit` parts, or minibatches where coefficients are few."""
+    if t.is_narrow:
+        _run_shares(t, unused, place, limit, thread, n_threads)
+    else:
+        _run_parts(t, unused, place, limit, thread, n_threads)
+
+
 # --- The team -------------------------------------------------------------------------------------
 #
 # No bit depends on the number of threads, so it may change in the middle. One thread takes the
@@ -202,7 +235,7 @@ cdef void _try_alone(Training *t, const real *unused) noexcept nogil:
     for i in range(TRIAL_PARTS):
         before = fs_seconds()
         first_row = t.trial_end.start + t.trial_end.done
-        _run_parts(t, unused, &t.trial_end, 1, 0, 1)
+        _run(t, unused, &t.trial_end, 1, 0, 1)
         seconds = (fs_seconds() - before) / (t.trial_end.start + t.trial_end.done - first_row)
         if i > 0 and seconds < t.row_alone:  # the first finds no row in the cache
             t.row_alone = seconds
@@ -227,22 +260,26 @@ cdef void _train_thread(
     cdef Place place = t.trial_end
     if n_threads > 1:
         fs_spread(&t.cores, &t.barrier, thread, n_threads)
-        if t.n_numbers >= 4 * TRIAL_PARTS * t.part_rows:
+        if t.n_numbers >= 4 * TRIAL_PARTS * (t.batch_size if t.is_narrow else t.part_rows):
             if thread == 0:
                 _try_alone(t, unused)
             fs_barrier_wait(&t.barrier, n_threads)
             place = t.trial_end
-        _run_parts(t, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)
+        if t.is_narrow and thread > 0:
+            _copy_parameters(t, unused, thread)
+        _run(t, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)
         if thread > 0:
             return
-    _run_parts(t, unused, &place, PY_SSIZE_T_MAX, 0, 1)
+    _run(t, unused, &place, PY_SSIZE_T_MAX, 0, 1)
+    if t.is_narrow:
+        t.loss_sum = t.workers[0].loss_sum
 
 
 cdef inline int _useful_threads(int n_threads, double part_work, double work) noexcept nogil:
     """1 where there are too few multiply-adds, between two barriers or in all, to be shared."""
     # A barrier costs 0.2-1 µs, and 2^15 multiply-adds take one thread about as long; waking a team,
-    # or losing a core to another program for once, costs more than 2^24 are worth.
-    return n_threads if part_work >= 32768 and work >= 16777216 else 1
+    # or losing a core to another program for once, costs more than 2^22 are worth.
+    return n_threads if part_work >= 32768 and work >= 4194304 else 1
 
 
 cdef double _epoch(
@@ -283,8 +320,11 @@ cdef double _epoch(
     t.weight = _aligned(keep, t.part_rows * item)
     t.loss = _aligned(keep, t.part_rows * item)
     t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
+    t.is_narrow = _is_narrow(model, unused)
+    if t.is_narrow:
+        n_threads = _prepare_shares(keep, t, unused, n_threads)
     t.loss_sum = 0
-    t.stop = t.alone = False
+    t.stop = t.alone = t.break_up[0] = t.break_up[1] = False
     t.n_team_rows = 0
     t.row_alone = INFINITY  # not tried: the team is never judged too slow
     t.trial_end.start = t.trial_end.done = t.trial_end.batch = 0

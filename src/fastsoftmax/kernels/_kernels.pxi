@@ -6,8 +6,8 @@
 # above it.
 # How vectors and register tiles work is in simd.h; no Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
-# minibatch, an epoch, passes that change nothing, the search
-# for NaN, functions of the caller's arrays, rows of sparse X and an epoch over them.
+# minibatch, an epoch, an epoch of narrow rows, passes that change nothing, the search for NaN,
+# functions of the caller's arrays, rows of sparse X and an epoch over them.
 
 
 cimport numpy as cnp
@@ -16,6 +16,7 @@ from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport labs
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uintptr_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -40,11 +41,14 @@ cdef extern from "simd.h" nogil:
     ctypedef struct fs_fetcher:
         const char *data
         const intptr_t *rows
+        const int32_t *y_true
         ptrdiff_t n_rows
         ptrdiff_t row_stride
         ptrdiff_t row_size
         ptrdiff_t lines_per_step
+        ptrdiff_t lines_between
     void fs_fetch_row(fs_fetcher *)
+    void fs_fetch_between(fs_fetcher *)
     void fs_forward_f32(const float **, const float *, ptrdiff_t, ptrdiff_t, const float *, float *,
                         ptrdiff_t, ptrdiff_t, fs_fetcher *, int)
     void fs_forward_f64(const double **, const double *, ptrdiff_t, ptrdiff_t, const double *,
@@ -61,6 +65,8 @@ cdef extern from "simd.h" nogil:
                          fs_fetcher *, ptrdiff_t, ptrdiff_t, int)
     void fs_add_lanes_f32(float *, const float *, ptrdiff_t)
     void fs_add_lanes_f64(double *, const double *, ptrdiff_t)
+    void fs_add_shares_f32(float *, const float *, ptrdiff_t, ptrdiff_t)
+    void fs_add_shares_f64(double *, const double *, ptrdiff_t, ptrdiff_t)
     ctypedef struct fs_table:
         const char *source
         ptrdiff_t source_stride
@@ -155,6 +161,9 @@ cdef enum:
     PART_BYTES = 229376
     MOST_PART_ROWS = 256
     TRIAL_PARTS = 6  # taken by one thread, to know what a team must be faster than
+    NARROW_BYTES = 8192  # of coefficients: so few that each thread keeps its own (_narrow.pxi)
+    SHARE_ROWS = 64  # of a minibatch, whose gradient is summed by one thread there
+    MOST_SHARES = 64
     PREDICTION_ROWS = 64  # rows that prediction stages at once; it touches each tile only once
     BLOCKS_AT_ONCE = 4  # of these rows, taken by one thread
     LINE = 64  # bytes of a cache line
@@ -165,6 +174,7 @@ include "_minibatch.pxi"
 include "_smoothing.pxi"
 include "_steps.pxi"
 include "_epoch.pxi"
+include "_narrow.pxi"
 include "_passes.pxi"
 include "_finite.pxi"
 include "_functions.pxi"

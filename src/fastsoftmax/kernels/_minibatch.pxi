@@ -30,7 +30,7 @@ cdef void _forward(
 cdef void _aim(
     const Rows *X, const intptr_t *numbers, Py_ssize_t n_rows, fs_fetcher *fetcher,
     Py_ssize_t first, Py_ssize_t last, Py_ssize_t n_samples, Py_ssize_t n_backward,
-    Py_ssize_t lanes,
+    Py_ssize_t lanes, const int32_t *y_true,
 ) noexcept nogil:
     """Aim a thread's fetcher at the rows [first, last) that it will stage next.
 
@@ -39,26 +39,33 @@ cdef void _aim(
     NULL, the rows are consecutive.
     """
     cdef Py_ssize_t n_lines, n_steps
+    cdef ptrdiff_t span = (X.n_features - 1) * X.item_stride  # of either sign
     fetcher.lines_per_step = 0
-    if X.item_stride != X.item_size or first >= last:  # columns are contiguous, or the end
-        return
-    fetcher.data = X.data
+    if first >= last or labs(X.item_stride) > min(<Py_ssize_t> LINE, labs(X.row_stride)):
+        return  # the end, or items too far apart for a line to hold several
+    fetcher.data = X.data + min(span, <ptrdiff_t> 0)
     fetcher.rows = NULL
+    fetcher.y_true = y_true
     if numbers == NULL:
         fetcher.data += first * X.row_stride
     else:
         fetcher.rows = numbers + first
     fetcher.n_rows = last - first
     fetcher.row_stride = X.row_stride
-    fetcher.row_size = X.n_features * X.item_size
+    fetcher.row_size = labs(span) + X.item_size
     n_lines = (last - first) * (fetcher.row_size + LINE) // LINE  # a row may start within a line
-    n_steps = (
+    n_steps = max(<Py_ssize_t> 1, (
         (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
         * (n_samples // FS_FORWARD_SAMPLES) * (_round_up(X.n_features, lanes) // lanes)
         + (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES * n_backward
-    )
-    # As few a step as will do; up to a sixteenth of the lines may be left for the stage to ask for.
-    fetcher.lines_per_step = (15 * n_lines + 16 * n_steps - 1) // (16 * max(n_steps, 1))
+    ))
+    # As few a step as will do, with up to a quarter asked for between forward and backward: twice
+    # as many as needed would be asked for in half of the time, more than the core can wait for.
+    fetcher.lines_per_step = max(<Py_ssize_t> 1, n_lines // n_steps)
+    fetcher.lines_between = max(<Py_ssize_t> 0, n_lines - fetcher.lines_per_step * n_steps)
+    if 4 * fetcher.lines_between > n_lines:
+        fetcher.lines_per_step += 1
+        fetcher.lines_between = 0
     fs_fetch_row(fetcher)
 
 

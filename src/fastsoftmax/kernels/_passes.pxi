@@ -84,9 +84,12 @@ cdef void _write_codes(
 
 
 cdef void _pass_block(
-    const Pass *p, const real *unused, Py_ssize_t block, char *buffer
+    const Pass *p, const real *unused, Py_ssize_t block, Py_ssize_t next_block, char *buffer
 ) noexcept nogil:
-    """Stage a block of rows, predict it, and leave behind what this pass is for."""
+    """Stage a block of rows, predict it, and leave behind what this pass is for.
+
+    The rows of next_block, which this thread will take next, are asked for meanwhile.
+    """
     cdef real *tile = <real *> buffer
     cdef real *raw = tile + PREDICTION_ROWS * p.stride
     cdef const Training *t = &p.samples
@@ -95,11 +98,12 @@ cdef void _pass_block(
     cdef Py_ssize_t padded = _round_up(n, GROUP), lanes = _lanes(unused)
     cdef (const real *)[PREDICTION_ROWS] samples
     cdef fs_fetcher fetcher
-    _aim(&t.X, t.numbers, p.n_rows, &fetcher, start + n,
-         min(start + n + PREDICTION_ROWS, t.n_numbers), padded, 0, lanes)
+    _aim(&t.X, t.numbers, p.n_rows, &fetcher, next_block * PREDICTION_ROWS,
+         min((next_block + 1) * PREDICTION_ROWS, t.n_numbers), padded, 0, lanes, NULL)
     _point(&t.X, t.numbers, start, n, padded, tile, p.stride, &samples[0])
     _forward(&samples[0], <const real *> p.coef, p.stride, t.X.n_features,
              <const real *> p.intercept, p.n_rows, raw, PREDICTION_ROWS, padded, &fetcher)
+    fs_fetch_between(&fetcher)
     _finish_block(p, block, raw)
 
 
@@ -147,15 +151,19 @@ cdef void _finish_block(const Pass *p, Py_ssize_t block, real *raw) noexcept nog
 
 cdef void _pass_thread(Pass *p, const real *unused, int thread, int n_threads) noexcept nogil:
     """Take blocks as long as there are any: a thread that is held up then holds up no other."""
-    cdef Py_ssize_t first, block
+    cdef Py_ssize_t block, first, last, next_first
     if n_threads > 1:
         fs_spread(&p.cores, &p.barrier, thread, n_threads)
-    while True:
-        first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
-        if first >= p.n_blocks:
-            return
-        for block in range(first, min(first + BLOCKS_AT_ONCE, p.n_blocks)):
-            _pass_block(p, unused, block, p.buffers + thread * p.buffer_size)
+    # The blocks after these are taken before these are done, so that the right ones are asked for:
+    # what another thread takes would be read from memory twice.
+    next_first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
+    while next_first < p.n_blocks:
+        first = next_first
+        last = min(first + BLOCKS_AT_ONCE, p.n_blocks)
+        next_first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
+        for block in range(first, last):
+            _pass_block(p, unused, block, block + 1 if block + 1 < last else next_first,
+                        p.buffers + thread * p.buffer_size)
 
 
 cdef int _run_pass(

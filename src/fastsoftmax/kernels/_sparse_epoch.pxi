@@ -208,7 +208,7 @@ cdef void _predict_part(
     cdef Py_ssize_t last = n_groups * (thread + 1) // n_threads * GROUP
     if first >= last:
         return
-    _gather_targets(t, numbers, first, last, n, minibatch_size, weight)
+    _gather_targets(t, numbers, first, last, n, minibatch_size, weight, t.codes)
     for i in range(first, last):
         sums = <real *> s.gradient + i * s.stride
         for k in range(s.stride):

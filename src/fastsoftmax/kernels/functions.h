@@ -8,8 +8,9 @@
 
 /* What is taken off a row before exp so that nothing overflows. It is not the row's maximum:
  * raw - max is rounded, at a distance of 100 by 64 ULP of its exponential. Within SHIFT_LIMIT it is
- * a power of two, taken off in the exponent, which is exact. Beyond, it is the maximum, and raw - max
- * is exact wherever its exponential isn't 0 (Sterbenz: raw is then within a factor of two). */
+ * a power of two, taken off in the exponent, which is exact. Beyond, it is the maximum, and
+ * raw - max is exact wherever its exponential isn't 0 (Sterbenz: raw is then within a factor of
+ * two). */
 typedef struct {
     VEC offset; /* subtracted */
     VEC power;  /* of two, divided by */
@@ -66,7 +67,8 @@ FS_INLINE VEC FS_(weights)(const fs_table *table, ptrdiff_t i, ptrdiff_t n)
 
 /* Rows here are longer than a vector. The last vector of a row ends with the row, and so overlaps
  * the one before it: `fresh` are its lanes that are new. It is loaded before anything is stored, as
- * `out` may be the row itself, and stored last, as loads wait for a store that they overlap in part.
+ * `out` may be the row itself, and stored last, as loads wait for a store that they overlap in
+ * part.
  *
  * `ahead` is how many bytes on the next group's row lies: it is asked for while there is arithmetic
  * to do, since the maxima, which come first, would only wait for memory (bench/test_functions.py:
@@ -94,8 +96,8 @@ FS_INLINE REAL FS_(row_max)(const REAL *row, ptrdiff_t n)
     return FS_(largest)(FS_(max)(FS_(max)(top[0], top[1]), FS_(max)(top[2], top[3])));
 }
 
-/* Adds up four sums and begins them anew. Sums are taken in runs: in a row of 10^5 equal values each
- * addition rounds the same way, and one long run would be off by hundreds of ULP. */
+/* Adds up four sums and begins them anew. Sums are taken in runs: in a row of 10^5 equal values
+ * each addition rounds the same way, and one long run would be off by hundreds of ULP. */
 FS_INLINE VEC FS_(end_run)(VEC *sum)
 {
     VEC total = (sum[0] + sum[1]) + (sum[2] + sum[3]);

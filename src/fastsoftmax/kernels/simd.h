@@ -1,8 +1,8 @@
 /* Vectors, exp, log1p and register tiles: the little that Cython cannot say.
  *
  * This file fixes the vector width of the build and the shapes of its tiles, then includes
- * vector.h, rows.h and functions.h once for float and once for double. No allocation, no threads, no
- * Python here.
+ * vector.h, rows.h and functions.h once for float and once for double. No allocation, no threads,
+ * no Python here.
  * Needs GCC's vector extensions (gcc or clang). Included by _kernels.pxi alone.
  */
 #ifndef FS_SIMD_H
@@ -20,12 +20,14 @@
 #define FS_INLINE static inline __attribute__((always_inline, unused))
 #define FS_NOINLINE static __attribute__((noinline, unused))
 #define FS_UNROLL _Pragma("GCC unroll 32")
+/* What `array` holds is in memory, and the compiler knows nothing of it. */
+#define FS_FORGET(array) __asm__ __volatile__("" : : "r"(array) : "memory")
 
-/* Tile shapes leave a quarter of the registers for operands. FORWARD: this many classes x 4 samples,
- * and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features. */
+/* Tile shapes leave about a quarter of the registers for operands. FORWARD: this many classes x 4
+ * samples, and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features. */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
-#define FS_FORWARD_CLASSES 6
+#define FS_FORWARD_CLASSES 7 /* one tile of all registers beats one of four and one of three */
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_BACKWARD_CLASSES 12
 #elif defined(__AVX2__)
@@ -45,7 +47,7 @@
 #define FS_BACKWARD_CLASSES 4
 #endif
 #define FS_FORWARD_SAMPLES 4
-#define FS_FORWARD_SUMS 24 /* the most that any tile holds */
+#define FS_FORWARD_SUMS 28 /* the most that any tile holds */
 #define FS_BACKWARD_SUMS 24
 #define FS_FETCH_LEVEL 2 /* into the second-level cache: a part does not fit the first */
 
@@ -62,15 +64,17 @@ enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
 #define FS_ADAGRAD_EPSILON 1e-10 /* reference.ADAGRAD_EPSILON */
 
 /* Rows of X that will be staged next, asked for line by line while these ones are computed: the
- * tiles call fs_fetch once a step, so that the memory is kept busy all the time and never flooded. */
+ * tiles call fs_fetch once a step, so that the memory is kept busy and never flooded. */
 typedef struct {
     const char *line, *end;   /* the next line to ask for, and the end of its row */
     const char *data;         /* X, or its next row where there are no numbers */
     const intptr_t *rows;     /* row numbers from the next row on, or NULL */
+    const int32_t *y_true;    /* a row's class code is asked for with it, or NULL */
     ptrdiff_t n_rows;         /* how many are left after this row */
     ptrdiff_t row_stride;     /* bytes */
     ptrdiff_t row_size;       /* bytes */
     ptrdiff_t lines_per_step; /* 0: nothing left */
+    ptrdiff_t lines_between;  /* to ask for between the forward and the backward step */
 } fs_fetcher;
 
 FS_INLINE void fs_fetch_row(fs_fetcher *f)
@@ -80,10 +84,13 @@ FS_INLINE void fs_fetch_row(fs_fetcher *f)
         return;
     }
     const char *row = f->data;
-    if (f->rows)
+    if (f->rows) {
+        if (f->y_true)
+            __builtin_prefetch(f->y_true + *f->rows, 0, FS_FETCH_LEVEL);
         row += *f->rows++ * f->row_stride;
-    else
+    } else {
         f->data += f->row_stride;
+    }
     f->line = (const char *)((uintptr_t)row & ~(uintptr_t)63);
     f->end = row + f->row_size;
     f->n_rows--;
@@ -97,6 +104,18 @@ FS_INLINE void fs_fetch(fs_fetcher *f)
         if (f->line >= f->end)
             fs_fetch_row(f);
     }
+}
+
+/* What the steps alone would leave for the stage to wait for. */
+FS_INLINE void fs_fetch_between(fs_fetcher *f)
+{
+    const ptrdiff_t lines_per_step = f->lines_per_step;
+    if (!lines_per_step)
+        return;
+    f->lines_per_step = f->lines_between;
+    fs_fetch(f);
+    if (f->lines_per_step || !f->lines_between)
+        f->lines_per_step = lines_per_step;
 }
 
 #if defined(__has_builtin)
@@ -168,8 +187,10 @@ FS_INLINE double fs_largest_8(__m256d x)
 #define FS_QUAD_LO_4 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
 #define FS_QUAD_HI_4 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
 #define FS_FOLD_4(s) FS_FOLD_QUARTERS(FS_FOLD_HALVES(s))
-#define FS_FOLD_HALVES(s) ((s) + FS_SHUFFLE(s, s, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
-#define FS_FOLD_QUARTERS(s) ((s) + FS_SHUFFLE(s, s, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11))
+#define FS_FOLD_HALVES(s) \
+    ((s) + FS_SHUFFLE(s, s, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
+#define FS_FOLD_QUARTERS(s) \
+    ((s) + FS_SHUFFLE(s, s, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11))
 #define FS_PAIR_LO_8 0, 8, 2, 10, 4, 12, 6, 14
 #define FS_PAIR_HI_8 1, 9, 3, 11, 5, 13, 7, 15
 #define FS_QUAD_LO_8 0, 1, 8, 9, 4, 5, 12, 13

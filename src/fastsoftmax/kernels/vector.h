@@ -1,8 +1,8 @@
 /* Vectors, exp, log1p and tiles, once for float and once for double: included twice by simd.h.
  *
- * Contract of all tiles: `samples` points to rows of whole vectors, the padding being zeros, as it is
- * in coef. What a tile computes for one sample or feature never depends on its
- * neighbours, so splitting the work among threads changes no bit.
+ * Contract of all tiles: `samples` points to rows of whole vectors, the padding being zeros, as it
+ * is in coef. What a tile computes for one sample or feature never depends on its neighbours, so
+ * splitting the work among threads changes no bit.
  */
 #define VEC FS_(vec)
 #define IVEC FS_(ivec)
@@ -34,8 +34,8 @@ FS_INLINE VEC FS_(power_of_two)(IVEC n)
 /* e^x · 2^-power for a whole `power`; NaN stays NaN. The caller has clamped x, so that n below is
  * within 512 (float: LN2_HI) or 4096 (double) and the result's exponent within EXP_LOWEST and
  * EXP_HIGHEST. Cody-Waite reduction x = n ln 2 + r, then 1 + r + r² q(r), then 2^(n - power) in one
- * rounding, so that subnormal results are right. The power costs one subtraction, and spares softmax
- * the rounding of raw - max (functions.h). */
+ * rounding, so that subnormal results are right. The power costs one subtraction, and spares
+ * softmax the rounding of raw - max (functions.h). */
 FS_INLINE VEC FS_(exp_over)(VEC x, VEC power)
 {
     static const REAL terms[] = {EXP_TERMS};
@@ -75,8 +75,9 @@ FS_INLINE VEC FS_(exp)(VEC x)
     return FS_(exp_over)(x, (VEC){0});
 }
 
-/* log(1 + x) for finite x ≥ 0 or NaN, within 1 ULP (tests/test_accuracy.py). 1 + x = 2^k m with m about 1, and log m from
- * s = (m - 1)/(m + 1); what 1 + x rounds away comes back as a first-order term. */
+/* log(1 + x) for finite x ≥ 0 or NaN, within 1 ULP (tests/test_accuracy.py). 1 + x = 2^k m with m
+ * about 1, and log m from s = (m - 1)/(m + 1); what 1 + x rounds away comes back as a first-order
+ * term. */
 FS_INLINE VEC FS_(log1p)(VEC x)
 {
     static const REAL terms[] = {LOG_TERMS};
@@ -102,13 +103,16 @@ FS_INLINE VEC FS_(log1p)(VEC x)
  * the 32 of four sums one by one. */
 FS_INLINE void FS_(sum4)(VEC a, VEC b, VEC c, VEC d, REAL base, REAL *out)
 {
-    VEC ab = FS_SHUFFLE(a, b, FS_JOIN(FS_PAIR_LO_, ITEM)) + FS_SHUFFLE(a, b, FS_JOIN(FS_PAIR_HI_, ITEM));
-    VEC cd = FS_SHUFFLE(c, d, FS_JOIN(FS_PAIR_LO_, ITEM)) + FS_SHUFFLE(c, d, FS_JOIN(FS_PAIR_HI_, ITEM));
+    VEC ab = FS_SHUFFLE(a, b, FS_JOIN(FS_PAIR_LO_, ITEM))
+             + FS_SHUFFLE(a, b, FS_JOIN(FS_PAIR_HI_, ITEM));
+    VEC cd = FS_SHUFFLE(c, d, FS_JOIN(FS_PAIR_LO_, ITEM))
+             + FS_SHUFFLE(c, d, FS_JOIN(FS_PAIR_HI_, ITEM));
 #if FS_VECTOR_BYTES == 16 && ITEM == 8
     FS_(store)(out, ab + base);
     FS_(store)(out + 2, cd + base);
 #else
-    VEC sum = FS_SHUFFLE(ab, cd, FS_JOIN(FS_QUAD_LO_, ITEM)) + FS_SHUFFLE(ab, cd, FS_JOIN(FS_QUAD_HI_, ITEM));
+    VEC sum = FS_SHUFFLE(ab, cd, FS_JOIN(FS_QUAD_LO_, ITEM))
+              + FS_SHUFFLE(ab, cd, FS_JOIN(FS_QUAD_HI_, ITEM));
     sum = FS_JOIN(FS_FOLD_, ITEM)(sum) + base;
     memcpy(out, &sum, 4 * sizeof(REAL));
 #endif
@@ -128,16 +132,31 @@ FS_INLINE void FS_(forward_tile)(const REAL *const *samples, const REAL *coef, p
     fs_fetcher f = *fetcher; /* a copy, for registers */
     for (ptrdiff_t j = 0; j < n_features; j += LANES) {
         fs_fetch(&f);
-        VEC x[FS_FORWARD_SUMS];
-        FS_UNROLL
-        for (int s = 0; s < n_samples; s++)
-            x[s] = FS_(load)(samples[s] + j);
-        FS_UNROLL
-        for (int c = 0; c < n_classes; c++) {
-            VEC w = FS_(load)(coef + c * stride + j);
+        /* The fewer operands are the ones that stay in registers beside the sums. */
+        if (n_classes < n_samples) {
+            VEC w[FS_FORWARD_SUMS];
+            FS_UNROLL
+            for (int c = 0; c < n_classes; c++)
+                w[c] = FS_(load)(coef + c * stride + j);
+            FS_UNROLL
+            for (int s = 0; s < n_samples; s++) {
+                VEC x = FS_(load)(samples[s] + j);
+                FS_UNROLL
+                for (int c = 0; c < n_classes; c++)
+                    sum[c * n_samples + s] += w[c] * x;
+            }
+        } else {
+            VEC x[FS_FORWARD_SUMS];
             FS_UNROLL
             for (int s = 0; s < n_samples; s++)
-                sum[c * n_samples + s] += w * x[s];
+                x[s] = FS_(load)(samples[s] + j);
+            FS_UNROLL
+            for (int c = 0; c < n_classes; c++) {
+                VEC w = FS_(load)(coef + c * stride + j);
+                FS_UNROLL
+                for (int s = 0; s < n_samples; s++)
+                    sum[c * n_samples + s] += w * x[s];
+            }
         }
     }
     *fetcher = f;
@@ -166,7 +185,7 @@ FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrd
         break;
     switch (n_classes) {
         FS_CASE(1, 8) FS_CASE(2, FS_FORWARD_PAIR_SAMPLES)
-        FS_CASE(3, 4) FS_CASE(4, 4) FS_CASE(5, 4) FS_CASE(6, 4)
+        FS_CASE(3, 4) FS_CASE(4, 4) FS_CASE(5, 4) FS_CASE(6, 4) FS_CASE(7, 4)
     }
 #undef FS_CASE
 }
@@ -176,18 +195,22 @@ FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrd
 FS_INLINE void FS_(softmax_lanes)(REAL *raw, ptrdiff_t raw_stride, ptrdiff_t n_classes,
                                   const REAL *scale, REAL *log_sum_out, REAL *maximum_out)
 {
-    VEC top = FS_(load)(raw), total = {0};
+    VEC top = FS_(load)(raw), ones = {0}, rest = {0};
     for (ptrdiff_t c = 1; c < n_classes; c++)
         top = FS_(max)(top, FS_(load)(raw + c * raw_stride));
     for (ptrdiff_t c = 0; c < n_classes; c++) {
         VEC e = FS_(exp)(FS_(load)(raw + c * raw_stride) - top);
         FS_(store)(raw + c * raw_stride, e);
-        total += e;
+        /* Counted apart, or the maximum's own 1 would swallow what a small loss is made of. */
+        IVEC is_one = e == (REAL)1;
+        ones += (VEC)(is_one & (IVEC)e);
+        rest += (VEC)(~is_one & (IVEC)e);
     }
-    VEC factor = FS_(load)(scale) / total;
+    rest += ones - (REAL)1; /* of several that share the maximum */
+    VEC factor = FS_(load)(scale) / (rest + (REAL)1);
     for (ptrdiff_t c = 0; c < n_classes; c++)
         FS_(store)(raw + c * raw_stride, FS_(load)(raw + c * raw_stride) * factor);
-    FS_(store)(log_sum_out, FS_(log1p)(total - (REAL)1));
+    FS_(store)(log_sum_out, FS_(log1p)(rest));
     FS_(store)(maximum_out, top);
 }
 
@@ -227,12 +250,13 @@ FS_INLINE void FS_(backward_tile)(const REAL *const *samples, ptrdiff_t first_fe
                                   REAL learning_rate, REAL momentum, REAL alpha, int update,
                                   fs_fetcher *fetcher, const int n_classes, const int n_vectors)
 {
-    VEC sum[FS_BACKWARD_SUMS];
+    VEC sum[FS_BACKWARD_SUMS], total[FS_BACKWARD_SUMS];
     FS_UNROLL
     for (int c = 0; c < n_classes; c++)
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++)
-            sum[c * n_vectors + v] = is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
+            sum[c * n_vectors + v] =
+                is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
     fs_fetcher f = *fetcher;
     for (ptrdiff_t i = 0; i < n_samples; i++) {
         fs_fetch(&f);
@@ -250,19 +274,25 @@ FS_INLINE void FS_(backward_tile)(const REAL *const *samples, ptrdiff_t first_fe
     }
     *fetcher = f;
     FS_UNROLL
+    for (int t = 0; t < n_classes * n_vectors; t++)
+        total[t] = sum[t];
+    /* By way of memory: what the step needs would take registers away from the loop above, and
+     * with the sixteen of AVX2 a sum would be left without one. */
+    FS_FORGET(total);
     for (int c = 0; c < n_classes; c++)
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++) {
-            ptrdiff_t at = c * stride + v * LANES;
+            const ptrdiff_t at = c * stride + v * LANES;
             if (is_last)
-                FS_(step)(sum[c * n_vectors + v], coef + at, state + at, learning_rate, momentum, alpha, update);
+                FS_(step)(total[c * n_vectors + v], coef + at, state + at, learning_rate,
+                          momentum, alpha, update);
             else
-                FS_(store)(partial + at, sum[c * n_vectors + v]);
+                FS_(store)(partial + at, total[c * n_vectors + v]);
         }
 }
 
-/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES; few classes take
- * more features at once, to have enough sums under way. */
+/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES; few classes
+ * take more features at once, to have enough sums under way. */
 FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, const REAL *gradient,
                                ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
                                REAL *state, REAL *partial, int is_first, int is_last,
@@ -270,7 +300,7 @@ FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, con
                                fs_fetcher *fetcher, ptrdiff_t first, ptrdiff_t last, int n_classes)
 {
 #define FS_STRIPE(n, v)                                                                         \
-    FS_(backward_tile)(samples, j, stride, gradient, gradient_stride, n_samples, coef + j,        \
+    FS_(backward_tile)(samples, j, stride, gradient, gradient_stride, n_samples, coef + j,      \
                        state + j, partial + j, is_first, is_last, learning_rate, momentum,      \
                        alpha, update, fetcher, (n) <= FS_BACKWARD_CLASSES ? (n) : 1, v)
 #define FS_CASE(n)                                                                              \
@@ -312,4 +342,16 @@ FS_INLINE void FS_(add_lanes)(REAL *lanes, const REAL *values, ptrdiff_t n)
     for (ptrdiff_t i = 0; i < n; i += LANES)
         sum += FS_(load)(values + i);
     FS_(store)(lanes, sum);
+}
+
+/* total = the sum of n_shares arrays of `size` items, a multiple of the lanes, in their order. */
+FS_NOINLINE void FS_(add_shares)(REAL *total, const REAL *shares, ptrdiff_t size,
+                                 ptrdiff_t n_shares)
+{
+    for (ptrdiff_t i = 0; i < size; i += LANES) {
+        VEC sum = FS_(load)(shares + i);
+        for (ptrdiff_t share = 1; share < n_shares; share++)
+            sum += FS_(load)(shares + share * size + i);
+        FS_(store)(total + i, sum);
+    }
 }

@@ -1,0 +1,182 @@
+# An epoch of narrow rows, whose coefficients are few: each thread keeps a copy of them.
+#
+# A minibatch is some microseconds of work here, most of which two threads that share columns would
+# spend on fetching each other's rows. Instead the minibatch is dealt out in shares of SHARE_ROWS
+# rows. The gradient of a share is summed by one thread; after the only barrier each thread adds up
+# all of them, in their order, and takes the same step on its own copy. Shares depend on the size of
+# a minibatch alone, so the number of threads changes no bit. Included by _kernels.pxi; called by
+# _epoch.pxi.
+
+cdef inline bint _is_narrow(const Model *model, const real *unused) noexcept nogil:
+    return model.n_rows * model.stride * <Py_ssize_t> sizeof(real) <= NARROW_BYTES
+
+
+cdef int _prepare_shares(list keep, Training *t, const real *unused, int n_threads) except -1:
+    """Allocate the shares and every thread's own memory; gives the number of useful threads."""
+    cdef Model *model = &t.model
+    cdef Py_ssize_t lanes = _lanes(unused), item = sizeof(real), n_rows = model.n_rows
+    cdef Py_ssize_t rows, size = n_rows * model.stride * item
+    cdef Worker *worker
+    cdef int thread
+    t.share_rows = SHARE_ROWS * (
+        (t.batch_size + SHARE_ROWS * MOST_SHARES - 1) // (SHARE_ROWS * MOST_SHARES))
+    t.most_shares = (t.batch_size + t.share_rows - 1) // t.share_rows
+    t.share_size = n_rows * (model.stride + lanes)
+    t.shares = _aligned(keep, 2 * t.most_shares * t.share_size * item)
+    t.share_losses = <double *> _aligned(keep, 2 * t.most_shares * sizeof(double))
+    n_threads = min(<Py_ssize_t> n_threads, t.most_shares)
+    rows = t.part_rows = min(t.share_rows, <Py_ssize_t> MOST_PART_ROWS)
+    t.workers = <Worker *> _aligned(keep, n_threads * sizeof(Worker))
+    for thread in range(n_threads):
+        worker = &t.workers[thread]
+        worker.model = model[0]
+        if thread > 0:
+            worker.model.coef = _aligned(keep, size)
+            worker.model.coef_state = _aligned(keep, size)
+            worker.model.intercept = _aligned(keep, _round_up(n_rows, lanes) * item)
+            worker.model.intercept_state = _aligned(keep, _round_up(n_rows, lanes) * item)
+        worker.tile = _aligned(keep, rows * model.stride * item)
+        worker.samples = _aligned(keep, rows * sizeof(void *))
+        worker.raw = _aligned(keep, n_rows * rows * item)
+        worker.weight = _aligned(keep, rows * item)
+        worker.loss = _aligned(keep, rows * item)
+        worker.codes = <int32_t *> _aligned(keep, rows * sizeof(int32_t))
+        worker.gradient = _aligned(keep, n_rows * (model.stride + lanes) * item)
+        worker.loss_sum = 0
+    return n_threads
+
+
+cdef void _copy_parameters(Training *t, const real *unused, int thread) noexcept nogil:
+    """Bring a thread's own parameters to where thread 0's are; before the next barrier."""
+    cdef Model *source = &t.workers[0].model
+    cdef Model *target = &t.workers[thread].model
+    cdef Py_ssize_t size = source.n_rows * source.stride * <Py_ssize_t> sizeof(real)
+    cdef Py_ssize_t intercept_size = source.n_rows * <Py_ssize_t> sizeof(real)
+    memcpy(target.coef, source.coef, size)
+    memcpy(target.coef_state, source.coef_state, size)
+    memcpy(target.intercept, source.intercept, intercept_size)
+    memcpy(target.intercept_state, source.intercept_state, intercept_size)
+    t.workers[thread].loss_sum = t.workers[0].loss_sum
+
+
+cdef double _take_share(
+    Training *t, Worker *w, real *gradient, Step *step, Py_ssize_t start, Py_ssize_t n,
+    Py_ssize_t minibatch_size, Py_ssize_t next_start, Py_ssize_t next_n,
+) noexcept nogil:
+    """Leave the gradient of n rows from `start` on in `gradient`; gives their loss.
+
+    The rows of the thread's next share are asked for meanwhile.
+    """
+    cdef real *tile = <real *> w.tile
+    cdef const real **samples = <const real **> w.samples
+    cdef real *raw = <real *> w.raw
+    cdef real *weight = <real *> w.weight
+    cdef real *loss = <real *> w.loss
+    cdef Model *model = &w.model
+    cdef Py_ssize_t lanes = _lanes(gradient), stride = model.stride, d = t.X.n_features
+    cdef Py_ssize_t done = 0, size, padded, i, from_row, to_row
+    cdef const intptr_t *numbers
+    cdef real *intercept_gradient = gradient + model.n_rows * stride
+    cdef double total = 0
+    cdef fs_fetcher fetcher
+    step.is_last = False  # the step is taken once all shares are there
+    while done < n:
+        size = min(t.part_rows, n - done)
+        padded = _round_up(size, GROUP)
+        numbers = t.numbers + start + done
+        from_row = next_start
+        to_row = next_start + min(next_n, t.part_rows)
+        if done + size < n:
+            from_row = start + done + size
+            to_row = min(from_row + t.part_rows, start + n)
+        _aim(&t.X, t.numbers, model.n_rows, &fetcher, from_row, to_row, padded,
+             (d + 2 * lanes - 1) // (2 * lanes) * size, lanes, t.y_true)
+        _point(&t.X, numbers, 0, size, padded, tile, stride, samples)
+        _gather_targets(t, numbers, 0, padded, size, minibatch_size, weight, w.codes)
+        _forward(samples, <const real *> model.coef, stride, d, <const real *> model.intercept,
+                 model.n_rows, raw, t.part_rows, padded, &fetcher)
+        _smoothed_gradient(t.loss_kind, t.label_smoothing, raw, t.part_rows, model.n_rows, w.codes,
+                           weight, loss, padded)
+        fs_fetch_between(&fetcher)
+        step.is_first = done == 0
+        if t.fit_intercept:
+            _intercept_update(raw, t.part_rows, size, <real *> NULL, <real *> NULL,
+                              intercept_gradient, model.n_rows, step)
+        _backward_update(
+            samples, stride, <const real *> raw, t.part_rows, size, <real *> NULL, <real *> NULL,
+            gradient, model.n_rows, step, &fetcher, 0, _round_up(d, lanes))
+        for i in range(size):
+            total += loss[i]
+        done += size
+    return total
+
+
+cdef void _step_with_shares(
+    Training *t, Worker *w, const real *shares, Py_ssize_t n_shares, Step *step
+) noexcept nogil:
+    """Add up the shares' gradients and step with the sum."""
+    cdef Model *model = &w.model
+    cdef real *gradient = <real *> w.gradient
+    cdef Py_ssize_t size = model.n_rows * model.stride
+    step.is_first = False
+    step.is_last = True
+    if real is float:
+        fs_add_shares_f32(gradient, shares, t.share_size, n_shares)
+        fs_step_array_f32(gradient, <float *> model.coef, <float *> model.coef_state, size,
+                          <float> step.learning_rate, <float> step.momentum,
+                          <float> step.alpha, step.update)
+    else:
+        fs_add_shares_f64(gradient, shares, t.share_size, n_shares)
+        fs_step_array_f64(gradient, <double *> model.coef, <double *> model.coef_state, size,
+                          step.learning_rate, step.momentum, step.alpha, step.update)
+    if t.fit_intercept:
+        _intercept_update(gradient, 0, 0, <real *> model.intercept, <real *> model.intercept_state,
+                          gradient + size, model.n_rows, step)
+
+
+cdef void _run_shares(
+    Training *t, const real *unused, Place *place, Py_ssize_t limit, int thread, int n_threads
+) noexcept nogil:
+    """Take up to `limit` minibatches from `place` on; a team also stops where it is broken up.
+
+    Whatever ends the loop is known to all threads alike, as there is one barrier a minibatch: hence
+    two sets of shares, and of `break_up`, in turn.
+    """
+    cdef Worker *w = &t.workers[thread]
+    cdef Step step = t.step
+    cdef Py_ssize_t size, n_shares, share, first, last, start, after, n_after, next_first, turn
+    cdef double loss
+    cdef real *shares
+    cdef double *losses
+    while limit > 0 and place.start < t.n_numbers and isfinite(w.loss_sum):
+        size = min(t.batch_size, t.n_numbers - place.start)
+        turn = place.batch % 2
+        shares = <real *> t.shares + turn * t.most_shares * t.share_size
+        losses = t.share_losses + turn * t.most_shares
+        step.learning_rate = t.learning_rates[place.batch]
+        n_shares = (size + t.share_rows - 1) // t.share_rows
+        first = n_shares * thread // n_threads
+        last = n_shares * (thread + 1) // n_threads
+        # The next minibatch is taken to be as large as this one, which only the last one isn't.
+        next_first = place.start + size + first * t.share_rows
+        for share in range(first, last):
+            start = place.start + share * t.share_rows
+            after = start + t.share_rows if share + 1 < last else next_first
+            n_after = max(<Py_ssize_t> 0, min(t.share_rows, t.n_numbers - after))
+            losses[share] = _take_share(
+                t, w, shares + share * t.share_size, &step, start,
+                min(t.share_rows, place.start + size - start), size, after, n_after)
+        if n_threads > 1 and thread == 0:
+            _judge_team(t, size)
+            t.break_up[turn] = t.alone
+        fs_barrier_wait(&t.barrier, n_threads)
+        loss = 0
+        for share in range(n_shares):
+            loss += losses[share]
+        w.loss_sum += size * loss
+        _step_with_shares(t, w, <const real *> shares, n_shares, &step)
+        place.start += size
+        place.batch += 1
+        limit -= 1
+        if n_threads > 1 and t.break_up[turn]:
+            return

@@ -1,0 +1,143 @@
+"""Passes that change nothing against their NumPy twins, on every build: predictions, the loss at
+fixed parameters, statistics of the columns. Also what every kernel refuses.
+"""
+
+import numpy as np
+import pytest
+from twins import DTYPES, ITEM_DTYPES, assert_close, matrix, problem, twice
+
+from fastsoftmax import reference
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 10, 26])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("item", [np.uint8, np.float16, np.float32, np.float64])
+def test_predictions(kernel, n_rows, dtype, item):
+    rng = np.random.default_rng(6)
+    X = matrix(item, n_samples=150) if item == np.uint8 else rng.normal(size=(150, 17)).astype(item)
+    coef = (rng.normal(size=(n_rows, 17)) / 100).astype(dtype)
+    intercept = rng.normal(size=n_rows).astype(dtype)
+    scale = np.abs(X.astype(np.float64)) @ np.abs(coef).T + np.abs(intercept)
+    for n_threads in (1, 2):
+        raw, expected = twice(
+            (kernel, "decision_function"),
+            lambda out, t=n_threads: (X, coef, intercept, *out, t),
+            [np.full((150, n_rows), np.nan, dtype)],
+        )
+        assert_close(raw[0], expected[0], scale, 18)
+        for loss in ("softmax", "logistic"):
+            if (loss, n_rows) == ("softmax", 1):
+                continue
+            actual, expected = twice(
+                (kernel, "predict_proba"),
+                lambda out, t=n_threads, loss=loss: (X, coef, intercept, *out, loss, t),
+                [np.full((150, max(2, n_rows)), np.nan, dtype)],
+            )
+            # An error of the raw prediction is one of the probability, relative.
+            bound = scale.max(axis=1, keepdims=True) + 1
+            assert_close(actual[0], expected[0], bound, 18 + n_rows)
+        codes, expected_codes = twice(
+            (kernel, "predict"),
+            lambda out, t=n_threads: (X, coef, intercept, *out, t),
+            [np.full(150, -1, np.intp)],
+        )
+        np.testing.assert_array_equal(codes[0], expected_codes[0])
+
+
+def test_predict_takes_the_first_of_equals(kernel):
+    code = np.full(3, -1)
+    X, coef = np.zeros((3, 2)), np.zeros((4, 2))
+    kernel.predict(X, coef, np.array([1.0, 3.0, 3.0, 2.0]), code, 1)
+    assert code.tolist() == [1, 1, 1]
+
+
+def test_predict_of_one_row_is_its_sign(kernel):
+    X, coef = np.array([[1e-6], [0.0], [-1e-6], [np.nan]]), np.ones((1, 1))
+    code = np.full(4, -1)
+    kernel.predict(X, coef, np.zeros(1), code, 1)
+    assert code.tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 7])
+def test_threads_change_no_bit_of_a_pass(kernel, n_threads):
+    # Enough for a team: 2^22 multiply-adds, or values where nothing is multiplied.
+    rng = np.random.default_rng(8)
+    X = rng.integers(0, 256, (17_003, 1000), dtype=np.uint8)
+    weight = rng.uniform(0.5, 1.5, len(X))
+    coef = (rng.normal(size=(3, 1000)) / 1000).astype(np.float32)
+    intercept, codes = np.zeros(3, np.float32), rng.integers(0, 3, len(X)).astype(np.int32)
+    rows = rng.permutation(len(X))
+
+    def passes(n_threads):
+        raw, probability = (np.empty((len(X), 3), np.float32) for _ in range(2))
+        code, mean, squares = np.empty(len(X), np.intp), np.empty(1000), np.empty(1000)
+        kernel.decision_function(X, coef, intercept, raw, n_threads)
+        kernel.predict_proba(X, coef, intercept, probability, "softmax", n_threads)
+        kernel.predict(X, coef, intercept, code, n_threads)
+        samples = X, rows, codes, weight.astype(np.float32), None, None
+        total = kernel.loss_sum(*samples, coef, intercept, "softmax", n_threads)
+        weight_sum = kernel.column_statistics(X, weight, mean, squares, n_threads)
+        return raw, probability, code, total, weight_sum, mean, squares
+
+    for one, other in zip(passes(1), passes(n_threads), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_sigmoids_that_all_vanish_share_the_probability(kernel):
+    probability = np.empty((1, 4), np.float32)
+    X, coef = np.zeros((1, 2), np.float32), np.zeros((4, 2), np.float32)
+    kernel.predict_proba(X, coef, np.full(4, -1e4, np.float32), probability, "logistic", 1)
+    np.testing.assert_array_equal(probability, 0.25)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n_rows", "loss"), [(1, "logistic"), (5, "logistic"), (10, "softmax")])
+def test_loss_sum(kernel, dtype, n_rows, loss):
+    data, parameters = problem(dtype, n_rows, loss)
+    coef = np.random.default_rng(1).normal(size=parameters[0].shape).astype(dtype)
+    expected = reference.loss_sum(*data, coef, parameters[1], loss, 1)
+    once = kernel.loss_sum(*data, coef, parameters[1], loss, 1)
+    # Each loss is off by the roundings of its 21 products; the float64 sum adds nothing visible.
+    assert once == pytest.approx(expected, rel=30 * float(np.finfo(dtype).eps))
+    assert kernel.loss_sum(*data, coef, parameters[1], loss, 3) == once
+
+
+@pytest.mark.parametrize("item", ITEM_DTYPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_threads", [1, 2, 3])
+def test_column_statistics(kernel, item, weighted, n_threads):
+    X = matrix(item, n_samples=5000, n_features=19)
+    weight = np.random.default_rng(0).integers(0, 3, 5000).astype(np.float64) if weighted else None
+    exact = X.astype(np.longdouble)
+    total = 5000 if weight is None else weight.sum()
+    mean = np.average(exact, axis=0, weights=weight)
+    squares = ((exact - mean) ** 2 * (1 if weight is None else weight[:, None])).sum(axis=0)
+    actual = np.full(19, np.nan), np.full(19, np.nan)
+    assert kernel.column_statistics(X, weight, *actual, n_threads) == total
+    np.testing.assert_allclose(actual[0], mean.astype(float), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(actual[1], squares.astype(float), rtol=1e-13)
+
+
+def test_column_statistics_survive_a_large_offset(kernel):
+    X = 1e9 + np.random.default_rng(0).integers(0, 2, (10_000, 3)).astype(np.float64)
+    mean, squares = np.empty(3), np.empty(3)
+    kernel.column_statistics(X, None, mean, squares, 1)
+    np.testing.assert_allclose(squares, X.var(axis=0) * len(X), rtol=1e-6)
+
+
+# --- What the kernels refuse ----------------------------------------------------------------------
+
+
+def test_wrong_arrays_are_refused_by_name(kernel):
+    tile = np.zeros((4, 3))
+    coef, intercept, raw = np.zeros((2, 3)), np.zeros(2), np.zeros((2, 4))
+    with pytest.raises(TypeError, match="intercept must be C-contiguous and of dtype float64"):
+        kernel.forward(tile, coef, intercept.astype(np.float32), raw)
+    with pytest.raises(ValueError, match=r"raw_prediction_out must have shape \(2, 4\)"):
+        kernel.forward(tile, coef, intercept, raw[:, :3].copy())
+    with pytest.raises(TypeError, match="coef must be C-contiguous"):
+        kernel.forward(tile, np.asfortranarray(coef), intercept, raw)
+    with pytest.raises(TypeError, match="X must be uint8"):
+        kernel.stage(np.zeros((2, 2), np.complex128), np.arange(2), None, None, np.zeros((2, 2)))
+    with pytest.raises(TypeError, match="native byte order"):
+        kernel.stage(np.zeros((2, 2), ">f8"), np.arange(2), None, None, np.zeros((2, 2)))
