@@ -431,7 +431,7 @@ class SoftmaxClassifier(
             shift=units.shift,
             inverse_scale=units.inverse_scale,
             loss="softmax" if self.multi_class == "softmax" and len(classes) > 2 else "logistic",
-            alpha=float(self.alpha),
+            alpha=self._strength(weight_sum),
             fit_intercept=bool(self.fit_intercept),
             n_threads=n_threads,
             dtype=np.dtype(dtype),
@@ -459,7 +459,7 @@ class SoftmaxClassifier(
                         state,
                         plan,
                         random_state,
-                        self.tol,
+                        self._allowed_gap(),
                         n_epochs,
                         self.solver == "auto" and memory.coef is None,
                         on_epoch,
@@ -502,6 +502,14 @@ class SoftmaxClassifier(
         if self.max_iter is not None:
             return int(self.max_iter)
         return 1000 if self._solves() else 20
+
+    def _strength(self, weight_sum):
+        """The penalty's, for a sum of the weights; see logistic.py for another."""
+        return float(self.alpha)
+
+    def _allowed_gap(self):
+        """What :func:`solver.solve` is to stop by; see logistic.py for another."""
+        return self.tol
 
     def _solves(self):
         """Whether ``fit`` goes on to the optimum, by passes over all rows."""

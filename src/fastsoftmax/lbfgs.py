@@ -19,6 +19,10 @@ MEMORY_SIZE = 10
 #: Least share of the decrease that the slope promises (Nocedal, Wright 2006, eq. 3.6a).
 DECREASE = 1e-4
 
+#: Iterations without a lower value or decrement before rounding errors are all that is left;
+#: where progress was still made, 6 such in a row were the most seen.
+MOST_STANDSTILLS = 15
+
 #: Shortenings of one step before the function is as low as its rounding errors let it be.
 MOST_SHORTENINGS = 20
 
@@ -41,6 +45,31 @@ class Iterate:
     gradient: np.ndarray
     decrement: float
     n_evaluations: int
+
+
+class _Stall:
+    """Notices that rounding errors are all that is left of the descent.
+
+    The decrement goes on falling long after the value can't, and coefficients with it get better:
+    where both have stood still for a while, nothing does.
+    """
+
+    def __init__(self, rounding):
+        self._rounding = rounding
+        self._value = np.inf
+        self._decrement = np.inf
+        self._n_without = 0
+
+    def is_over(self, iterate):
+        """Take in an iterate; True where it is the last of too many that got nowhere."""
+        lower = iterate.value < self._value - self._rounding * abs(iterate.value)
+        self._n_without = (
+            0 if lower or iterate.decrement < self._decrement else self._n_without + 1
+        )
+        if lower:
+            self._value = iterate.value
+        self._decrement = min(self._decrement, iterate.decrement)
+        return self._n_without >= MOST_STANDSTILLS
 
 
 class _Memory:
@@ -100,9 +129,12 @@ def minimize(function, start, precondition, rounding, max_iter, on_iterate):
     memory = _Memory(precondition)
     direction = memory.direction(gradient)
     iterate = Iterate(start, value, gradient, float(np.vdot(gradient, direction)), 1)
+    stall = _Stall(rounding)
     for _ in range(max_iter):
         if on_iterate(iterate):
             return iterate, "stopped"
+        if stall.is_over(iterate):
+            return iterate, "rounding"
         found = _search(function, iterate, direction, rounding)
         if found is None:
             return iterate, "rounding"

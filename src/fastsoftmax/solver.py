@@ -107,8 +107,9 @@ def solve(
         Of the stochastic phase, whose length and schedule are set here; a learning rate of None is
         chosen from the data.
     random_state : numpy.random.RandomState
-    tol : float ≥ 0 or None
-        Stop where the estimate of the suboptimality is no more, in units of mean cross-entropy.
+    tol : float ≥ 0, callable or None
+        Stop where the estimate of the suboptimality is no more, in units of mean cross-entropy. A
+        callable gives that number for the penalty at an iterate.
     max_iter : int ≥ 1
         Iterations, the stochastic epochs included.
     stochastic : bool
@@ -160,15 +161,21 @@ def solve(
         return history, None, plan
     gained = max(0.0, iterate.value - objective)
     suboptimality = float(np.clip(descent.estimate.value - gained, 0.0, bound))
+    allowed = _allowed(tol, problem, coef)
     outcome = Outcome(
         objective=objective,
         suboptimality=suboptimality,
         suboptimality_bound=bound,
-        converged=tol is not None and suboptimality <= tol,
+        converged=allowed is not None and suboptimality <= allowed,
         reason=reason,
         n_passes=iterate.n_evaluations,
     )
     return history, outcome, plan
+
+
+def _allowed(tol, problem, coef):
+    """The suboptimality that ``tol`` allows at these coefficients, or None."""
+    return tol(problem.penalty(coef)) if callable(tol) else tol
 
 
 class _Ended:
@@ -211,7 +218,8 @@ class _Descent:
         before = self.estimate.value
         now = self.estimate.update(iterate.value, iterate.decrement)
         # Twice running: one estimate may be low by chance.
-        stop = self._tol is not None and max(before, now) <= self._tol
+        allowed = _allowed(self._tol, self._problem, iterate.parameters[:, :-1])
+        stop = allowed is not None and max(before, now) <= allowed
         if iterate.n_evaluations == 1 and self._history.epochs:
             return stop  # where the stochastic phase ended, which its last epoch tells of
         state = self._state
