@@ -40,13 +40,13 @@ def _with(array, index, value):
 # --- Parameters -----------------------------------------------------------------------------------
 
 PARAMETERS = [
-    ("solver", "lbfgs", "'adagrad', 'sgd'|'sgd', 'adagrad'"),
+    ("solver", "liblinear", "'sgd'"),
     ("multi_class", "multinomial", "'softmax'"),
     ("alpha", -1e-9, r"\[0.0, inf\)"),
     ("alpha", np.nan, r"\[0.0, inf\)"),
     ("alpha", np.inf, r"\[0.0, inf\)"),
     ("learning_rate", 0, r"\(0.0, inf\)"),
-    ("learning_rate", "auto", r"\(0.0, inf\)"),
+    ("learning_rate", "optimal", r"\(0.0, inf\)"),
     ("schedule", "adaptive", "'cosine'"),
     ("decay", -0.1, r"\[0.0, inf\)"),
     ("momentum", 1, r"\[0.0, 1.0\)"),
@@ -100,6 +100,7 @@ def test_every_parameter_is_checked():
     [
         ({"nesterov": True, "momentum": 0}, r"nesterov=True needs momentum in \(0, 1\); got"),
         ({"nesterov": True, "solver": "adagrad"}, "nesterov=True needs solver='sgd'; got.*adagrad"),
+        ({"nesterov": True, "solver": "lbfgs"}, "nesterov=True needs solver='sgd'; got.*lbfgs"),
         ({"callbacks": [print, 3]}, "callbacks must hold callables .*; got 3 at position 1"),
     ],
 )

@@ -34,7 +34,7 @@ def test_an_old_file_predicts_and_learns_as_it_did(build, ending):
     np.testing.assert_allclose(probability, expected["probability"], rtol=1e-9)
     assert classifier.classes_.tolist() == ["setosa", "versicolor", "virginica"]
     assert set(classifier.get_params()) == set(sgd_classifier().get_params())
-    assert "sgd_classifier(" in repr(classifier)
+    assert "SoftmaxClassifier(" in repr(classifier)
     classifier.partial_fit(iris.data, y)
     np.testing.assert_allclose(classifier.coef_, expected["coef_after_partial_fit"], rtol=1e-9)
     assert type(clone(classifier)) is SoftmaxClassifier

@@ -192,7 +192,9 @@ from fastsoftmax.kernels.threads import effective_n_threads
 def fit(n_jobs, seed=0):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(3000, 300)), rng.integers(5, size=3000)
-    model = sgd_classifier(n_jobs=n_jobs, max_iter=2, random_state=seed).fit(X, y)
+    model = SoftmaxClassifier(
+        solver="sgd", learning_rate=0.01, n_jobs=n_jobs, max_iter=2, random_state=seed
+    ).fit(X, y)
     return np.vstack([model.coef_, model.coef_ * 0 + model.predict(X).sum()])
 
 def equal(found, seeds):

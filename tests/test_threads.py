@@ -119,11 +119,13 @@ from fastsoftmax.kernels.threads import effective_n_threads
 
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(4000, 300)), rng.integers(5, size=4000)
-classifier = sgd_classifier(n_jobs=2, max_iter=1, random_state=0).fit(X, y)
+classifier = SoftmaxClassifier(
+    solver="sgd", learning_rate=0.01, n_jobs=2, max_iter=1, random_state=0
+)
+coef = classifier.fit(X, y).coef_
 child = os.fork()
 if child == 0:
-    again = sgd_classifier(n_jobs=2, max_iter=1, random_state=0).fit(X, y)
-    same = np.array_equal(again.coef_, classifier.coef_)
+    same = np.array_equal(classifier.fit(X, y).coef_, coef)
     os._exit(0 if same and effective_n_threads(2) == 1 else 1)
 _, status = os.waitpid(child, 0)
 print(os.waitstatus_to_exitcode(status))

@@ -213,6 +213,7 @@ def _problem(n_rows=64):
         alpha=0.0,
         fit_intercept=True,
         n_threads=1,
+        dtype=np.dtype(np.float64),
     )
 
 

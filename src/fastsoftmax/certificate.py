@@ -14,7 +14,7 @@ __all__ = ["GapEstimate", "profiled_bound"]
 HIGHEST_RATIO = 0.97
 
 #: Rows whose probabilities are formed at once.
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 1024
 
 #: Newton steps on the intercept, each of which squares an error that is small to begin with.
 INTERCEPT_STEPS = 3

@@ -22,7 +22,10 @@ POWER_ITERATIONS = 20
 POWER_ROWS = 2000
 
 #: Rows that are staged at once.
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 1024
+
+#: Rows that are squared at once, in float64.
+SQUARED_ROWS = 256
 
 #: Times the curvature that a learning rate keeps below: heavy-ball steps are stable up to
 #: 2 (1 + momentum), and half the spread below that costs nothing while noise is what limits.
@@ -83,25 +86,32 @@ class Subsample:
             weight = weight * problem.sample_weight[rows]
         return cls(rows, values, weight / weight.sum())
 
+    def part(self, block):
+        """Some of its rows, a slice; the weights are not divided by their sum again."""
+        return Subsample(self.rows[block], self.values[block], self.weight[block])
+
     def mean_square_norm(self):
         """Weighted mean of ‖x‖²."""
-        return float(self.weight @ squares(self.values).sum(axis=1).ravel())
+        return float(self.second_moments().sum())
 
     def second_moments(self):
         """Weighted mean of x_j² for each feature."""
-        return self.weight @ squares(self.values)
+        moments = np.zeros(self.values.shape[1])
+        for start in range(0, len(self.weight), SQUARED_ROWS):
+            block = slice(start, start + SQUARED_ROWS)
+            moments += self.weight[block] @ squares(self.values[block])
+        return moments
 
     def largest_eigenvalue(self):
         """Of Σ s x xᵀ / Σ s, by power iterations from the mean square of each feature."""
-        values = self.values[:POWER_ROWS].astype(np.float64)
-        weight = self.weight[:POWER_ROWS]
-        weight = weight / weight.sum()
-        vector = np.sqrt(weight @ squares(values))
+        values = self.values[:POWER_ROWS]
+        weight = (self.weight[:POWER_ROWS] / self.weight[:POWER_ROWS].sum()).astype(values.dtype)
+        vector = np.sqrt(self.second_moments())
         size = np.linalg.norm(vector)
         for _ in range(POWER_ITERATIONS):
             if size == 0 or not np.isfinite(size):
                 return float(size)
-            vector = (weight * (values @ (vector / size))) @ values
+            vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
             size = np.linalg.norm(vector)
         return float(size)
 

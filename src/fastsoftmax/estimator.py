@@ -421,8 +421,10 @@ class SoftmaxClassifier(
         if isinstance(self.class_weight, str):  # earlier rows too count as balanced by these totals
             weight_sum = float(class_total.sum())
         mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
-        if self._may_centre(units, X, rows, memory, all_zero):
-            units = Units.centred(X, rows, dtype)
+        alpha, unit = self._strength(weight_sum), 1.0
+        if self._may_choose_units(units, rows, all_zero):
+            units, unit = Units.chosen(X, rows, dtype, self.fit_intercept)
+            alpha /= unit**2
         problem = Problem(
             X=X,
             rows=rows,
@@ -431,12 +433,12 @@ class SoftmaxClassifier(
             shift=units.shift,
             inverse_scale=units.inverse_scale,
             loss="softmax" if self.multi_class == "softmax" and len(classes) > 2 else "logistic",
-            alpha=self._strength(weight_sum),
+            alpha=alpha,
             fit_intercept=bool(self.fit_intercept),
             n_threads=n_threads,
             dtype=np.dtype(dtype),
         )
-        plan = self._plan(memory, n_epochs, partial=all_zero)
+        plan = self._plan(memory, n_epochs, unit, partial=all_zero)
         shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
         if memory.coef is not None:
             state = memory.state(units, plan.update)
@@ -485,7 +487,7 @@ class SoftmaxClassifier(
             statistics=statistics,
             history=joined_columns(memory.history, history),
             n_halvings=memory.n_halvings + history.n_halvings,
-            learning_rate=self._first_rate(plan, memory),
+            learning_rate=self._first_rate(plan, memory, unit),
         ).write_to(self)
         if outcome is not None:
             self.suboptimality_ = outcome.suboptimality
@@ -515,26 +517,29 @@ class SoftmaxClassifier(
         """Whether ``fit`` goes on to the optimum, by passes over all rows."""
         return self.solver == "lbfgs" or (self.solver == "auto" and not self.early_stopping)
 
-    def _may_centre(self, units, X, rows, memory, partial):
-        """Whether training may run about the mean of X: the path is the program's own choice."""
+    def _may_choose_units(self, units, rows, partial):
+        """Whether training may run in units of its own: where the path is the program's choice."""
         own_path = self._solves() or self.learning_rate == "auto"
-        dense = isinstance(X, np.ndarray) and len(rows) > 0
-        return own_path and dense and self.fit_intercept and units.shift is None and not partial
+        return own_path and len(rows) > 0 and units.shift is None and not partial
 
-    def _first_rate(self, plan, memory):
+    def _rate_unit(self, unit):
+        """What a learning rate is divided by, from training's units to those of X."""
+        return unit if self.solver == "adagrad" else unit**2
+
+    def _first_rate(self, plan, memory, unit):
         """The learning rate before any halving; None where nothing was ever chosen."""
         if plan.learning_rate is None:
             return None
-        return plan.learning_rate / 0.5**memory.n_halvings
+        return plan.learning_rate / self._rate_unit(unit) / 0.5**memory.n_halvings
 
-    def _plan(self, memory, n_epochs, partial):
+    def _plan(self, memory, n_epochs, unit, partial):
         """The optimiser's settings, under the names of training.py and of the kernels."""
         rate, schedule = self.learning_rate, self.schedule
         if schedule == "auto":
             schedule = "linear" if rate == "auto" and not partial else "constant"
         rate = memory.learning_rate if rate == "auto" else float(rate)
         if rate is not None:
-            rate *= 0.5**memory.n_halvings
+            rate *= self._rate_unit(unit) * 0.5**memory.n_halvings
         update = "adagrad" if self.solver == "adagrad" else "sgd"
         if update == "sgd" and self.momentum > 0:
             update = "nesterov" if self.nesterov else "momentum"

@@ -63,9 +63,7 @@ class _Stall:
     def is_over(self, iterate):
         """Take in an iterate; True where it is the last of too many that got nowhere."""
         lower = iterate.value < self._value - self._rounding * abs(iterate.value)
-        self._n_without = (
-            0 if lower or iterate.decrement < self._decrement else self._n_without + 1
-        )
+        self._n_without = 0 if lower or iterate.decrement < self._decrement else self._n_without + 1
         if lower:
             self._value = iterate.value
         self._decrement = min(self._decrement, iterate.decrement)

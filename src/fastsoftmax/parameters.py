@@ -60,7 +60,7 @@ PARAMETER_CONSTRAINTS = {
 def check_parameters(estimator):
     """Each parameter alone, then those that contradict one another."""
     estimator._validate_params()
-    if estimator.nesterov and estimator.solver != "sgd":
+    if estimator.nesterov and estimator.solver not in ("sgd", "auto"):
         raise ValueError(f"nesterov=True needs solver='sgd'; got solver={estimator.solver!r}")
     if estimator.nesterov and estimator.momentum == 0:
         raise ValueError("nesterov=True needs momentum in (0, 1); got momentum=0")

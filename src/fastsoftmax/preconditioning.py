@@ -42,15 +42,19 @@ MOST_SQUARE = 2048
 #: Rows that a factor is made of, at most; more made no pass fewer on any benchmark set.
 MOST_ROWS = 20000
 
+#: Rows of it that the whole Hessian takes at once.
+BLOCK_ROWS = 1024
+
 #: Rank of the factor where there are more features than that.
 LOW_RANK = 256
 
 
-def _design(subsample):
-    """The subsample's rows with a feature of ones at the end, dense."""
+def _design(subsample, problem):
+    """The subsample's rows, dense, with a feature of ones at the end, zeros without intercept."""
     values = subsample.values
     values = values.toarray() if issparse(values) else values
-    return np.hstack([values, np.ones((len(values), 1), values.dtype)])
+    ones = np.full((len(values), 1), float(problem.fit_intercept), values.dtype)
+    return np.hstack([values, ones])
 
 
 def _penalty_diagonal(n_columns, alpha):
@@ -89,25 +93,33 @@ class FullHessian:
     """Cholesky factor of the subsample's whole Hessian, scaled to a unit diagonal, plus a ridge."""
 
     def __init__(self, subsample, problem, coef, intercept):
-        design = _design(subsample)
-        probability = probabilities(problem, subsample.values, coef, intercept)
-        weight = subsample.weight[:, None].astype(design.dtype)
-        n_rows, n_columns = len(coef), design.shape[1]
-        blocks = np.zeros((n_rows, n_columns, n_rows, n_columns))  # float64
-        share = probability if problem.loss == "softmax" else probability * (1 - probability)
-        # Row i of `moment` is p_i ⊗ x_i; one product gives the blocks of the diagonal, another
-        # the rank-one parts of all.
-        moment = (share[:, :, None] * design[:, None, :]).reshape(len(design), -1)
-        diagonal = ((weight * design).T @ moment).reshape(n_columns, n_rows, n_columns)
-        for k in range(n_rows):
-            blocks[k, :, k] = diagonal[:, k]
+        n_rows, n_columns = len(coef), problem.X.shape[1] + 1
+        blocks = np.zeros((n_rows, n_columns, n_rows, n_columns))
         hessian = blocks.reshape(n_rows * n_columns, -1)
-        if problem.loss == "softmax":
-            hessian -= moment.T @ (weight * moment)
+        mean_spread = 0.0
+        for start in range(0, len(subsample.rows), BLOCK_ROWS):
+            part = subsample.part(slice(start, start + BLOCK_ROWS))
+            # All in float64, and of probabilities that sum to 1: rows that are nearly sure of their
+            # class leave a difference of numbers that agree in most of their digits.
+            design = _design(part, problem).astype(np.float64)
+            probability = probabilities(problem, part.values, coef, intercept).astype(np.float64)
+            if problem.loss == "softmax":
+                probability /= probability.sum(axis=1, keepdims=True)
+            spread = probability * (1 - probability)
+            mean_spread += float(np.mean(part.weight @ spread))
+            share = probability if problem.loss == "softmax" else spread
+            # Row i of `moment` is p_i ⊗ x_i; one product gives the blocks of the diagonal, another
+            # the rank-one parts of all.
+            moment = (share[:, :, None] * design[:, None, :]).reshape(len(design), -1)
+            diagonal = ((part.weight[:, None] * design).T @ moment).reshape(n_columns, n_rows, -1)
+            for k in range(n_rows):
+                blocks[k, :, k] += diagonal[:, k]
+            if problem.loss == "softmax":
+                moment *= np.sqrt(part.weight)[:, None]
+                hessian -= moment.T @ moment
         hessian[np.diag_indices_from(hessian)] += np.tile(
             _penalty_diagonal(n_columns, problem.alpha), n_rows
         )
-        mean_spread = float(np.mean(subsample.weight @ (probability * (1 - probability))))
         ridge = RIDGE * mean_spread * _second_moments(subsample, problem)
         hessian[np.diag_indices_from(hessian)] += np.tile(ridge, n_rows)
         self._scale = 1 / np.sqrt(_positive(np.diagonal(hessian)))
@@ -158,11 +170,11 @@ class _Kronecker:
         penalty = _penalty_diagonal(len(square), problem.alpha)
         diagonal = _positive(mean_value * square + penalty)
         self._scale = 1 / np.sqrt(diagonal)
-        self._factor_features(subsample, row_weight, values, square, penalty / diagonal)
+        self._factor_features(subsample, problem, row_weight, values, square, penalty / diagonal)
 
-    def _factor_features(self, subsample, row_weight, values, square, penalty):
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
         """Decompose B, weighted by rows and scaled, into ``_vectors`` and the denominators."""
-        design = _design(subsample)
+        design = _design(subsample, problem)
         design *= self._scale.astype(design.dtype)
         design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
         spectrum, self._vectors = self._decompose(design)
@@ -225,7 +237,7 @@ class LowRankHessian(_Kronecker):
 class DiagonalHessian(_Kronecker):
     """A ⊗ B + alpha, with B diagonal: for sparse rows, whose features hardly overlap."""
 
-    def _factor_features(self, subsample, row_weight, values, square, penalty):
+    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
         spectrum = square * self._scale**2
         self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
 

@@ -113,7 +113,7 @@ def solve(
     max_iter : int ≥ 1
         Iterations, the stochastic epochs included.
     stochastic : bool
-        False leaves the stochastic phase out.
+        False leaves the stochastic phase out, as a ``max_iter`` does that it would use up.
     on_epoch, validation
         As in :func:`training.train`; an iteration of L-BFGS counts as an epoch of learning rate 1.
 
@@ -121,7 +121,7 @@ def solve(
     -------
     history : history.History
     outcome : Outcome or None
-        None where the stochastic phase was ended from outside, or all of ``max_iter``.
+        None where the stochastic phase was ended from outside.
     plan : training.Plan
         With the learning rate of the stochastic phase.
     """
@@ -131,16 +131,15 @@ def solve(
     )
     subsample = Subsample.of(problem, n_drawn, dtype, random_state, by_norm=form is FullHessian)
     history = History()
-    if stochastic:
+    if stochastic and max_iter > STOCHASTIC_EPOCHS:
         plan = _with_learning_rate_of(subsample, plan, problem)
-        n_epochs = min(STOCHASTIC_EPOCHS, max_iter)
-        plan = replace(plan, schedule="linear", n_epochs=n_epochs, tol=None)
-        ended = _Ended(on_epoch, is_all=n_epochs == max_iter)
+        plan = replace(plan, schedule="linear", n_epochs=STOCHASTIC_EPOCHS, tol=None)
+        ended = _Ended(on_epoch)
         history = train(problem, state, plan, random_state, 0, ended, validation)
-        if ended.by_user or history.interrupted or n_epochs == max_iter:
+        if ended.by_user or history.interrupted:
             return history, None, plan
 
-    descent = _Descent(problem, state, history, tol, on_epoch, validation)
+    descent = _Descent(problem, state, history, tol, max_iter, on_epoch, validation)
     try:
         model = form(subsample, problem, state.coef, state.intercept)
         iterate, reason = minimize(
@@ -151,6 +150,8 @@ def solve(
             max_iter - len(history.epochs),
             descent.on_iterate,
         )
+        if not history.epochs:  # the start was the end
+            descent.note(iterate, is_last=True)
         coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
         intercept, objective, bound = profiled_bound(problem, coef, intercept)
         state.coef[:], state.intercept[:] = coef, intercept
@@ -160,17 +161,27 @@ def solve(
         history.interrupted = True
         return history, None, plan
     gained = max(0.0, iterate.value - objective)
-    suboptimality = float(np.clip(descent.estimate.value - gained, 0.0, bound))
+    least = least_gap(problem, objective)
+    bound = max(bound, least)
+    suboptimality = float(np.clip(descent.estimate.value - gained, least, bound))
     allowed = _allowed(tol, problem, coef)
+    converged = allowed is not None and suboptimality <= allowed
+    if not converged and reason == "stopped" and not descent.by_user:
+        reason = "max_iter" if len(history.epochs) == max_iter else "rounding"
     outcome = Outcome(
         objective=objective,
         suboptimality=suboptimality,
         suboptimality_bound=bound,
-        converged=allowed is not None and suboptimality <= allowed,
+        converged=converged,
         reason=reason,
         n_passes=iterate.n_evaluations,
     )
     return history, outcome, plan
+
+
+def least_gap(problem, objective):
+    """A suboptimality that drowns in the rounding errors of the objective."""
+    return 0.1 * float(np.finfo(problem.dtype).eps) * abs(objective)
 
 
 def _allowed(tol, problem, coef):
@@ -181,31 +192,29 @@ def _allowed(tol, problem, coef):
 class _Ended:
     """Asks ``on_epoch`` and remembers whether it ended the stochastic phase."""
 
-    def __init__(self, on_epoch, is_all):
+    def __init__(self, on_epoch):
         self._on_epoch = on_epoch
-        self._is_all = is_all
         self.by_user = False
 
     def __call__(self, history, state, is_last):
-        if self._on_epoch is None:
-            return is_last
-        self.by_user = bool(self._on_epoch(history, state, is_last and self._is_all)) and not (
-            is_last and self._is_all
-        )
+        if self._on_epoch is not None:
+            self.by_user = bool(self._on_epoch(history, state, False))
         return is_last or self.by_user
 
 
 class _Descent:
     """L-BFGS seen from the problem: its function, and what is noted at each iterate."""
 
-    def __init__(self, problem, state, history, tol, on_epoch, validation):
+    def __init__(self, problem, state, history, tol, max_iter, on_epoch, validation):
         self._problem = problem
         self._state = state
         self._history = history
         self._tol = tol
+        self._max_iter = max_iter
         self._on_epoch = on_epoch
         self._validation = validation
         self._time = perf_counter()
+        self.by_user = False
         self.estimate = GapEstimate()
 
     def function(self, parameters):
@@ -217,18 +226,28 @@ class _Descent:
         """Note an iterate; True where it is good enough, or the user has had enough."""
         before = self.estimate.value
         now = self.estimate.update(iterate.value, iterate.decrement)
-        # Twice running: one estimate may be low by chance.
         allowed = _allowed(self._tol, self._problem, iterate.parameters[:, :-1])
+        if allowed is not None and not callable(self._tol):
+            # Nothing below the rounding errors of the objective can be said of it. Coefficients
+            # still get better there.
+            allowed = max(allowed, least_gap(self._problem, iterate.value))
+        # Twice running: one estimate may be low by chance.
         stop = allowed is not None and max(before, now) <= allowed
-        if iterate.n_evaluations == 1 and self._history.epochs:
-            return stop  # where the stochastic phase ended, which its last epoch tells of
+        if iterate.n_evaluations == 1:
+            return stop  # no step of this phase yet
+        return self.note(iterate, stop)
+
+    def note(self, iterate, is_last):
+        """Write the iterate to the state and the history; True to stop."""
         state = self._state
         state.coef[:], state.intercept[:] = iterate.parameters[:, :-1], iterate.parameters[:, -1]
         self._history.epochs.append(self._epoch(iterate))
+        is_last = is_last or len(self._history.epochs) == self._max_iter
         if self._on_epoch is not None:
-            stop = bool(self._on_epoch(self._history, state, stop))
+            asked = bool(self._on_epoch(self._history, state, is_last))
+            self.by_user, is_last = asked and not is_last, asked
         self._time = perf_counter()
-        return stop
+        return is_last
 
     def _epoch(self, iterate):
         seconds = perf_counter() - self._time

@@ -15,7 +15,13 @@ __all__ = ["ColumnStatistics", "Units", "measure"]
 
 
 #: Rows whose mean is near enough for centring: any point would do.
-CENTRING_ROWS = 2000
+UNIT_ROWS = 2000
+
+#: Rows of them that are looked at at once, in float64.
+PART_ROWS = 200
+
+#: Root mean square of the features, and its inverse, up to which X's own scale is good enough.
+UNIT_RANGE = 10.0
 
 #: Share of the mean square norm above which the mean is worth subtracting: reading rows where they
 #: lie without a shift is about a tenth faster.
@@ -126,19 +132,43 @@ class Units:
         return cls(mean.astype(dtype), (1 / scale).astype(dtype))
 
     @classmethod
-    def centred(cls, X, rows, dtype):
-        """Units about the mean of some rows, where it is far from 0 for the spread; else X's own.
+    def chosen(cls, X, rows, dtype, fit_intercept):
+        """Units about the mean of some rows, and of one scale for all features, where that matters.
 
         With an intercept that is free, the objective and its minimum are the same about any point;
         the path to it is shortest about the mean, which the curvature would else be dominated by.
+        One scale s for all features turns the penalty alpha into alpha / s² and changes nothing
+        else; without it the intercept is in no proportion to features of 1e-3 or 1e3.
+
+        Returns
+        -------
+        units : Units
+        scale : float
+            s; 1 where the units are X's own.
         """
-        some = X[rows[:: -(-len(rows) // CENTRING_ROWS)]].astype(np.float64)
-        mean = some.mean(axis=0)
-        if not np.square(mean).sum() > FAR_FROM_ZERO * np.square(some).sum(axis=1).mean():
-            return cls()
+        some = rows[:: -(-len(rows) // UNIT_ROWS)]
+        if isinstance(X, SparseRows):
+            mean = np.zeros(X.shape[1])
+            square = float(np.square(X.values, dtype=np.float64).sum()) / len(X)
+        else:
+            parts = np.array_split(some, -(-len(some) // PART_ROWS))
+            mean = np.zeros(X.shape[1])
+            if fit_intercept:
+                mean += sum(X[part].astype(np.float64).sum(axis=0) for part in parts) / len(some)
+            square = sum(float(np.square(X[part] - mean).sum()) for part in parts) / len(some)
+        scale = np.sqrt(square / X.shape[1])
+        if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
+            usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
+            scale = 2.0 ** np.round(np.log2(scale)) if usable else 1.0  # exact to divide by
+        else:
+            scale = 1.0
+        if not np.square(mean).sum() > FAR_FROM_ZERO * square:
+            mean[:] = 0
         with np.errstate(over="ignore"):
             shift = mean.astype(dtype)
-        return cls(shift, np.ones_like(shift)) if np.isfinite(shift).all() else cls()
+        if (scale == 1 and not mean.any()) or not np.isfinite(shift).all():
+            return cls(), 1.0
+        return cls(shift, np.full(X.shape[1], 1 / scale, dtype)), scale
 
     def from_original(self, coef, intercept):
         """Parameters in these units of the function given in the user's; the dtype is kept."""
