@@ -10,5 +10,6 @@ __all__ = ["sgd_classifier"]
 
 
 def sgd_classifier(**parameters):
-    settings = {"solver": "sgd", "learning_rate": 0.01, "max_iter": 20, "tol": 1e-4}
+    settings = {"solver": "sgd", "learning_rate": 0.01, "schedule": "constant"}
+    settings |= {"max_iter": 20, "tol": 1e-4}
     return SoftmaxClassifier(**settings | parameters)

@@ -47,7 +47,7 @@ PARAMETERS = [
     ("alpha", np.inf, r"\[0.0, inf\)"),
     ("learning_rate", 0, r"\(0.0, inf\)"),
     ("learning_rate", "optimal", r"\(0.0, inf\)"),
-    ("schedule", "adaptive", "'cosine'"),
+    ("schedule", "optimal", "'cosine'"),
     ("decay", -0.1, r"\[0.0, inf\)"),
     ("momentum", 1, r"\[0.0, 1.0\)"),
     ("momentum", -0.1, r"\[0.0, 1.0\)"),

@@ -30,6 +30,8 @@ COLUMNS = [
     "seconds",
     "gradient_norm",
     "validation_score",
+    "n_halvings",
+    "plateau",
 ]
 
 # --- history_ -------------------------------------------------------------------------------------

@@ -331,8 +331,29 @@ def test_sgd_needs_no_learning_rate(shape, scale):
     alpha = 1e-4 * scale**2  # the same objective in other units
     least = _objective(_least(X, y, alpha), X, y, alpha)
     classifier = SoftmaxClassifier(solver="sgd", alpha=alpha, random_state=0).fit(X, y)
-    assert classifier.n_iter_ <= 20
     assert _objective(classifier, X, y, alpha) - least < 0.02
+
+
+@pytest.mark.parametrize(("n_samples", "n_epochs"), [(300, 100), (6400, 45), (57_600, 10)])
+def test_sgd_chooses_the_number_of_epochs_too(n_samples, n_epochs):
+    X, y = _drawn(n_samples, 3, 3)
+    classifier = SoftmaxClassifier(solver="sgd", batch_size=64, tol=None, random_state=0)
+    assert classifier.fit(X, y).n_iter_ == n_epochs
+
+
+def test_learning_rate_is_chosen_again_after_the_first_epoch():
+    X, y = _drawn(2000, 12, 4)
+    y_easy = X[:, :4].argmax(axis=1)
+    ratio = []
+    for labels in (y, y_easy):
+        classifier = SoftmaxClassifier(
+            solver="sgd", schedule="constant", batch_size=8, max_iter=2, random_state=0
+        ).fit(X, labels)
+        first, second = classifier.history_["learning_rate"]
+        assert first == classifier.learning_rate_
+        ratio.append(second / first)
+    # Where labels are easy to tell apart there is less noise, and longer steps are safe.
+    assert 1.2 * ratio[0] < ratio[1]
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1e3])

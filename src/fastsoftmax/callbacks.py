@@ -39,6 +39,9 @@ class EpochInfo:
         The epoch at which training ends if nothing ends it before.
     objective, loss, learning_rate, seconds, gradient_norm, validation_score : float
         As in ``history_``.
+    n_halvings : int
+    plateau : bool
+        As in ``history_``.
     """
 
     epoch: int
@@ -49,6 +52,8 @@ class EpochInfo:
     seconds: float
     gradient_norm: float
     validation_score: float
+    n_halvings: int
+    plateau: bool
     _fitted: Any = field(repr=False, compare=False)
 
     @cached_property

@@ -12,7 +12,14 @@ from scipy.sparse import csr_array, issparse
 from . import kernels
 from .sparse import SparseRows
 
-__all__ = ["Subsample", "learning_rate_for", "probabilities", "squares", "staged"]
+__all__ = [
+    "Subsample",
+    "learning_rate_for",
+    "probabilities",
+    "square_gradient",
+    "squares",
+    "staged",
+]
 
 #: Power iterations: after 20 the largest eigenvalue is met within a few per cent even where the
 #: second is 0.9 of it, and the learning rate needs no more.
@@ -28,15 +35,18 @@ BLOCK_ROWS = 1024
 SQUARED_ROWS = 256
 
 #: Times the curvature that a learning rate keeps below: heavy-ball steps are stable up to
-#: 2 (1 + momentum), and half the spread below that costs nothing while noise is what limits.
-CURVATURE_SHARE = 0.8
+#: 2 (1 + momentum).
+CURVATURE_SHARE = 1.6
 
 #: First step of AdaGrad, in weights that move a raw prediction by 1.
 ADAGRAD_SHARE = 0.1
 
-#: Share of the loss's scale that the noise of one minibatch may reach in the momentum's memory.
-#: Both shares are measured by bench/test_sgd_auto.py.
-NOISE_SHARE = 0.6
+#: What the noise of one minibatch may add up to in the momentum's memory. Both shares are measured
+#: by bench/test_sgd_auto.py.
+NOISE_SHARE = 0.21
+
+#: ‖p − onehot(y)‖² to reckon with where no probabilities are known yet.
+TYPICAL_MISS = 0.35
 
 
 @dataclass(frozen=True)
@@ -109,10 +119,13 @@ class Subsample:
         vector = np.sqrt(self.second_moments())
         size = np.linalg.norm(vector)
         for _ in range(POWER_ITERATIONS):
-            if size == 0 or not np.isfinite(size):
-                return float(size)
-            vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
-            size = np.linalg.norm(vector)
+            if size == 0:
+                return 0.0
+            with np.errstate(over="ignore", invalid="ignore"):
+                vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
+                size = np.linalg.norm(vector)
+            if not np.isfinite(size):
+                return np.inf
         return float(size)
 
 
@@ -154,13 +167,34 @@ def _square_norms(problem, dtype):
     return norms
 
 
-def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update="momentum"):
+def square_gradient(problem, subsample, coef, intercept):
+    """Weighted mean of the squared length of one row's gradient, at these parameters.
+
+    The gradient is (p − onehot(y)) ⊗ (x, 1) for softmax, and so it is row by row of coef for
+    logistic losses.
+    """
+    values = subsample.values
+    miss = probabilities(problem, values, coef, intercept).astype(np.float64)
+    codes = problem.y_true[subsample.rows]
+    if len(coef) == 1:
+        miss[:, 0] -= codes
+    else:
+        miss[np.arange(len(miss)), codes] -= 1
+    length = np.square(miss).sum(axis=1)
+    squared_norms = np.empty(len(length))
+    for start in range(0, len(length), SQUARED_ROWS):
+        block = slice(start, start + SQUARED_ROWS)
+        squared_norms[block] = squares(values[block]).sum(axis=1).ravel()
+    return float(subsample.weight @ (length * (squared_norms + 1)))
+
+
+def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update, square=None):
     """A learning rate for minibatch descent, from the data alone.
 
     The lower of two. Curvature: the Hessian is at most ½ (I − 11ᵀ/K) ⊗ Σxxᵀ/n + alpha for softmax
     and ¼ Σxxᵀ/n + alpha for a logistic loss (Böhning 1992). Noise: the steps that momentum
-    remembers, η/(1 − momentum), times the squared length of a minibatch's gradient noise, at most
-    mean ‖x‖² / batch_size, must stay a fraction of the loss.
+    remembers, η/(1 − momentum), times the squared length of a minibatch's gradient noise, which is
+    that of one row's gradient over batch_size, must stay a fraction of the loss.
 
     Parameters
     ----------
@@ -172,6 +206,8 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update="mome
     update : {"sgd", "momentum", "nesterov", "adagrad"}
         AdaGrad's steps are in units of weights whatever the gradients: a tenth of the weight that
         moves a raw prediction by 1, where features are of one size.
+    square : float or None
+        Mean squared length of one row's gradient; None for a typical one.
 
     Returns
     -------
@@ -182,13 +218,15 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update="mome
     Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical
     Mathematics 44, 1992.
     """
-    tiny = np.finfo(subsample.values.dtype).tiny
+    tiny = float(np.finfo(subsample.values.dtype).tiny)
     if update == "adagrad":
         size = np.sqrt(subsample.mean_square_norm() / subsample.values.shape[1])
         return float(np.clip(ADAGRAD_SHARE / max(size, tiny), tiny, 1 / tiny))
     factor = 0.5 if loss == "softmax" else 0.25
     # The intercept is a feature of ones.
     curvature = factor * (subsample.largest_eigenvalue() + 1) + alpha
-    noise = (subsample.mean_square_norm() + 1) / batch_size + alpha
+    if square is None:
+        square = TYPICAL_MISS * (subsample.mean_square_norm() + 1)
+    noise = max(square / batch_size, tiny)
     rate = min(CURVATURE_SHARE / curvature, NOISE_SHARE * (1 - momentum) / noise)
     return float(np.clip(rate, tiny, 1 / tiny))

@@ -4,7 +4,7 @@ Numbers only: no weights and no estimator. Written by training.py; memory.py joi
 calls that follow one another and gives them to the user as ``history_``.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
@@ -27,6 +27,10 @@ class Epoch:
         Of the objective, where the method knows it; minibatches never do.
     validation_score : float, default=nan
         The higher the better.
+    n_halvings : int, default=0
+        Times it diverged and was repeated at half the learning rate.
+    plateau : bool, default=False
+        Whether the objective had stalled at its end, and the learning rate was lowered for it.
     """
 
     objective: float
@@ -35,6 +39,8 @@ class Epoch:
     seconds: float
     gradient_norm: float = np.nan
     validation_score: float = np.nan
+    n_halvings: int = 0
+    plateau: bool = False
 
 
 @dataclass
@@ -46,6 +52,8 @@ class History:
     epochs : list of Epoch
     n_halvings : int
         How many times an epoch diverged and the learning rate was halved.
+    n_lowerings : int
+        How many times the learning rate was lowered as the objective had stalled.
     gave_up : bool
         True where no learning rate kept the next epoch from diverging.
     interrupted : bool
@@ -54,6 +62,7 @@ class History:
 
     epochs: list[Epoch] = field(default_factory=list)
     n_halvings: int = 0
+    n_lowerings: int = 0
     gave_up: bool = False
     interrupted: bool = False
 
@@ -71,12 +80,23 @@ class History:
         """Index of the first epoch of the highest validation score; at least one was kept."""
         return int(np.argmax(self.validation_scores))
 
+    def note_plateau(self):
+        """The objective has stalled: from the next epoch on the learning rate is lower."""
+        self.n_lowerings += 1
+        self.epochs[-1] = replace(self.epochs[-1], plateau=True)
+
     def has_stalled(self, tol, n_iter_no_change, by_validation=False):
         """True where none of the last epochs came more than tol below the best before it.
 
-        Below in the objective, or ``by_validation`` above in the validation score.
+        Below in the objective, or ``by_validation`` above in the validation score. A lowering of
+        the learning rate is given as many epochs to help.
         """
-        if tol is None or len(self.epochs) <= n_iter_no_change:
+        last = self.epochs[-n_iter_no_change:]
+        if (
+            tol is None
+            or len(self.epochs) <= n_iter_no_change
+            or any(epoch.plateau for epoch in last)
+        ):
             return False
         curve = np.negative(self.validation_scores) if by_validation else self.loss_curve
         best = np.minimum.accumulate(curve)
@@ -99,8 +119,11 @@ def joined_columns(earlier, history):
 
     "epoch" counts from 1; the other keys are the fields of :class:`Epoch`.
     """
+    unknown = np.full(len(earlier["epoch"]), np.nan)  # columns that older pickles have not
     columns = {
-        name: np.append(earlier[name], [getattr(epoch, name) for epoch in history.epochs])
+        name: np.append(
+            earlier.get(name, unknown), [float(getattr(epoch, name)) for epoch in history.epochs]
+        )
         for name in _NAMES
     }
     return {"epoch": np.arange(1, len(columns["objective"]) + 1)} | columns

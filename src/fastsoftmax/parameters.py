@@ -19,7 +19,7 @@ PARAMETER_CONSTRAINTS = {
     "multi_class": [StrOptions({"softmax", "ovr"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-    "schedule": [StrOptions({*SCHEDULES, "auto"})],
+    "schedule": [StrOptions({*SCHEDULES, "adaptive", "auto"})],
     "decay": [Interval(Real, 0, None, closed="left")],
     "momentum": [Interval(Real, 0, 1, closed="left")],
     "nesterov": ["boolean"],
@@ -85,6 +85,11 @@ def check_parameters_of_partial_fit(estimator):
         raise ValueError(
             "solver='lbfgs' needs all rows at once, which partial_fit has not; use fit, or "
             "solver='auto' or 'sgd'"
+        )
+    if estimator.schedule == "adaptive":
+        raise ValueError(
+            "schedule='adaptive' needs epochs over the same rows, which partial_fit has not; use "
+            "fit, or 'constant', 'inverse_time' or 'exponential'"
         )
     if estimator.schedule in WITH_AN_END:
         raise ValueError(

@@ -11,14 +11,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .certificate import GapEstimate, profiled_bound
-from .curvature import Subsample, learning_rate_for
+from .curvature import Subsample, learning_rate_for, square_gradient
 from .history import Epoch, History
 from .lbfgs import minimize
 from .preconditioning import FullHessian, preconditioner_for
 from .sparse import SparseRows
 from .training import train
 
-__all__ = ["Outcome", "solve", "with_learning_rate"]
+__all__ = ["Outcome", "descend", "solve"]
 
 #: Epochs of the stochastic phase. One or two bring the probabilities, on which the Hessian rests,
 #: near enough; each further one costs as much as the pass of L-BFGS that it saves.
@@ -55,28 +55,57 @@ class Outcome:
     n_passes: int
 
 
-def with_learning_rate(plan, problem, dtype, random_state):
-    """The plan, with a learning rate from the data where it has none.
+def descend(
+    problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, validation=None, revise=True
+):
+    """:func:`training.train`, with a learning rate from the data where the plan has none.
+
+    After the first epoch it is known how far the probabilities are from the labels, and with that
+    the noise of the gradients: the rate is chosen again then.
 
     Parameters
     ----------
+    problem, state, plan, random_state, n_epochs_done, on_epoch, validation
+        As in :func:`training.train`; a learning rate of None is chosen here.
+    revise : bool
+        False keeps to the first choice.
+
+    Returns
+    -------
+    history : history.History
     plan : training.Plan
-    problem : training.Problem
-    dtype : {float32, float64}
-    random_state : numpy.random.RandomState
+        With the learning rate of the first epoch.
     """
     if plan.learning_rate is not None:
-        return plan
-    subsample = Subsample.of(problem, LEARNING_RATE_ROWS, dtype, random_state)
-    return _with_learning_rate_of(subsample, plan, problem)
+        history = train(problem, state, plan, random_state, n_epochs_done, on_epoch, validation)
+        return history, plan
+    subsample = Subsample.of(problem, LEARNING_RATE_ROWS, problem.dtype, random_state)
+    plan = _with_learning_rate_of(subsample, plan, problem)
+
+    def revised(state):
+        square = square_gradient(problem, subsample, state.coef, state.intercept)
+        unset = replace(plan, learning_rate=None)
+        return _with_learning_rate_of(subsample, unset, problem, square).learning_rate
+
+    history = train(
+        problem,
+        state,
+        plan,
+        random_state,
+        n_epochs_done,
+        on_epoch,
+        validation,
+        revised if revise and plan.update != "adagrad" else None,
+    )
+    return history, plan
 
 
-def _with_learning_rate_of(subsample, plan, problem):
+def _with_learning_rate_of(subsample, plan, problem, square=None):
     if plan.learning_rate is not None:
         return plan
     momentum = plan.momentum if plan.update in ("momentum", "nesterov") else 0.0
     rate = learning_rate_for(
-        subsample, problem.loss, problem.alpha, momentum, plan.batch_size, plan.update
+        subsample, problem.loss, problem.alpha, momentum, plan.batch_size, plan.update, square
     )
     return replace(plan, learning_rate=rate)
 

@@ -132,13 +132,15 @@ class Units:
         return cls(mean.astype(dtype), (1 / scale).astype(dtype))
 
     @classmethod
-    def chosen(cls, X, rows, dtype, fit_intercept):
+    def chosen(cls, X, rows, dtype, fit_intercept, alpha):
         """Units about the mean of some rows, and of one scale for all features, where that matters.
 
         With an intercept that is free, the objective and its minimum are the same about any point;
         the path to it is shortest about the mean, which the curvature would else be dominated by.
         One scale s for all features turns the penalty alpha into alpha / s² and changes nothing
-        else; without it the intercept is in no proportion to features of 1e-3 or 1e3.
+        else; without it the intercept is in no proportion to features of 1e-3 or 1e3. It is the
+        root of their mean square plus alpha: where the penalty is what curves the objective, it is
+        that which the intercept must be in proportion to.
 
         Returns
         -------
@@ -156,7 +158,7 @@ class Units:
             if fit_intercept:
                 mean += sum(X[part].astype(np.float64).sum(axis=0) for part in parts) / len(some)
             square = sum(float(np.square(X[part] - mean).sum()) for part in parts) / len(some)
-        scale = np.sqrt(square / X.shape[1])
+        scale = np.sqrt(square / X.shape[1] + alpha)
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
             scale = 2.0 ** np.round(np.log2(scale)) if usable else 1.0  # exact to divide by

@@ -30,6 +30,11 @@ SAMPLE_SIZE = 1024
 #: learning rate is to blame. It bounds the number of epochs thrown away.
 MAX_HALVINGS = 100
 
+#: What the learning rate is multiplied by where training has stalled, and how many times at most:
+#: after the last it is 1/625 of what it was, and steps that small go nowhere.
+PLATEAU_FACTOR = 0.2
+MOST_LOWERINGS = 4
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -269,6 +274,9 @@ class Plan:
     n_iter_no_change : int ≥ 1
     shuffle : bool
         A new random order of the rows each epoch.
+    lower_on_plateau : bool
+        Where training would stop as it has stalled, go on at PLATEAU_FACTOR times the learning
+        rate instead, MOST_LOWERINGS times.
     """
 
     update: str = "momentum"
@@ -281,9 +289,19 @@ class Plan:
     tol: float | None = 1e-4
     n_iter_no_change: int = 5
     shuffle: bool = True
+    lower_on_plateau: bool = False
 
 
-def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, validation=None):
+def train(
+    problem,
+    state,
+    plan,
+    random_state,
+    n_epochs_done=0,
+    on_epoch=None,
+    validation=None,
+    revised_rate=None,
+):
     """Minimise the objective by minibatch descent, updating ``state`` in place.
 
     An epoch diverges when its objective or a parameter is not finite, or when its objective, or
@@ -314,6 +332,8 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, va
     validation : early_stopping.Validation or None, default=None
         Gives a score of the state at the end of each epoch, and says whether that decides when to
         stop and which weights to keep.
+    revised_rate : callable or None, default=None
+        Gives the learning rate to go on with, of the state after the first epoch.
 
     Returns
     -------
@@ -333,7 +353,8 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, va
             rates = learning_rates(
                 plan.schedule, plan.learning_rate, epoch, n_steps, plan.decay, plan.n_epochs
             )
-            rates *= 0.5**history.n_halvings
+            rates *= 0.5**history.n_halvings * PLATEAU_FACTOR**history.n_lowerings
+            n_halvings = history.n_halvings
             started = perf_counter()
             result = _good_epoch(
                 problem, state, rows, rates, plan, watch, keeper.last_good(history), history
@@ -341,10 +362,18 @@ def train(problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, va
             if history.gave_up:
                 break
             watch.leave_start()
-            keeper.keep(state, history, Epoch(*result, float(rates[-1]), perf_counter() - started))
-            stop = epoch + 1 == n_epochs_done + plan.n_epochs or history.has_stalled(
-                plan.tol, plan.n_iter_no_change, keeper.by_validation
-            )
+            if revised_rate is not None and not history.epochs:
+                plan = replace(plan, learning_rate=revised_rate(state))
+            seconds = perf_counter() - started
+            n_halvings = history.n_halvings - n_halvings
+            record = Epoch(*result, float(rates[-1]), seconds, n_halvings=n_halvings)
+            keeper.keep(state, history, record)
+            stop = epoch + 1 == n_epochs_done + plan.n_epochs
+            if history.has_stalled(plan.tol, plan.n_iter_no_change, keeper.by_validation):
+                if plan.lower_on_plateau and history.n_lowerings < MOST_LOWERINGS and not stop:
+                    history.note_plateau()
+                else:
+                    stop = True
             if on_epoch is not None:
                 stop = on_epoch(history, state, stop)
             if stop:
