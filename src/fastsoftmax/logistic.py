@@ -205,7 +205,7 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
             On Ctrl-C; after the first pass, the estimator is that of the passes done.
         """
         self._check_parameters()
-        within = _Within(self)
+        within = _Within.of(self)
         history, outcome = within._fit(X, y, sample_weight, None, None, None)
         if getattr(X, "dtype", None) == np.float32:
             within.coef_ = within.coef_.astype(np.float32)
@@ -249,8 +249,10 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
 class _Within(SoftmaxClassifier):
     """The SoftmaxClassifier of a LogisticRegression's parameters, and of its way to measure."""
 
-    def __init__(self, outer):
-        super().__init__(
+    @classmethod
+    def of(cls, outer):
+        """Unfitted, but for what ``warm_start`` goes on from."""
+        within = cls(
             # So few iterations are better spent without a stochastic phase.
             solver="auto" if outer.max_iter > STOCHASTIC_EPOCHS else "lbfgs",
             tol=outer.tol,
@@ -263,10 +265,11 @@ class _Within(SoftmaxClassifier):
             dtype="float64",
             warm_start=outer.warm_start,
         )
-        self._inverse_strength = np.inf if outer.penalty is None else float(outer.C)
+        within._inverse_strength = np.inf if outer.penalty is None else float(outer.C)
         if outer.warm_start and hasattr(outer, "coef_"):
-            self.coef_, self.intercept_ = outer.coef_, outer.intercept_
-            self.classes_ = outer.classes_
+            within.coef_, within.intercept_ = outer.coef_, outer.intercept_
+            within.classes_ = outer.classes_
+        return within
 
     def _strength(self, weight_sum):
         return 1 / (self._inverse_strength * weight_sum)
@@ -287,3 +290,7 @@ class _Within(SoftmaxClassifier):
             ConvergenceWarning,
             stacklevel=4,
         )
+
+
+#: What scikit-learn's errors call the estimator.
+_Within.__name__ = LogisticRegression.__name__
