@@ -16,13 +16,16 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from .estimator import SoftmaxClassifier
 from .parameters import PARAMETER_CONSTRAINTS
 from .prediction import LinearPrediction
-from .solver import STOCHASTIC_EPOCHS
 from .sparse import SparseCoefficients
 
 __all__ = ["LogisticRegression"]
 
 #: Of scikit-learn's solvers those whose minimum is that of this objective.
 SOLVERS = {"lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
+
+#: ``max_iter`` up to which there is no stochastic phase: a fit that ends before the minimum then
+#: depends on the weights of rows alone, and not on whether they are weights or repetitions.
+FEWEST_WITH_EPOCHS = 10
 
 #: Fitted attributes that are those of the SoftmaxClassifier within.
 TAKEN = (
@@ -253,8 +256,7 @@ class _Within(SoftmaxClassifier):
     def of(cls, outer):
         """Unfitted, but for what ``warm_start`` goes on from."""
         within = cls(
-            # So few iterations are better spent without a stochastic phase.
-            solver="auto" if outer.max_iter > STOCHASTIC_EPOCHS else "lbfgs",
+            solver="auto" if outer.max_iter > FEWEST_WITH_EPOCHS else "lbfgs",
             tol=outer.tol,
             max_iter=outer.max_iter,
             fit_intercept=outer.fit_intercept,
