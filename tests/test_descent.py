@@ -288,21 +288,23 @@ def test_preconditioner_is_linear_symmetric_and_positive(form):
 
 
 @pytest.mark.parametrize(
-    ("shape", "sparse", "form"),
+    ("shape", "n_samples", "sparse", "form"),
     [
-        ((10, 64), False, FullHessian),
-        ((1, 1199), False, FullHessian),
-        ((10, 784), False, KroneckerHessian),
-        ((1000, 2047), False, KroneckerHessian),
-        ((3, 2048), False, LowRankHessian),
-        ((20, 42_254), True, DiagonalHessian),
-        ((10, 784), True, KroneckerHessian),
+        ((10, 64), 100_000, False, FullHessian),
+        ((10, 64), 1000, False, KroneckerHessian),
+        ((3, 10), 1000, False, FullHessian),
+        ((1, 1199), 1000, False, FullHessian),
+        ((10, 784), 1000, False, KroneckerHessian),
+        ((1000, 2047), 1000, False, KroneckerHessian),
+        ((3, 2048), 1000, False, LowRankHessian),
+        ((20, 42_254), 1000, True, DiagonalHessian),
+        ((10, 784), 1000, True, KroneckerHessian),
     ],
 )
-def test_form_by_size(shape, sparse, form):
-    given, n_drawn = preconditioner_for(*shape, 10_000, sparse)
+def test_form_by_size(shape, n_samples, sparse, form):
+    given, n_drawn = preconditioner_for(*shape, n_samples, sparse)
     assert given is form
-    assert 0 < n_drawn <= 10_000
+    assert 0 < n_drawn <= n_samples
     assert preconditioner_for(*shape, 3, sparse)[1] == 3
 
 

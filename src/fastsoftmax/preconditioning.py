@@ -1,6 +1,6 @@
 """Approximate inverses of the Hessian, from a subsample of the rows, for L-BFGS to start from.
 
-Three forms by size: the whole Hessian where it is small; a Kronecker product of a factor of the
+Three forms by size: the whole Hessian where it is worth its price; a Kronecker product of a factor of the
 classes and one of the features; and the same with a factor of features of low rank where there are
 too many of them for a square matrix. Parameters are one float64 matrix (n_rows, n_features + 1)
 here, the intercept its last column. Dense linear algebra is LAPACK's. Called by solver.py.
@@ -35,6 +35,10 @@ COMPARABLE = 1e-2
 
 #: Coefficients up to which the whole Hessian is formed; its factor costs the third power.
 MOST_FULL = 1200
+
+#: Passes over the rows that it may cost to form: about four times what it saves, at the higher rate
+#: that LAPACK computes at.
+MOST_PASSES = 100
 
 #: Features up to which their factor is a square matrix.
 MOST_SQUARE = 2048
@@ -251,11 +255,11 @@ def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
     """The form for parameters of this shape, and the rows that it is made of."""
     n_columns = n_features + 1
     n_coefficients = n_rows * n_columns
-    if n_coefficients <= MOST_FULL:
-        # A twentieth of the rows: features that few rows have must be among them.
-        return FullHessian, min(
-            n_samples, MOST_ROWS, max(4 * n_coefficients, 2000, n_samples // 20)
-        )
+    # A twentieth of the rows: features that few rows have must be among them.
+    n_drawn = min(n_samples, MOST_ROWS, max(4 * n_coefficients, 2000, n_samples // 20))
+    cost = n_drawn * n_coefficients + n_coefficients**2 / 3  # per coefficient, as that of a pass
+    if n_coefficients <= MOST_FULL and (n_rows == 1 or cost <= MOST_PASSES * n_samples):
+        return FullHessian, n_drawn
     if n_columns <= MOST_SQUARE:
         return KroneckerHessian, min(n_samples, MOST_ROWS, max(10 * n_columns, 2000))
     if sparse:
