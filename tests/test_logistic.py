@@ -265,7 +265,7 @@ def test_a_failed_fit_leaves_the_last_one():
     ours = LogisticRegression().fit(X, y)
     before = vars(ours).copy()
     with pytest.raises(ValueError, match="X contains NaN in row 0, feature 0"):
-        ours.fit(np.where(X == X[0, 0], np.nan, X), y)
+        ours.fit(np.where(X[0, 0] == X, np.nan, X), y)
     assert vars(ours) == before
 
 

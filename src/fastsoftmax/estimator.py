@@ -472,7 +472,7 @@ class SoftmaxClassifier(
         mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
         alpha, unit = self._strength(weight_sum), 1.0
         if self._may_choose_units(units, rows, all_zero):
-            units, unit = Units.chosen(X, rows, dtype, self.fit_intercept, alpha)
+            units, unit = Units.chosen(X, rows, weight, dtype, self.fit_intercept, alpha)
             alpha /= unit**2
         problem = Problem(
             X=X,

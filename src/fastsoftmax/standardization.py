@@ -132,7 +132,7 @@ class Units:
         return cls(mean.astype(dtype), (1 / scale).astype(dtype))
 
     @classmethod
-    def chosen(cls, X, rows, dtype, fit_intercept, alpha):
+    def chosen(cls, X, rows, weight, dtype, fit_intercept, alpha):
         """Units about the mean of some rows, and of one scale for all features, where that matters.
 
         With an intercept that is free, the objective and its minimum are the same about any point;
@@ -140,7 +140,8 @@ class Units:
         One scale s for all features turns the penalty alpha into alpha / s² and changes nothing
         else; without it the intercept is in no proportion to features of 1e-3 or 1e3. It is the
         root of their mean square plus alpha: where the penalty is what curves the objective, it is
-        that which the intercept must be in proportion to.
+        that which the intercept must be in proportion to. Rows count by ``weight``, of shape
+        (n_samples,), unless it is None, so that weights are repetitions here too.
 
         Returns
         -------
@@ -148,16 +149,20 @@ class Units:
         scale : float
             s; 1 where the units are X's own.
         """
-        some = rows[:: -(-len(rows) // UNIT_ROWS)]
+        weight = np.ones(len(X)) if weight is None else weight
+        mean = np.zeros(X.shape[1])
         if isinstance(X, SparseRows):
-            mean = np.zeros(X.shape[1])
-            square = float(np.square(X.values, dtype=np.float64).sum()) / len(X)
+            of_value = np.repeat(weight, np.diff(X.indptr))
+            square = float(of_value @ np.square(X.values[0], dtype=np.float64)) / weight.sum()
         else:
+            some = rows[:: -(-len(rows) // UNIT_ROWS)]
+            share = weight / weight[some].sum()
             parts = np.array_split(some, -(-len(some) // PART_ROWS))
-            mean = np.zeros(X.shape[1])
             if fit_intercept:
-                mean += sum(X[part].astype(np.float64).sum(axis=0) for part in parts) / len(some)
-            square = sum(float(np.square(X[part] - mean).sum()) for part in parts) / len(some)
+                mean += sum(share[part] @ X[part].astype(np.float64) for part in parts)
+            square = sum(
+                float(share[part] @ np.square(X[part] - mean).sum(axis=1)) for part in parts
+            )
         scale = np.sqrt(square / X.shape[1] + alpha)
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
