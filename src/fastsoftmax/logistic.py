@@ -7,6 +7,7 @@ the L2 penalty allows is here: other penalties are errors. Imported lazily by th
 
 import warnings
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -120,7 +121,7 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
     array([0, 0])
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar = {
         "penalty": [
             StrOptions({"l1", "l2", "elasticnet"}),
             None,
