@@ -21,7 +21,6 @@ from .functional import (
 if TYPE_CHECKING:  # what __getattr__ gives
     from .estimator import SoftmaxClassifier
     from .logistic import LogisticRegression
-    from .path import SoftmaxClassifierCV
     from .persistence import load
 
 __version__ = "0.1.0"
@@ -29,7 +28,6 @@ __version__ = "0.1.0"
 __all__ = [
     "LogisticRegression",
     "SoftmaxClassifier",
-    "SoftmaxClassifierCV",
     "adagrad_update",
     "cross_entropy",
     "cross_entropy_gradient",
@@ -47,7 +45,6 @@ __all__ = [
 _LAZY = {
     "LogisticRegression": "logistic",
     "SoftmaxClassifier": "estimator",
-    "SoftmaxClassifierCV": "path",
     "load": "persistence",
 }
 
