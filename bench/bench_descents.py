@@ -112,7 +112,7 @@ def _problem(name):
     data = prepared(name)
     n_threads = effective_n_threads(None)
     rows = np.arange(len(data.X))
-    units, scale = Units.chosen(data.X, rows, np.float32, True, data.alpha)
+    units, scale = Units.chosen(data.X, rows, None, np.float32, True, data.alpha)
     problem = Problem(
         X=data.X,
         rows=rows,

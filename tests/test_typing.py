@@ -1,5 +1,5 @@
 """The stubs tell the truth: a compiled kernel has the signature of its NumPy twin, and the
-estimator's methods take what estimator.pyi says.
+estimators' methods take what their stubs say.
 
 mypy and pyright themselves run in ``make lint``, over type_checks/user_program.py.
 """
@@ -11,7 +11,7 @@ from importlib.resources import files
 
 import pytest
 
-from fastsoftmax import SoftmaxClassifier, kernels, reference
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, kernels, reference
 
 KERNELS = [
     name
@@ -34,14 +34,26 @@ def test_the_package_says_that_it_is_typed():
         assert files("fastsoftmax.kernels").joinpath(f"{name}.pyi").is_file()
 
 
-STUB = ast.parse(files("fastsoftmax").joinpath("estimator.pyi").read_text(encoding="utf-8"))
-(CLASS,) = (node for node in STUB.body if isinstance(node, ast.ClassDef))
-METHODS = {node.name: node for node in CLASS.body if isinstance(node, ast.FunctionDef)}
+ESTIMATORS = {"estimator": SoftmaxClassifier, "logistic": LogisticRegression}
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_stub_of_the_estimator(name):
-    arguments = METHODS[name].args
+def _stub(module):
+    text = files("fastsoftmax").joinpath(f"{module}.pyi").read_text(encoding="utf-8")
+    (cls,) = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
+    return cls.body
+
+
+METHODS = {
+    (module, node.name): node
+    for module in ESTIMATORS
+    for node in _stub(module)
+    if isinstance(node, ast.FunctionDef)
+}
+
+
+@pytest.mark.parametrize(("module", "name"), METHODS)
+def test_stub_of_an_estimator(module, name):
+    arguments = METHODS[module, name].args
     positional = [argument.arg for argument in arguments.args]
     stub = {**dict.fromkeys(positional), **{a.arg: None for a in arguments.kwonlyargs}}
     defaults = [*arguments.defaults, *arguments.kw_defaults]
@@ -49,14 +61,16 @@ def test_stub_of_the_estimator(name):
     names += [argument.arg for argument in arguments.kwonlyargs]
     given = {n: ast.literal_eval(value) for n, value in zip(names, defaults, strict=True)}
 
-    real = inspect.signature(getattr(SoftmaxClassifier, name)).parameters
+    real = inspect.signature(getattr(ESTIMATORS[module], name)).parameters
     assert list(stub) == list(real)
     assert given == {n: p.default for n, p in real.items() if p.default is not p.empty}
 
 
-def test_stub_has_every_public_method_and_parameter():
-    ours = [cls for cls in SoftmaxClassifier.__mro__ if cls.__module__.startswith("fastsoftmax.")]
+@pytest.mark.parametrize("module", ESTIMATORS)
+def test_stub_has_every_public_method_and_parameter(module):
+    estimator = ESTIMATORS[module]
+    ours = [cls for cls in estimator.__mro__ if cls.__module__.startswith("fastsoftmax.")]
     public = {n for cls in ours for n in vars(cls) if inspect.isfunction(vars(cls)[n])}
-    assert {n for n in public if not n.startswith("_")} <= set(METHODS)
-    attributes = {node.target.id for node in CLASS.body if isinstance(node, ast.AnnAssign)}
-    assert set(SoftmaxClassifier().get_params()) <= attributes
+    assert {(module, n) for n in public if not n.startswith("_")} <= set(METHODS)
+    attributes = {node.target.id for node in _stub(module) if isinstance(node, ast.AnnAssign)}
+    assert set(estimator().get_params()) <= attributes

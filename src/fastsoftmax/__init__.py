@@ -1,6 +1,6 @@
 """Softmax regression on big matrices, trained by compiled kernels behind a scikit-learn estimator.
 
-The public names and nothing else. The estimator and ``load`` are imported when first asked for, so
+The public names and nothing else. The estimators and ``load`` are imported when first asked for, so
 that ``import fastsoftmax.functional`` needs NumPy alone.
 """
 
@@ -20,11 +20,13 @@ from .functional import (
 
 if TYPE_CHECKING:  # what __getattr__ gives
     from .estimator import SoftmaxClassifier
+    from .logistic import LogisticRegression
     from .persistence import load
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LogisticRegression",
     "SoftmaxClassifier",
     "adagrad_update",
     "cross_entropy",
@@ -39,15 +41,19 @@ __all__ = [
 ]
 
 
+#: Names that need scikit-learn, and the modules they are in.
+_LAZY = {
+    "LogisticRegression": "logistic",
+    "SoftmaxClassifier": "estimator",
+    "load": "persistence",
+}
+
+
 def __getattr__(name):
-    if name == "SoftmaxClassifier":
-        from .estimator import SoftmaxClassifier
+    if name in _LAZY:
+        from importlib import import_module
 
-        return SoftmaxClassifier
-    if name == "load":
-        from .persistence import load
-
-        return load
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -477,9 +477,9 @@ class SoftmaxClassifier(
         if isinstance(self.class_weight, str):  # earlier rows too count as balanced by these totals
             weight_sum = float(class_total.sum())
         mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
-        alpha, unit = float(self.alpha), 1.0
+        alpha, unit = self._strength(weight_sum), 1.0
         if self._may_choose_units(units, rows, all_zero):
-            units, unit = Units.chosen(X, rows, dtype, self.fit_intercept, alpha, weight)
+            units, unit = Units.chosen(X, rows, weight, dtype, self.fit_intercept, alpha)
             alpha /= unit**2
         problem = Problem(
             X=X,
@@ -518,7 +518,7 @@ class SoftmaxClassifier(
                         state,
                         plan,
                         random_state,
-                        self.tol,
+                        self._allowed_gap(),
                         n_epochs,
                         self.solver == "auto" and memory.coef is None,
                         on_epoch,
@@ -571,6 +571,14 @@ class SoftmaxClassifier(
         n_samples = max(1, len(y)) if hasattr(y, "__len__") else 1  # what has none is refused soon
         n_epochs = -(-ENOUGH_STEPS * self.batch_size // n_samples)
         return int(np.clip(n_epochs, FEWEST_EPOCHS, MOST_EPOCHS))
+
+    def _strength(self, weight_sum):
+        """The penalty's, for a sum of the weights; see logistic.py for another."""
+        return float(self.alpha)
+
+    def _allowed_gap(self):
+        """What :func:`solver.solve` is to stop by; see logistic.py for another."""
+        return self.tol
 
     def _solves(self):
         """Whether ``fit`` goes on to the optimum, by passes over all rows."""

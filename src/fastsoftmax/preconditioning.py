@@ -34,6 +34,10 @@ ROUNDING = 1e-12
 #: Median of the features' curvatures over their mean, above which they are in comparable units.
 COMPARABLE = 1e-2
 
+#: Share of the penalty that B is decomposed with. Where it has no rank, as with fewer rows than
+#: features, any basis would do but for the penalty, and each would give another model.
+PENALTY_SHARE = 1e-3
+
 #: Coefficients up to which the whole Hessian is formed; its factor costs the third power.
 MOST_FULL = 1200
 
@@ -182,7 +186,7 @@ class _Kronecker:
         design = _design(subsample, problem)
         design *= self._scale.astype(design.dtype)
         design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
-        spectrum, self._vectors = self._decompose(design)
+        spectrum, self._vectors = self._decompose(design, penalty)
         self._set_denominator(values, spectrum, penalty)
 
     def _set_denominator(self, values, spectrum, penalty):
@@ -197,8 +201,9 @@ class KroneckerHessian(_Kronecker):
     """A ⊗ B + alpha, with B a square matrix over the features."""
 
     @staticmethod
-    def _decompose(design):
+    def _decompose(design, penalty):
         gram = (design.T @ design).astype(np.float64)
+        gram[np.diag_indices_from(gram)] += PENALTY_SHARE * penalty
         spectrum, vectors = eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
         return np.maximum(spectrum, 0), vectors
 
@@ -212,7 +217,7 @@ class LowRankHessian(_Kronecker):
     """A ⊗ B + alpha, with B of low rank plus a multiple of the identity, in scaled features."""
 
     @staticmethod
-    def _decompose(design):
+    def _decompose(design, penalty):
         # Eigenvectors of the rows' inner products are cheaper than those of the features'.
         n_drawn = len(design)
         inner = (design @ design.T).astype(np.float64)

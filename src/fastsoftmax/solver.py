@@ -148,8 +148,9 @@ def solve(
         Of the stochastic phase, whose length and schedule are set here; a learning rate of None is
         chosen from the data.
     random_state : numpy.random.RandomState
-    tol : float ≥ 0 or None
-        Stop where the estimate of the suboptimality is no more, in units of mean cross-entropy.
+    tol : float ≥ 0, callable or None
+        Stop where the estimate of the suboptimality is no more, in units of mean cross-entropy. A
+        callable gives that number for the penalty at an iterate.
     max_iter : int ≥ 1
         Iterations, the stochastic epochs included.
     stochastic : bool
@@ -207,7 +208,8 @@ def solve(
     least = least_gap(problem, objective)
     bound = max(bound, least)
     suboptimality = float(np.clip(descent.estimate.value - gained, least, bound))
-    converged = tol is not None and suboptimality <= tol
+    allowed = _allowed(tol, problem, coef)
+    converged = allowed is not None and suboptimality <= allowed
     if not converged and reason == "stopped" and not descent.by_user:
         reason = "max_iter" if len(history.epochs) == max_iter else "rounding"
     outcome = Outcome(
@@ -224,6 +226,11 @@ def solve(
 def least_gap(problem, objective):
     """A suboptimality that drowns in the rounding errors of the objective."""
     return 0.1 * float(np.finfo(problem.dtype).eps) * abs(objective)
+
+
+def _allowed(tol, problem, coef):
+    """The suboptimality that ``tol`` allows at these coefficients, or None."""
+    return tol(problem.penalty(coef)) if callable(tol) else tol
 
 
 class _Ended:
@@ -262,9 +269,12 @@ class _Descent:
     def on_iterate(self, iterate):
         """Note an iterate; True where it is good enough, or the user has had enough."""
         self.estimate.update(iterate.value, iterate.decrement)
-        # Nothing below the rounding errors of the objective can be said of it.
-        enough = max(self._tol or 0.0, least_gap(self._problem, iterate.value))
-        stop = (self._tol is not None) and self.estimate.highest <= enough
+        allowed = _allowed(self._tol, self._problem, iterate.parameters[:, :-1])
+        if allowed is not None and not callable(self._tol):
+            # Nothing below the rounding errors of the objective can be said of it. Coefficients
+            # still get better there.
+            allowed = max(allowed, least_gap(self._problem, iterate.value))
+        stop = allowed is not None and self.estimate.highest <= allowed
         if iterate.n_evaluations == 1:
             return stop  # no step of this phase yet
         return self.note(iterate, stop)

@@ -136,7 +136,7 @@ class Units:
         return cls(mean.astype(dtype), (1 / scale).astype(dtype))
 
     @classmethod
-    def chosen(cls, X, rows, dtype, fit_intercept, alpha, sample_weight=None):
+    def chosen(cls, X, rows, weight, dtype, fit_intercept, alpha):
         """Units about the mean of some rows, and of one scale for all features, where that matters.
 
         With an intercept that is free, the objective and its minimum are the same about any point;
@@ -144,7 +144,8 @@ class Units:
         One scale s for all features turns the penalty alpha into alpha / s² and changes nothing
         else; without it the intercept is in no proportion to features of 1e-3 or 1e3. It makes the
         largest eigenvalue of their second moments, with alpha on top, about 1, which is what the
-        intercept has.
+        intercept has. Rows count by ``weight``, of shape (n_samples,), unless it is None, so that
+        weights are repetitions here too.
 
         Returns
         -------
@@ -153,20 +154,20 @@ class Units:
             s; 1 where the units are X's own.
         """
         some = rows[:: -(-len(rows) // UNIT_ROWS)]
-        # A row of weight 2 counts as two rows: the path to the minimum is then the same as well.
-        weight = np.ones(len(some)) if sample_weight is None else sample_weight[some]
+        share = np.ones(len(some)) if weight is None else weight[some].astype(np.float64)
+        share /= share.sum()
         mean = np.zeros(X.shape[1])
         if isinstance(X, SparseRows):
             values = X.rows(some)
         else:
             if fit_intercept:
-                parts = np.array_split(np.arange(len(some)), -(-len(some) // PART_ROWS))
-                mean += sum(weight[part] @ X[some[part]].astype(np.float64) for part in parts)
-                mean /= weight.sum()
-            step = -(-len(some) // EIGENVALUE_ROWS)
-            values, weight = (X[some[::step]] - mean).astype(dtype), weight[::step]
-        square = float(weight @ squares(values).sum(axis=1)) / weight.sum()
-        scale = np.sqrt(largest_eigenvalue(values, weight) + alpha)
+                for part in np.array_split(np.arange(len(some)), -(-len(some) // PART_ROWS)):
+                    mean += share[part] @ X[some[part]].astype(np.float64)
+            every = -(-len(some) // EIGENVALUE_ROWS)
+            values = (X[some[::every]] - mean).astype(dtype)
+            share = share[::every] / share[::every].sum()
+        square = float(share @ squares(values).sum(axis=1).ravel())
+        scale = np.sqrt(largest_eigenvalue(values, share) + alpha)
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
             scale = 2.0 ** np.round(np.log2(scale)) if usable else 1.0  # exact to divide by
