@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi')
 # Whose docstrings users read; the rest has house rules that numpydoc doesn't know.
-DOCSTRINGS := $(addprefix src/fastsoftmax/, estimator.py prediction.py portable.py persistence.py \
-	functional.py onnx.py displays/coefficients.py displays/learning_rate.py \
-	displays/loss_curve.py kernels/__init__.py)
+DOCSTRINGS := $(addprefix src/fastsoftmax/, estimator.py logistic.py selection.py prediction.py \
+	portable.py persistence.py functional.py onnx.py displays/coefficients.py \
+	displays/learning_rate.py displays/loss_curve.py kernels/__init__.py)
 SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.toml
 
 .DEFAULT_GOAL := help

@@ -11,7 +11,13 @@ from importlib.resources import files
 
 import pytest
 
-from fastsoftmax import LogisticRegression, SoftmaxClassifier, kernels, reference
+from fastsoftmax import (
+    LogisticRegression,
+    SoftmaxClassifier,
+    SoftmaxClassifierCV,
+    kernels,
+    reference,
+)
 
 KERNELS = [
     name
@@ -34,7 +40,11 @@ def test_the_package_says_that_it_is_typed():
         assert files("fastsoftmax.kernels").joinpath(f"{name}.pyi").is_file()
 
 
-ESTIMATORS = {"estimator": SoftmaxClassifier, "logistic": LogisticRegression}
+ESTIMATORS = {
+    "estimator": SoftmaxClassifier,
+    "logistic": LogisticRegression,
+    "selection": SoftmaxClassifierCV,
+}
 
 
 def _stub(module):

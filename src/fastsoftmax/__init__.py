@@ -22,12 +22,14 @@ if TYPE_CHECKING:  # what __getattr__ gives
     from .estimator import SoftmaxClassifier
     from .logistic import LogisticRegression
     from .persistence import load
+    from .selection import SoftmaxClassifierCV
 
 __version__ = "0.1.0"
 
 __all__ = [
     "LogisticRegression",
     "SoftmaxClassifier",
+    "SoftmaxClassifierCV",
     "adagrad_update",
     "cross_entropy",
     "cross_entropy_gradient",
@@ -45,6 +47,7 @@ __all__ = [
 _LAZY = {
     "LogisticRegression": "logistic",
     "SoftmaxClassifier": "estimator",
+    "SoftmaxClassifierCV": "selection",
     "load": "persistence",
 }
 

@@ -15,6 +15,11 @@ __all__ = ["GapEstimate", "profiled_bound"]
 #: A ratio of successive decreases above this says nothing of where they end.
 HIGHEST_RATIO = 0.97
 
+#: A descent of fewer iterates than this whose decrement has not fallen to this share of its highest
+#: has shown nothing of its pace. So it begins where it goes on from a minimum of another penalty.
+ENOUGH_ITERATES = 10
+FALLEN = 0.1
+
 #: Rows whose probabilities are formed at once.
 BLOCK_ROWS = 1024
 
@@ -35,7 +40,7 @@ class GapEstimate:
     Attributes
     ----------
     value : float
-        The estimate at the last iterate; infinite before the third.
+        The estimate at the last iterate; infinite before the third, and before a pace has shown.
     highest : float
         The highest of the three that it is the mean of: what to stop by, since at the end of a fast
         stretch one or two may be low by chance.
@@ -48,6 +53,7 @@ class GapEstimate:
 
     def __init__(self):
         self._curve = []
+        self._highest_decrement = 0.0
         self._recent = deque([np.inf] * 3, maxlen=3)
 
     @property
@@ -64,6 +70,9 @@ class GapEstimate:
 
     def _at(self, value, decrement):
         self._curve.append(value)
+        self._highest_decrement = max(self._highest_decrement, decrement)
+        if decrement > FALLEN * self._highest_decrement and len(self._curve) < ENOUGH_ITERATES:
+            return np.inf
         floor = max(0.5 * decrement, np.finfo(np.float64).tiny)
         gaps = self._extrapolations()
         if len(gaps):

@@ -10,10 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils import (
+    _safe_indexing,
+    check_consistent_length,
+    check_random_state,
+    column_or_1d,
+    indexable,
+)
 from sklearn.utils.validation import validate_data
 
 from .sparse import SparseRows, rows_of
@@ -26,7 +31,7 @@ from .validation import (
     well_behaved,
 )
 
-__all__ = ["HeldOut", "Validation", "given_rows", "rows_set_aside"]
+__all__ = ["HeldOut", "Validation", "given_rows", "rows_of_given", "rows_set_aside"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,9 @@ class HeldOut:
         Those of X that are held out, all of a weight above 0.
     codes : int32 ndarray of shape (n_samples,)
     sample_weight : float64 ndarray of shape (n_samples,) or None
-    shown : tuple
+    shown : tuple or None
         X and y of just these rows, of the types that the user gave: what a scorer is shown.
+        None where there is none.
     """
 
     X: np.ndarray | SparseRows
@@ -83,7 +89,7 @@ def given_rows(estimator, X, classes, X_val, y_val, sample_weight_val):
     if weight is None:
         return HeldOut(data, np.arange(len(data)), codes, None, (X_val, y_val))
     rows = np.flatnonzero(weight)
-    return HeldOut(data, rows, codes, weight, _rows_of_given(X_val, y_val, rows))
+    return HeldOut(data, rows, codes, weight, rows_of_given(X_val, y_val, rows))
 
 
 def rows_set_aside(estimator, X, codes, sample_weight, given):
@@ -111,7 +117,7 @@ def rows_set_aside(estimator, X, codes, sample_weight, given):
             f"validation_fraction ({error})"
         ) from error
     rows = np.sort(rows)  # memory is read in order
-    shown = _rows_of_given(*given, rows)
+    shown = rows_of_given(*given, rows)
     held_out = HeldOut(X, rows, codes, sample_weight, shown)
     train_weight = np.ones(len(X)) if sample_weight is None else sample_weight.copy()
     train_weight[rows] = 0
@@ -167,9 +173,9 @@ class Validation:
         return score
 
 
-def _rows_of_given(X, y, rows):
+def rows_of_given(X, y, rows):
     """These rows of X and y as the user gave them, whatever they are."""
-    X = X.tocsr() if issparse(X) else X  # other formats have no rows to take
+    X, y = indexable(X, y)
     return _safe_indexing(X, rows), _safe_indexing(y, rows)
 
 

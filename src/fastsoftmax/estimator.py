@@ -25,13 +25,12 @@ from .parameters import (
     check_parameters_of_partial_fit,
 )
 from .portable import Portable
+from .posing import pose
 from .prediction import LinearPrediction
 from .solver import descend, solve
 from .sparse import SparseCoefficients, rows_of
-from .standardization import Units, measure
-from .training import Plan, Problem, State
+from .training import Plan, State
 from .validation import (
-    check_class_weight,
     check_classes,
     check_finite,
     check_known_classes,
@@ -41,8 +40,6 @@ from .validation import (
     computing_dtype,
     dtypes_read,
     encode_labels,
-    mean_one,
-    row_weights,
     unchanged_on_failure,
     well_behaved,
 )
@@ -465,36 +462,8 @@ class SoftmaxClassifier(
         n_threads = effective_n_threads(self.n_jobs)
         check_finite(X, dtype, n_threads)
 
-        statistics, scale, units = measure(
-            X, sample_weight, self.standardize, dtype, memory.statistics, memory.n_rows, n_threads
-        )
-        class_total = np.bincount(codes, weights=sample_weight, minlength=len(classes))
-        if memory.class_total is not None:
-            class_total = class_total + memory.class_total
-        class_weight = check_class_weight(self.class_weight, classes, class_total)
-        rows, weight, weight_sum = row_weights(codes, sample_weight, class_weight, all_zero)
-        weight_sum, n_rows = weight_sum + memory.weight_sum, len(rows) + memory.n_rows
-        if isinstance(self.class_weight, str):  # earlier rows too count as balanced by these totals
-            weight_sum = float(class_total.sum())
-        mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
-        alpha, unit = self._strength(weight_sum), 1.0
-        if self._may_choose_units(units, rows, all_zero):
-            units, unit = Units.chosen(X, rows, weight, dtype, self.fit_intercept, alpha)
-            alpha /= unit**2
-        problem = Problem(
-            X=X,
-            rows=rows,
-            y_true=codes,
-            sample_weight=mean_one(weight, mean_weight, len(X), dtype),
-            shift=units.shift,
-            inverse_scale=units.inverse_scale,
-            loss="softmax" if self.multi_class == "softmax" and len(classes) > 2 else "logistic",
-            alpha=alpha,
-            fit_intercept=bool(self.fit_intercept),
-            n_threads=n_threads,
-            dtype=np.dtype(dtype),
-            label_smoothing=float(self.label_smoothing),
-        )
+        posed = pose(self, X, codes, classes, sample_weight, memory, n_threads, dtype, all_zero)
+        problem, units, unit = posed.problem, posed.units, posed.unit
         plan = self._plan(memory, n_epochs, unit, partial=all_zero)
         shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
         if memory.coef is not None:
@@ -510,7 +479,7 @@ class SoftmaxClassifier(
         validation = None if held_out is None else Validation(held_out, problem, self, fitted)
         n_done = len(memory.history["epoch"])
         history, outcome = History(), None
-        if len(rows) > 0:
+        if len(problem.rows) > 0:
             with observed(self, n_done, n_epochs, fitted, task) as on_epoch:
                 if not all_zero and self._solves():
                     history, outcome, plan = solve(
@@ -544,10 +513,10 @@ class SoftmaxClassifier(
             coef_state=state.coef_state,
             intercept_state=state.intercept_state,
             update=plan.update,
-            weight_sum=weight_sum,
-            n_rows=n_rows,
-            class_total=class_total,
-            statistics=statistics,
+            weight_sum=posed.weight_sum,
+            n_rows=posed.n_rows,
+            class_total=posed.class_total,
+            statistics=posed.statistics,
             history=joined_columns(memory.history, history),
             n_halvings=memory.n_halvings + history.n_halvings,
             learning_rate=self._first_rate(plan, memory, unit),
@@ -556,8 +525,8 @@ class SoftmaxClassifier(
             self.suboptimality_ = outcome.suboptimality
             self.suboptimality_bound_ = outcome.suboptimality_bound
             self.converged_ = outcome.converged
-        if scale is not None:
-            self.scale_ = scale
+        if posed.scale is not None:
+            self.scale_ = posed.scale
         if validation is not None and history.epochs:
             self.validation_scores_ = self.history_["validation_score"]
             self.best_iter_ = history.best_epoch() + 1
@@ -584,10 +553,9 @@ class SoftmaxClassifier(
         """Whether ``fit`` goes on to the optimum, by passes over all rows."""
         return self.solver == "lbfgs" or (self.solver == "auto" and not self.early_stopping)
 
-    def _may_choose_units(self, units, rows, partial):
+    def _chooses_units(self):
         """Whether training may run in units of its own: where the path is the program's choice."""
-        own_path = self._solves() or self.learning_rate == "auto"
-        return own_path and len(rows) > 0 and units.shift is None and not partial
+        return self._solves() or self.learning_rate == "auto"
 
     def _rate_unit(self, unit):
         """What a learning rate is divided by, from training's units to those of X."""

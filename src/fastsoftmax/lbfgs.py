@@ -73,10 +73,16 @@ class _Stall:
 class _Memory:
     """The last steps, and the product of the inverse Hessian they make with a vector."""
 
-    def __init__(self, precondition):
+    def __init__(self, precondition, pairs):
         self._precondition = precondition
         self._pairs = deque(maxlen=MEMORY_SIZE)
         self._size = 1.0
+        for step, change in pairs:
+            self.add(step, change)
+
+    def pairs(self):
+        """Steps and gradient changes that are remembered, the oldest first."""
+        return [(step, change) for step, change, _ in self._pairs]
 
     def add(self, step, change):
         """Take a pair in, unless it has no curvature that rounding errors couldn't have made."""
@@ -101,7 +107,7 @@ class _Memory:
         return vector
 
 
-def minimize(function, start, precondition, rounding, max_iter, on_iterate):
+def minimize(function, start, precondition, rounding, max_iter, on_iterate, pairs=()):
     """Go downhill until told to stop, or as far as the rounding errors of the function allow.
 
     Parameters
@@ -116,32 +122,36 @@ def minimize(function, start, precondition, rounding, max_iter, on_iterate):
     max_iter : int ≥ 1
     on_iterate : callable
         Called with every :class:`Iterate`, the start included; True stops.
+    pairs : sequence of (step, change)
+        Steps, and how the gradient changes over each, of a function that is much the same.
 
     Returns
     -------
     iterate : Iterate
         The last, whose value is the lowest met but for rounding errors.
     reason : {"stopped", "max_iter", "rounding"}
+    pairs : list of (step, change)
+        The last of them, of this function.
     """
     value, gradient = function(start)
-    memory = _Memory(precondition)
+    memory = _Memory(precondition, pairs)
     direction = memory.direction(gradient)
     iterate = Iterate(start, value, gradient, float(np.vdot(gradient, direction)), 1)
     stall = _Stall(rounding)
     for _ in range(max_iter):
         if on_iterate(iterate):
-            return iterate, "stopped"
+            return iterate, "stopped", memory.pairs()
         if stall.is_over(iterate):
-            return iterate, "rounding"
+            return iterate, "rounding", memory.pairs()
         found = _search(function, iterate, direction, rounding)
         if found is None:
-            return iterate, "rounding"
+            return iterate, "rounding", memory.pairs()
         step = found.parameters - iterate.parameters
         memory.add(step, found.gradient - iterate.gradient)
         direction = memory.direction(found.gradient)
         found.decrement = float(np.vdot(found.gradient, direction))
         iterate = found
-    return iterate, "stopped" if on_iterate(iterate) else "max_iter"
+    return iterate, "stopped" if on_iterate(iterate) else "max_iter", memory.pairs()
 
 
 def _search(function, iterate, direction, rounding):

@@ -126,11 +126,22 @@ class FullHessian:
             if problem.loss == "softmax":
                 moment *= np.sqrt(part.weight)[:, None]
                 hessian -= moment.T @ moment
-        hessian[np.diag_indices_from(hessian)] += np.tile(
-            _penalty_diagonal(n_columns, problem.alpha), n_rows
-        )
         ridge = RIDGE * mean_spread * _second_moments(subsample, problem)
         hessian[np.diag_indices_from(hessian)] += np.tile(ridge, n_rows)
+        self._hessian = hessian
+        self._shape = n_rows, n_columns
+        self._factorize(problem.alpha)
+
+    def move(self, problem, coef, intercept):
+        """Take the problem's penalty; the curvature stays that of the rows where it was formed."""
+        self._factorize(problem.alpha)
+
+    def _factorize(self, alpha):
+        n_rows, n_columns = self._shape
+        hessian = self._hessian.copy()
+        hessian[np.diag_indices_from(hessian)] += np.tile(
+            _penalty_diagonal(n_columns, alpha), n_rows
+        )
         self._scale = 1 / np.sqrt(_positive(np.diagonal(hessian)))
         hessian *= self._scale[:, None]
         hessian *= self._scale
@@ -159,8 +170,27 @@ class _Kronecker:
     """
 
     def __init__(self, subsample, problem, coef, intercept):
-        probability = probabilities(problem, subsample.values, coef, intercept).astype(np.float64)
-        weight = subsample.weight
+        self._subsample = subsample
+        self._moments = _second_moments(subsample, problem)
+        trace = self._decompose_classes(problem, coef, intercept)
+        row_weight = subsample.weight * np.maximum(trace, 1e-3 * trace.max(initial=1e-30))
+        row_weight /= row_weight.sum()
+        self._scale = 1 / np.sqrt(self._diagonal(problem.alpha))
+        self._decompose_features(problem, row_weight)
+        self._set_denominator(problem.alpha)
+
+    def move(self, problem, coef, intercept):
+        """Take the problem's penalty and the curvature over classes at these parameters.
+
+        B, whose eigenvectors are what costs, stays as it was.
+        """
+        self._decompose_classes(problem, coef, intercept)
+        self._set_denominator(problem.alpha)
+
+    def _decompose_classes(self, problem, coef, intercept):
+        """Eigenvectors of A; gives what each row of the subsample adds to its trace."""
+        values, weight = self._subsample.values, self._subsample.weight
+        probability = probabilities(problem, values, coef, intercept).astype(np.float64)
         if problem.loss == "softmax":
             classes = -(probability.T @ (weight[:, None] * probability))
             classes[np.diag_indices_from(classes)] += weight @ probability
@@ -169,29 +199,32 @@ class _Kronecker:
             spread = probability * (1 - probability)
             classes = np.diag(weight @ spread)
             trace = spread.sum(axis=1)
-        row_weight = weight * np.maximum(trace, 1e-3 * trace.max(initial=1e-30))
-        row_weight /= row_weight.sum()
         values, self._class_vectors = eigh(classes, check_finite=False, driver="evd")
-        values = np.maximum(values, 0)
-        mean_value = values.sum() / max(len(values) - 1, 1)
+        self._class_values = np.maximum(values, 0)
+        return trace
 
-        square = _second_moments(subsample, problem)
-        penalty = _penalty_diagonal(len(square), problem.alpha)
-        diagonal = _positive(mean_value * square + penalty)
-        self._scale = 1 / np.sqrt(diagonal)
-        self._factor_features(subsample, problem, row_weight, values, square, penalty / diagonal)
+    def _diagonal(self, alpha):
+        """Of the model, as a mean over classes, with 1 where there is no curvature at all."""
+        mean = self._class_values.sum() / max(len(self._class_values) - 1, 1)
+        return _positive(mean * self._moments + _penalty_diagonal(len(self._moments), alpha))
 
-    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
-        """Decompose B, weighted by rows and scaled, into ``_vectors`` and the denominators."""
-        design = _design(subsample, problem)
+    def _decompose_features(self, problem, row_weight):
+        """Decompose B, weighted by rows and scaled, into ``_vectors`` and ``_spectrum``."""
+        design = _design(self._subsample, problem)
         design *= self._scale.astype(design.dtype)
         design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
-        spectrum, self._vectors = self._decompose(design, penalty)
-        self._set_denominator(values, spectrum, penalty)
+        penalty = _penalty_diagonal(len(self._scale), problem.alpha) * np.square(self._scale)
+        self._spectrum, self._vectors = self._decompose(design, penalty)
 
-    def _set_denominator(self, values, spectrum, penalty):
-        penalty = np.square(self._vectors).T @ penalty
-        self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
+    def _set_denominator(self, alpha):
+        added = self._added(alpha)
+        self._denominator = np.outer(self._class_values, self._spectrum)
+        self._denominator += np.square(self._vectors).T @ added
+
+    def _added(self, alpha):
+        """Penalty and ridge in scaled features: a diagonal."""
+        penalty = _penalty_diagonal(len(self._scale), alpha)
+        return np.square(self._scale) * (penalty + KRONECKER_RIDGE * self._diagonal(alpha))
 
     def _rotated(self, gradient):
         return self._class_vectors.T @ (gradient * self._scale)
@@ -230,10 +263,10 @@ class LowRankHessian(_Kronecker):
         vectors = design.T.astype(np.float64) @ (left / np.sqrt(spectrum))
         return spectrum, vectors
 
-    def _set_denominator(self, values, spectrum, penalty):
-        super()._set_denominator(values, spectrum, penalty)
-        rest = np.full(1, spectrum[0])
-        self._rest = np.outer(values, rest) + penalty.mean() + KRONECKER_RIDGE
+    def _set_denominator(self, alpha):
+        super()._set_denominator(alpha)
+        rest = self._class_values[:, None] * self._spectrum[0]
+        self._rest = rest + self._added(alpha).mean()
 
     def apply(self, gradient):
         """The step that the model of the Hessian gives for a gradient, of the same shape."""
@@ -247,9 +280,11 @@ class LowRankHessian(_Kronecker):
 class DiagonalHessian(_Kronecker):
     """A ⊗ B + alpha, with B diagonal: for sparse rows, whose features hardly overlap."""
 
-    def _factor_features(self, subsample, problem, row_weight, values, square, penalty):
-        spectrum = square * self._scale**2
-        self._denominator = np.outer(values, spectrum) + penalty + KRONECKER_RIDGE
+    def _decompose_features(self, problem, row_weight):
+        self._spectrum = self._moments * np.square(self._scale)
+
+    def _set_denominator(self, alpha):
+        self._denominator = np.outer(self._class_values, self._spectrum) + self._added(alpha)
 
     def apply(self, gradient):
         """The step that the model of the Hessian gives for a gradient, of the same shape."""

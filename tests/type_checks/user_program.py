@@ -33,6 +33,11 @@ assert_type(model.loss_curve_, NDArray[np.float64])
 assert_type(model.n_iter_, int)
 assert_type(model.alpha, float)
 
+search = fastsoftmax.SoftmaxClassifierCV(alphas=[1.0, 0.1], cv=3, scoring="loss").fit(X, y)
+assert_type(search, fastsoftmax.SoftmaxClassifierCV)
+assert_type(search.alpha_, float)
+assert_type(search.scores_, NDArray[np.float64])
+
 model.save(Path("model.safetensors"))
 assert_type(fastsoftmax.load("model.safetensors"), SoftmaxClassifier)
 
@@ -45,3 +50,4 @@ SoftmaxClassifier(penalty="l1")  # type: ignore[call-arg]  # pyright: ignore[rep
 SoftmaxClassifier("sgd")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 SoftmaxClassifier(alpha="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 fastsoftmax.load(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+fastsoftmax.SoftmaxClassifierCV(cv=3, scoring=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,137 @@
+"""The regularisation path: one problem's minima for one strength of the penalty after another.
+
+Each minimum starts where the last one is. The factor of the curvature over features, which costs as
+much as several passes over the rows, is made once and serves all; and L-BFGS goes on with the steps
+that it remembers. Called by selection.py.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from .curvature import Subsample
+from .history import History
+from .lbfgs import minimize
+from .preconditioning import FullHessian, preconditioner_for
+from .solver import ROUNDING_ERRORS, Descent
+from .sparse import SparseRows
+from .training import State
+
+__all__ = ["Minimum", "Path"]
+
+#: Evaluations of one minimum above which a whole Hessian is formed anew for the next: it knows the
+#: curvature of where it was formed alone, and costs a few passes.
+MOST_WITH_ONE_HESSIAN = 10
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Where one strength of the penalty led.
+
+    Parameters
+    ----------
+    state : training.State
+    n_iter : int
+        Evaluations of the objective over all rows.
+    suboptimality : float
+        An estimate.
+    converged : bool
+        Whether it came to ``tol``, or as near as rounding errors allow.
+    """
+
+    state: State
+    n_iter: int
+    suboptimality: float
+    converged: bool
+
+
+class Path:
+    """Goes from minimum to minimum, best from strong penalties to weak ones.
+
+    Parameters
+    ----------
+    problem : training.Problem
+        Its alpha is of no account.
+    n_rows : int
+        Of coef.
+    random_state : numpy.random.RandomState
+    tol : float ≥ 0 or None
+        As in :func:`solver.solve`.
+    max_iter : int ≥ 1
+        Evaluations for each minimum.
+
+    Attributes
+    ----------
+    n_factors : int
+        Factors of the curvature made so far.
+    """
+
+    def __init__(self, problem, n_rows, random_state, tol, max_iter):
+        self._problem = problem
+        self._tol = tol
+        self._max_iter = max_iter
+        n_features = problem.X.shape[1]
+        self._form, n_drawn = preconditioner_for(
+            n_rows, n_features, len(problem.rows), isinstance(problem.X, SparseRows)
+        )
+        self._subsample = Subsample.of(
+            problem, n_drawn, problem.dtype, random_state, by_norm=self._form is FullHessian
+        )
+        self._parameters = np.zeros((n_rows, n_features + 1))
+        self._model = None
+        self._pairs = []
+        self._n_iter = 0
+        self.n_factors = 0
+
+    # BLAS keeps to one thread, as in solver.solve.
+    @threadpool_limits.wrap(limits=1, user_api="blas")
+    def minimum(self, alpha):
+        """Go on to the minimum for this strength of the penalty.
+
+        Parameters
+        ----------
+        alpha : float ≥ 0
+
+        Returns
+        -------
+        minimum : Minimum
+        """
+        more = alpha - self._problem.alpha
+        self._problem = problem = replace(self._problem, alpha=alpha)
+        coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
+        self._make_model(coef, intercept)
+        state = State.drawn(coef.shape, problem.dtype, 0, None)
+        history = History()
+        descent = Descent(problem, state, history, self._tol, self._max_iter, None, None)
+        iterate, reason, self._pairs = minimize(
+            descent.function,
+            self._parameters,
+            self._model.apply,
+            ROUNDING_ERRORS * np.finfo(problem.dtype).eps,
+            self._max_iter,
+            descent.on_iterate,
+            [_under(step, change, more) for step, change in self._pairs],
+        )
+        if not history.epochs:  # the start was the end
+            descent.note(iterate, is_last=True)
+        self._parameters = iterate.parameters
+        self._n_iter = iterate.n_evaluations
+        suboptimality = descent.estimate.value
+        converged = reason == "rounding" or self._tol is None or suboptimality <= self._tol
+        return Minimum(state, iterate.n_evaluations, suboptimality, converged)
+
+    def _make_model(self, coef, intercept):
+        stale = self._form is FullHessian and self._n_iter > MOST_WITH_ONE_HESSIAN
+        if self._model is None or stale:
+            self._model = self._form(self._subsample, self._problem, coef, intercept)
+            self.n_factors += 1
+        else:
+            self._model.move(self._problem, coef, intercept)
+
+
+def _under(step, change, more):
+    """A step and its change of gradient, for a penalty that is stronger by ``more``."""
+    change = change.copy()
+    change[:, :-1] += more * step[:, :-1]
+    return step, change
