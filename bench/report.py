@@ -2,7 +2,7 @@
 
 Measures nothing. ``python -m bench.report [FILE...]`` prints the tables of result files, by default
 of the newest in bench/results/: each goal beside what was reached, then what peers take.
-bench/update_readme.py writes the tables with peers into the README.
+bench/update_docs.py writes the tables with peers into docs/benchmarks.md.
 
 What a benchmark records in its ``extra_info``:
 
@@ -293,8 +293,8 @@ def peer_tables(rows):
     )
 
 
-def readme_tables(paths):
-    """What the README shows: peers, one thread, ratios alone.
+def documented_tables(paths):
+    """What docs/benchmarks.md shows: peers, one thread, ratios alone.
 
     Raises
     ------

@@ -66,7 +66,7 @@ class EpochInfo:
 
 
 @contextmanager
-def observed(estimator, n_epochs_done, n_epochs, fitted, task=None):
+def observed(estimator, n_epochs_done, n_epochs, fitted, task=None, has_end=True):
     """Give an ``on_epoch(history, state, is_last)`` for :func:`training.train`.
 
     Parameters
@@ -79,10 +79,13 @@ def observed(estimator, n_epochs_done, n_epochs, fitted, task=None):
         Gives a fitted copy of the estimator for a State.
     task : FitTask or None
         The call of fit, for scikit-learn's callbacks.
+    has_end : bool
+        Whether these epochs are likely to be used up.
     """
     callbacks = list(estimator.callbacks or ())
     end = n_epochs_done + n_epochs
-    with shown_progress(n_epochs) if estimator.verbose else nullcontext() as show:
+    shown = shown_progress(end if has_end else None) if estimator.verbose else nullcontext()
+    with shown as show:
 
         def on_epoch(history, state, is_last):
             n_done = n_epochs_done + len(history.epochs)

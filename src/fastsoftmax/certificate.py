@@ -93,7 +93,7 @@ class GapEstimate:
         return gaps[(earlier > 0) & (later > 0) & np.isfinite(gaps)]
 
 
-def profiled_bound(problem, coef, intercept):
+def profiled_bound(problem, coef, intercept, known=None):
     """The intercept that is best for these coef, and what the objective is above its minimum.
 
     F(W) = min_b L(W, b) is alpha-strongly convex, so that F(W) − min F ≤ ‖∇F(W)‖² / (2 alpha), and
@@ -105,6 +105,8 @@ def profiled_bound(problem, coef, intercept):
     ----------
     problem : training.Problem
     coef, intercept : float64 ndarrays of shapes (n_rows, n_features) and (n_rows,)
+    known : tuple or None
+        What ``problem.loss_gradient`` gives there, if that is known.
 
     Returns
     -------
@@ -113,7 +115,7 @@ def profiled_bound(problem, coef, intercept):
     bound : float
         Up to rounding errors; infinite for alpha = 0.
     """
-    objective, coef_gradient, intercept_gradient = problem.loss_gradient(coef, intercept)
+    objective, coef_gradient, intercept_gradient = known or problem.loss_gradient(coef, intercept)
     below = 0.0
     if problem.fit_intercept:
         rounding = np.finfo(problem.dtype).eps

@@ -156,16 +156,26 @@ def squares(values):
 
 
 def staged(problem, rows, dtype):
-    """Rows in the units of training: a matrix, or a CSR array where X is sparse."""
+    """Ascending rows in the units of training: a matrix, or a CSR array where X is sparse.
+
+    It may be a view of X, and is not to be written to.
+    """
     X, shift, inverse_scale = problem.X, problem.shift, problem.inverse_scale
     if isinstance(X, SparseRows):
         values = X.rows(rows).astype(dtype)
         if inverse_scale is not None:
             values.data *= inverse_scale[values.indices]
         return values
+    if shift is None and X.dtype == dtype and _is_range(rows):
+        return X[rows[0] : rows[-1] + 1]
     values = np.empty((len(rows), X.shape[1]), dtype)
     kernels.implementation.stage(X, rows, shift, inverse_scale, values)
     return values
+
+
+def _is_range(rows):
+    """Whether these ascending numbers leave none out."""
+    return len(rows) > 0 and len(rows) == rows[-1] - rows[0] + 1
 
 
 def probabilities(problem, values, coef, intercept):

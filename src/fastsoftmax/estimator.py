@@ -203,11 +203,12 @@ class SoftmaxClassifier(
         the epoch, and costs nothing. Of an iteration over all rows, the objective at its end.
     history_ : dict of ndarrays of shape (n_iter_,)
         What ``pandas.DataFrame`` takes. "epoch" from 1 on; "objective", which is ``loss_curve_``;
-        "loss", the same without the penalty; "gradient_norm", NaN where it isn't known, as always
-        with minibatches; "learning_rate" of the last minibatch, 1 for an iteration of L-BFGS;
-        "seconds" of the epoch, without validation and callbacks; "validation_score", NaN where
-        there is none; "n_halvings", how often the epoch diverged and the learning rate was halved;
-        "plateau", 1 where training had stalled at its end and the learning rate was lowered.
+        "loss", the same without the penalty; "gradient_norm", in the units that training runs in
+        (see Notes), NaN where it isn't known, as always with minibatches; "learning_rate" of the
+        last minibatch, 1 for an iteration of L-BFGS; "seconds" of the epoch, without validation and
+        callbacks; "validation_score", NaN where there is none; "n_halvings", how often the epoch
+        diverged and the learning rate was halved; "plateau", 1 where training had stalled at its
+        end and the learning rate was lowered.
     validation_scores_ : float64 ndarray of shape (n_iter_,)
         The score at the end of each epoch; only of a fit with ``early_stopping`` or ``X_val``.
     best_iter_ : int
@@ -480,8 +481,9 @@ class SoftmaxClassifier(
         n_done = len(memory.history["epoch"])
         history, outcome = History(), None
         if len(problem.rows) > 0:
-            with observed(self, n_done, n_epochs, fitted, task) as on_epoch:
-                if not all_zero and self._solves():
+            solves = not all_zero and self._solves()
+            with observed(self, n_done, n_epochs, fitted, task, not solves) as on_epoch:
+                if solves:
                     history, outcome, plan = solve(
                         problem,
                         state,

@@ -235,15 +235,17 @@ class KroneckerHessian(_Kronecker):
 
     @staticmethod
     def _decompose(design, penalty):
-        gram = (design.T @ design).astype(np.float64)
+        gram = design.T @ design  # in float32 too: the ridge is far above its rounding errors
         gram[np.diag_indices_from(gram)] += PENALTY_SHARE * penalty
         spectrum, vectors = eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
         return np.maximum(spectrum, 0), vectors
 
     def apply(self, gradient):
         """The step that the model of the Hessian gives for a gradient, of the same shape."""
-        inner = (self._rotated(gradient) @ self._vectors) / self._denominator
-        return self._class_vectors @ (inner @ self._vectors.T) * self._scale
+        rotated = self._rotated(gradient).astype(self._vectors.dtype)
+        inner = (rotated @ self._vectors) / self._denominator
+        inner = inner.astype(self._vectors.dtype) @ self._vectors.T
+        return self._class_vectors @ inner.astype(np.float64) * self._scale
 
 
 class LowRankHessian(_Kronecker):

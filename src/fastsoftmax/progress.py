@@ -19,12 +19,19 @@ def _numbers(info):
 
 @contextmanager
 def shown_progress(n_epochs):
-    """Give a function that shows one :class:`callbacks.EpochInfo`."""
+    """Give a function that shows one :class:`callbacks.EpochInfo`.
+
+    Parameters
+    ----------
+    n_epochs : int or None
+        None where training ends when it is done.
+    """
+    end = "" if n_epochs is None else f"/{n_epochs}"
     try:
         from tqdm.auto import tqdm
     except ImportError:
         yield lambda info: print(
-            f"epoch {info.epoch}/{info.n_epochs}  "
+            f"epoch {info.epoch}{end}  "
             + "  ".join(f"{name} {text}" for name, text in _numbers(info).items()),
             file=sys.stderr,
         )

@@ -200,11 +200,13 @@ def solve(
         if not history.epochs:  # the start was the end
             descent.note(iterate, is_last=True)
         coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
-        intercept, objective, bound = profiled_bound(problem, coef, intercept)
+        known = iterate.value, iterate.gradient[:, :-1], iterate.gradient[:, -1]
+        intercept, objective, bound = profiled_bound(problem, coef, intercept, known)
         state.coef[:], state.intercept[:] = coef, intercept
     except KeyboardInterrupt:
         if not history.epochs:
             raise
+        descent.return_to_noted()
         history.interrupted = True
         return history, None, plan
     gained = max(0.0, iterate.value - objective)
@@ -261,6 +263,7 @@ class Descent:
         self._on_epoch = on_epoch
         self._validation = validation
         self._time = perf_counter()
+        self._noted = None
         self.by_user = False
         self.estimate = GapEstimate()
 
@@ -284,15 +287,24 @@ class Descent:
 
     def note(self, iterate, is_last):
         """Write the iterate to the state and the history; True to stop."""
-        state = self._state
-        state.coef[:], state.intercept[:] = iterate.parameters[:, :-1], iterate.parameters[:, -1]
+        self._noted = iterate
+        self._write(iterate)
         self._history.epochs.append(self._epoch(iterate))
         is_last = is_last or len(self._history.epochs) == self._max_iter
         if self._on_epoch is not None:
-            asked = bool(self._on_epoch(self._history, state, is_last))
+            asked = bool(self._on_epoch(self._history, self._state, is_last))
             self.by_user, is_last = asked and not is_last, asked
         self._time = perf_counter()
         return is_last
+
+    def return_to_noted(self):
+        """Where Ctrl-C came between two assignments: the state is the last one noted again."""
+        if self._noted is not None:
+            self._write(self._noted)
+
+    def _write(self, iterate):
+        coef, intercept = self._state.coef, self._state.intercept
+        coef[:], intercept[:] = iterate.parameters[:, :-1], iterate.parameters[:, -1]
 
     def _epoch(self, iterate):
         seconds = perf_counter() - self._time

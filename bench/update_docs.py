@@ -1,6 +1,6 @@
-"""Writes the benchmark tables into README.md, between its two marker comments.
+"""Writes the benchmark tables into docs/benchmarks.md, between its two marker comments.
 
-Measures nothing and leaves the rest of the file as it is. ``python -m bench.update_readme
+Measures nothing and leaves the rest of the file as it is. ``python -m bench.update_docs
 [FILE...]`` takes the result files named, or the newest in bench/results/; run it after
 ``make bench``.
 """
@@ -8,10 +8,10 @@ Measures nothing and leaves the rest of the file as it is. ``python -m bench.upd
 import sys
 from pathlib import Path
 
-from bench.report import newest_result, readme_tables
+from bench.report import documented_tables, newest_result
 
-README = Path(__file__).parent.parent / "README.md"
-BEGIN = "<!-- benchmarks: begin (written by bench/update_readme.py) -->"
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+BEGIN = "<!-- benchmarks: begin (written by bench/update_docs.py) -->"
 END = "<!-- benchmarks: end -->"
 
 
@@ -31,9 +31,9 @@ def insert(text, tables):
 
 
 def main(arguments):
-    """Update README.md."""
-    tables = readme_tables(arguments or [newest_result()])
-    README.write_text(insert(README.read_text(encoding="utf-8"), tables), encoding="utf-8")
+    """Update docs/benchmarks.md."""
+    tables = documented_tables(arguments or [newest_result()])
+    PAGE.write_text(insert(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
 
 
 if __name__ == "__main__":
