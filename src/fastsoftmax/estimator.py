@@ -51,8 +51,8 @@ MOST_ITERATIONS = 1000
 
 #: Steps of minibatch descent that its epochs make, in no fewer and no more epochs than these, where
 #: ``max_iter`` is None: with them MNIST ends above an accuracy of 0.92.
-ENOUGH_STEPS = 4500
-FEWEST_EPOCHS = 10
+ENOUGH_STEPS = 2800
+FEWEST_EPOCHS = 6
 MOST_EPOCHS = 100
 
 
@@ -119,8 +119,8 @@ class SoftmaxClassifier(
         Rows a step. n_samples and more is plain gradient descent.
     max_iter : int in [1, inf) or None, default=None
         At most so many epochs, those of L-BFGS (evaluations over all rows) included. None: 1000 for
-        the solvers that go to the optimum; for "sgd" and "adagrad" as many as make 4500 steps, but
-        from 10 to 100, and spending them is no failure and is not warned of.
+        the solvers that go to the optimum; for "sgd" and "adagrad" as many as make 2800 steps, but
+        from 6 to 100, and spending them is no failure and is not warned of.
     tol : float in [0, inf) or None, default=1e-5
         The suboptimality that the solvers to the optimum stop at, estimated, in units of the mean
         cross-entropy. Minibatch training stops when, for ``n_iter_no_change`` epochs in a row,
