@@ -12,7 +12,7 @@ from scipy.sparse import random_array
 
 from fastsoftmax.certificate import GapEstimate, profiled_bound
 from fastsoftmax.curvature import Subsample, learning_rate_for, square_gradient
-from fastsoftmax.lbfgs import minimize
+from fastsoftmax.lbfgs import Iterate, _search, minimize
 from fastsoftmax.preconditioning import (
     DiagonalHessian,
     FullHessian,
@@ -367,6 +367,23 @@ def test_preconditioner_is_worth_it():
 
     rough = diagonal * np.random.default_rng(0).uniform(0.5, 2, 60)
     assert 4 * evaluations(lambda gradient: gradient / rough) < evaluations(_identity)
+
+
+def test_lbfgs_tries_a_length_that_was_right_before():
+    def function(x):
+        return float(x**4), 4 * x**3
+
+    def search(x, length):
+        value, gradient = function(x)
+        iterate = Iterate(x, value, gradient, float(gradient * gradient), 1)
+        return _search(function, iterate, gradient, 1e-16, length)
+
+    found, length = search(np.array(1.0), 1.0)
+    assert found.n_evaluations > 2
+    assert length < 1
+    again, longer = search(found.parameters, length)
+    assert again.n_evaluations == 2
+    assert longer == min(1.0, 2 * length)
 
 
 def test_lbfgs_steps_back_from_what_is_not_finite():

@@ -335,7 +335,7 @@ def test_sgd_needs_no_learning_rate(shape, scale):
     assert _objective(classifier, X, y, alpha) - least < 0.02
 
 
-@pytest.mark.parametrize(("n_samples", "n_epochs"), [(300, 100), (6400, 45), (57_600, 10)])
+@pytest.mark.parametrize(("n_samples", "n_epochs"), [(300, 100), (6400, 28), (57_600, 6)])
 def test_sgd_chooses_the_number_of_epochs_too(n_samples, n_epochs):
     X, y = _drawn(n_samples, 3, 3)
     classifier = SoftmaxClassifier(solver="sgd", batch_size=64, tol=None, random_state=0)

@@ -138,12 +138,13 @@ def minimize(function, start, precondition, rounding, max_iter, on_iterate, pair
     direction = memory.direction(gradient)
     iterate = Iterate(start, value, gradient, float(np.vdot(gradient, direction)), 1)
     stall = _Stall(rounding)
+    length = 1.0
     for _ in range(max_iter):
         if on_iterate(iterate):
             return iterate, "stopped", memory.pairs()
         if stall.is_over(iterate):
             return iterate, "rounding", memory.pairs()
-        found = _search(function, iterate, direction, rounding)
+        found, length = _search(function, iterate, direction, rounding, length)
         if found is None:
             return iterate, "rounding", memory.pairs()
         step = found.parameters - iterate.parameters
@@ -154,18 +155,34 @@ def minimize(function, start, precondition, rounding, max_iter, on_iterate, pair
     return iterate, "stopped" if on_iterate(iterate) else "max_iter", memory.pairs()
 
 
-def _search(function, iterate, direction, rounding):
-    """Shorten the step until the function falls as the slope promises; None if it never does.
+def _search(function, iterate, direction, rounding, length):
+    """Shorten the step until the function falls as the slope promises.
 
     Where the promise drowns in rounding errors the slope at the end of the step decides instead
     (the approximate Wolfe condition of Hager, Zhang, "A new conjugate gradient method with
     guaranteed descent and an efficient line search", SIAM Journal on Optimization 16, 2005).
+
+    Parameters
+    ----------
+    function, rounding
+        As in :func:`minimize`.
+    iterate : Iterate
+    direction : float64 ndarray
+    length : float in (0, 1]
+        To try first.
+
+    Returns
+    -------
+    iterate : Iterate or None
+        None where the function never falls.
+    length : float in (0, 1]
+        To try first the next time: where a step had to be shortened, the next had to be too nearly
+        always.
     """
     slope = -iterate.decrement
     if not (np.isfinite(slope) and slope < 0):
-        return None
+        return None, length
     error = rounding * abs(iterate.value)
-    length = 1.0
     for n_evaluations in range(1, MOST_SHORTENINGS + 1):
         parameters = iterate.parameters - length * direction
         value, gradient = function(parameters)
@@ -177,10 +194,11 @@ def _search(function, iterate, direction, rounding):
                 abs(slope_there) < 0.9 * abs(slope) and slope_there <= 0.8 * abs(slope)
             )
             if enough or flat:
-                return Iterate(parameters, value, gradient, np.nan, total)
+                later = length if n_evaluations > 1 else min(1.0, 2 * length)
+                return Iterate(parameters, value, gradient, np.nan, total), later
             excess = value - iterate.value - length * slope
             wanted = -0.5 * length * slope / excess if excess > 0 else 0.5
             length *= min(0.5, max(0.1, wanted))
         else:
             length *= 0.1
-    return None
+    return None, length
