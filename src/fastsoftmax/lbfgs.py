@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 
 __all__ = ["Iterate", "minimize"]
 
@@ -71,10 +72,16 @@ class _Stall:
 
 
 class _Memory:
-    """The last steps, and the product of the inverse Hessian they make with a vector."""
+    """The last steps, and the product of the inverse Hessian they make with a vector.
 
-    def __init__(self, precondition, pairs):
+    Kept in the dtype of the function's own computation: with many parameters these vectors are
+    most of what an iteration reads.
+    """
+
+    def __init__(self, precondition, dtype, pairs):
         self._precondition = precondition
+        self._dtype = dtype
+        self._axpy, self._dot = get_blas_funcs(("axpy", "dot"), dtype=dtype)
         self._pairs = deque(maxlen=MEMORY_SIZE)
         self._size = 1.0
         for step, change in pairs:
@@ -86,28 +93,32 @@ class _Memory:
 
     def add(self, step, change):
         """Take a pair in, unless it has no curvature that rounding errors couldn't have made."""
-        curvature = np.vdot(step, change)
+        curvature = float(np.vdot(step, change))
         if not curvature > 1e-14 * np.linalg.norm(step) * np.linalg.norm(change):
             return
+        step, change = step.astype(self._dtype), change.astype(self._dtype)
         self._pairs.append((step, change, curvature))
-        size = curvature / np.vdot(change, self._precondition(change))
+        size = curvature / float(np.vdot(change, self._precondition(change)))
         self._size = size if np.isfinite(size) and size > 0 else 1.0
 
     def direction(self, gradient):
         """H⁻¹ g by the two loops (Nocedal, Wright 2006, algorithm 7.4)."""
-        vector = gradient.copy()
+        vector = gradient.astype(self._dtype)
         shares = []
         for step, change, curvature in reversed(self._pairs):
-            share = np.vdot(step, vector) / curvature
-            vector -= share * change
+            share = self._dot(step.ravel(), vector.ravel()) / curvature
+            self._axpy(change.ravel(), vector.ravel(), a=-share)  # in place
             shares.append(share)
-        vector = self._size * self._precondition(vector)
+        vector = np.multiply(self._size, self._precondition(vector), dtype=self._dtype)
         for (step, change, curvature), share in zip(self._pairs, reversed(shares), strict=True):
-            vector += (share - np.vdot(change, vector) / curvature) * step
+            share -= self._dot(change.ravel(), vector.ravel()) / curvature
+            self._axpy(step.ravel(), vector.ravel(), a=share)
         return vector
 
 
-def minimize(function, start, precondition, rounding, max_iter, on_iterate, pairs=()):
+def minimize(
+    function, start, precondition, rounding, max_iter, on_iterate, pairs=(), dtype=np.float64
+):
     """Go downhill until told to stop, or as far as the rounding errors of the function allow.
 
     Parameters
@@ -124,6 +135,8 @@ def minimize(function, start, precondition, rounding, max_iter, on_iterate, pair
         Called with every :class:`Iterate`, the start included; True stops.
     pairs : sequence of (step, change)
         Steps, and how the gradient changes over each, of a function that is much the same.
+    dtype : {float32, float64}, default=float64
+        What directions are computed in.
 
     Returns
     -------
@@ -134,7 +147,7 @@ def minimize(function, start, precondition, rounding, max_iter, on_iterate, pair
         The last of them, of this function.
     """
     value, gradient = function(start)
-    memory = _Memory(precondition, pairs)
+    memory = _Memory(precondition, np.dtype(dtype), pairs)
     direction = memory.direction(gradient)
     iterate = Iterate(start, value, gradient, float(np.vdot(gradient, direction)), 1)
     stall = _Stall(rounding)

@@ -112,6 +112,7 @@ class Path:
             self._max_iter,
             descent.on_iterate,
             [_under(step, change, more) for step, change in self._pairs],
+            problem.dtype,
         )
         if not history.epochs:  # the start was the end
             descent.note(iterate, is_last=True)

@@ -286,12 +286,24 @@ class DiagonalHessian(_Kronecker):
         self._spectrum = self._moments * np.square(self._scale)
 
     def _set_denominator(self, alpha):
-        self._denominator = np.outer(self._class_values, self._spectrum) + self._added(alpha)
+        dtype = self._subsample.values.dtype
+        denominator = np.outer(self._class_values, self._spectrum) + self._added(alpha)
+        self._inverse = (1 / denominator).astype(dtype)
+        self._classes = self._class_vectors.astype(dtype)
+        self._narrow_scale = self._scale.astype(dtype)
 
     def apply(self, gradient):
-        """The step that the model of the Hessian gives for a gradient, of the same shape."""
-        inner = self._rotated(gradient) / self._denominator
-        return self._class_vectors @ inner * self._scale
+        """The step that the model of the Hessian gives for a gradient, of the same shape.
+
+        In the dtype of the computation and in place, as there are many features.
+        """
+        inner = self._classes.T @ np.multiply(
+            gradient, self._narrow_scale, dtype=self._inverse.dtype
+        )
+        inner *= self._inverse
+        step = self._classes @ inner
+        step *= self._narrow_scale
+        return step
 
 
 def preconditioner_for(n_rows, n_features, n_samples, sparse=False):

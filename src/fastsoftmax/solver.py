@@ -196,6 +196,7 @@ def solve(
             ROUNDING_ERRORS * np.finfo(dtype).eps,
             max_iter - len(history.epochs),
             descent.on_iterate,
+            dtype=dtype,
         )
         if not history.epochs:  # the start was the end
             descent.note(iterate, is_last=True)
