@@ -310,8 +310,8 @@ def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
     """The form for parameters of this shape, and the rows that it is made of."""
     n_columns = n_features + 1
     n_coefficients = n_rows * n_columns
-    # A twentieth of the rows: features that few rows have must be among them.
-    n_drawn = min(n_samples, MOST_ROWS, max(2 * n_coefficients, 1000, n_samples // 20))
+    # A fortieth of the rows: features that few rows have must be among them.
+    n_drawn = min(n_samples, MOST_ROWS, max(2 * n_coefficients, 1000, n_samples // 40))
     cost = n_drawn * n_coefficients + n_coefficients**2 / 3  # per coefficient, as that of a pass
     if n_coefficients <= MOST_FULL and (n_rows == 1 or cost <= MOST_PASSES * n_samples):
         return FullHessian, n_drawn
