@@ -494,6 +494,11 @@ def test_a_model_moves_to_another_penalty_and_place(form, loss, n_rows):
     apart = (strong - fresh.apply(gradient))[:, :-1]
     assert np.linalg.norm(apart) < 0.1 * np.linalg.norm(strong[:, :-1])
     assert np.linalg.norm(strong[:, :-1]) < 0.01 * np.linalg.norm(before[:, :-1])
+    model.move(problem, *there)
+    if form is not FullHessian:  # the classes' curvature is that of the place
+        fresh = form(subsample, problem, *there)
+        np.testing.assert_array_equal(model._class_values, fresh._class_values)
+        np.testing.assert_array_equal(model._class_vectors, fresh._class_vectors)
     model.move(problem, *here)
     np.testing.assert_allclose(model.apply(gradient), before, rtol=1e-9)
 

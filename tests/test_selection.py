@@ -207,6 +207,20 @@ def test_steps_remembered_shorten_the_path(monkeypatch):
     assert ours.n_iter_.sum() < other.n_iter_.sum()
 
 
+def test_a_pair_under_another_penalty_is_that_of_its_objective():
+    random = np.random.default_rng(0)
+    hessian = random.normal(size=(5, 5))
+    hessian = hessian @ hessian.T
+
+    def gradient(parameters, alpha):
+        return parameters @ hessian + alpha * parameters * [1, 1, 1, 1, 0]  # not of the intercept
+
+    one, two = random.normal(size=(2, 3, 5))
+    step, change = path._under(two - one, gradient(two, 3.0) - gradient(one, 3.0), 0.5 - 3.0)
+    np.testing.assert_array_equal(step, two - one)
+    np.testing.assert_allclose(change, gradient(two, 0.5) - gradient(one, 0.5))
+
+
 def _forgetful(minimum):
     def without_pairs(self, alpha):
         self._pairs = []
