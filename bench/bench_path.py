@@ -3,8 +3,9 @@
 On each set: seconds and passes of SoftmaxClassifierCV; of the same search by scikit-learn's
 GridSearchCV over SoftmaxClassifier, where each fit starts from zero with a factor of its own; and
 of LogisticRegressionCV at its defaults (lbfgs, 100 iterations for each C), whose warnings are
-counted. All take the same alphas, folds and score (neg_log_loss), on two threads. Asserts
-nothing. Run by hand: ``python -m bench.bench_path [--peer] [NAME...]``; the peer takes minutes.
+counted. All take the same alphas, folds and score (neg_log_loss). With more than one thread the
+peer may be far slower on small sets: try both. Asserts nothing. Run by hand:
+``python -m bench.bench_path [--peer] [--threads N] [NAME...]``; the peer takes minutes.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from threadpoolctl import threadpool_limits
 from bench.fit_data import prepared
 from fastsoftmax import SoftmaxClassifier, SoftmaxClassifierCV
 
-N_THREADS = 2
 N_FOLDS = 5
 NAMES = ("digits", "letters", "newsgroups", "mnist")
 
@@ -96,7 +96,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=list(NAMES))
     parser.add_argument("--peer", action="store_true", help="LogisticRegressionCV as well")
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    with threadpool_limits(N_THREADS):
+    with threadpool_limits(options.threads):
         for name in options.names:
             compare(name, options.peer)
