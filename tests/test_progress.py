@@ -104,6 +104,17 @@ def test_verbose_shows_each_iteration(capfd, monkeypatch, solver, tqdm):
         assert len(shown.splitlines()) == model.n_iter_
 
 
+def test_bar_of_partial_fit_is_that_of_the_call(capfd):
+    pytest.importorskip("tqdm")
+    X, y = small_digits(60, n_classes=2)
+    model = SoftmaxClassifier(random_state=0, verbose=1)
+    for _ in range(3):
+        model.partial_fit(X, y, classes=[0, 1])
+    shown = capfd.readouterr().err
+    assert shown.count("1/1") == 3
+    assert "1/3" not in shown
+
+
 @pytest.mark.parametrize("epoch", [1, 2, 3, 6])
 def test_ctrl_c_leaves_the_last_iterate(epoch):
     X, y = small_digits()

@@ -84,7 +84,7 @@ def observed(estimator, n_epochs_done, n_epochs, fitted, task=None, has_end=True
     """
     callbacks = list(estimator.callbacks or ())
     end = n_epochs_done + n_epochs
-    shown = shown_progress(end if has_end else None) if estimator.verbose else nullcontext()
+    shown = shown_progress(n_epochs if has_end else None) if estimator.verbose else nullcontext()
     with shown as show:
 
         def on_epoch(history, state, is_last):

@@ -24,14 +24,13 @@ def shown_progress(n_epochs):
     Parameters
     ----------
     n_epochs : int or None
-        None where training ends when it is done.
+        Of this call; None where training ends when it is done.
     """
-    end = "" if n_epochs is None else f"/{n_epochs}"
     try:
         from tqdm.auto import tqdm
     except ImportError:
         yield lambda info: print(
-            f"epoch {info.epoch}{end}  "
+            f"epoch {info.epoch}{'' if n_epochs is None else f'/{info.n_epochs}'}  "
             + "  ".join(f"{name} {text}" for name, text in _numbers(info).items()),
             file=sys.stderr,
         )
