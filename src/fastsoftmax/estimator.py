@@ -421,11 +421,7 @@ class SoftmaxClassifier(
         task = FitTask.of(self, self._most_iterations(y), X, y, sample_weight=sample_weight)
         given = X, y
         with unchanged_on_failure(self):
-            X, y = self._check_training_data(X, y, first=True)
-            check_classification_targets(y)
-            classes = check_classes(y, "y")
-            codes = encode_labels(y, classes)
-            sample_weight = check_sample_weight(sample_weight, X)
+            X, y, classes, codes, sample_weight = self._checked(X, y, sample_weight)
             memory = Memory()
             if self.warm_start and hasattr(self, "coef_"):
                 check_warm_start(X, classes, self.coef_, self.classes_)
@@ -597,6 +593,14 @@ class SoftmaxClassifier(
             shuffle=bool(self.shuffle),
             lower_on_plateau=lower,
         )
+
+    def _checked(self, X, y, sample_weight):
+        """The arguments of a fit that begins anew, with the classes and their codes."""
+        X, y = self._check_training_data(X, y, first=True)
+        check_classification_targets(y)
+        classes = check_classes(y, "y")
+        codes = encode_labels(y, classes)
+        return X, y, classes, codes, check_sample_weight(sample_weight, X)
 
     def _check_training_data(self, X, y, first):
         # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.

@@ -15,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
 from .estimator import SoftmaxClassifier
+from .memory import take_over
 from .parameters import PARAMETER_CONSTRAINTS
 from .prediction import LinearPrediction
 from .sparse import SparseCoefficients
@@ -214,10 +215,7 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
         if getattr(X, "dtype", None) == np.float32:
             within.coef_ = within.coef_.astype(np.float32)
             within.intercept_ = within.intercept_.astype(np.float32)
-        for name in TAKEN:
-            vars(self).pop(name, None)
-            if hasattr(within, name):
-                setattr(self, name, getattr(within, name))
+        take_over(self, within, TAKEN)
         self.n_iter_ = np.array([within.n_iter_], dtype=np.int32)
         within._tell(history, outcome)
         return self

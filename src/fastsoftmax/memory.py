@@ -14,7 +14,7 @@ from .history import columns_of
 from .standardization import ColumnStatistics
 from .training import State
 
-__all__ = ["Memory", "fitted_copy"]
+__all__ = ["Memory", "fitted_copy", "take_over"]
 
 
 #: Of the solvers that know when they are done.
@@ -147,3 +147,11 @@ def fitted_copy(estimator, classes, coef, intercept):
             setattr(copy, name, getattr(estimator, name))
     copy.classes_, copy.coef_, copy.intercept_ = classes, coef, intercept
     return copy
+
+
+def take_over(estimator, within, names):
+    """Give an estimator these fitted attributes of the one within it; those go that it lacks."""
+    for name in names:
+        vars(estimator).pop(name, None)
+        if hasattr(within, name):
+            setattr(estimator, name, getattr(within, name))

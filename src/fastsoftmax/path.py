@@ -10,12 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from .curvature import Subsample
 from .history import History
-from .lbfgs import minimize
-from .preconditioning import FullHessian, preconditioner_for
-from .solver import ROUNDING_ERRORS, Descent
-from .sparse import SparseRows
+from .preconditioning import FullHessian
+from .solver import Descent, form_and_rows
 from .training import State
 
 __all__ = ["Minimum", "Path"]
@@ -71,14 +68,8 @@ class Path:
         self._problem = problem
         self._tol = tol
         self._max_iter = max_iter
-        n_features = problem.X.shape[1]
-        self._form, n_drawn = preconditioner_for(
-            n_rows, n_features, len(problem.rows), isinstance(problem.X, SparseRows)
-        )
-        self._subsample = Subsample.of(
-            problem, n_drawn, problem.dtype, random_state, by_norm=self._form is FullHessian
-        )
-        self._parameters = np.zeros((n_rows, n_features + 1))
+        self._form, self._subsample = form_and_rows(problem, n_rows, random_state)
+        self._parameters = np.zeros((n_rows, problem.X.shape[1] + 1))
         self._model = None
         self._pairs = []
         self._n_iter = 0
@@ -102,20 +93,9 @@ class Path:
         coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
         self._make_model(coef, intercept)
         state = State.drawn(coef.shape, problem.dtype, 0, None)
-        history = History()
-        descent = Descent(problem, state, history, self._tol, self._max_iter, None, None)
-        iterate, reason, self._pairs = minimize(
-            descent.function,
-            self._parameters,
-            self._model.apply,
-            ROUNDING_ERRORS * np.finfo(problem.dtype).eps,
-            self._max_iter,
-            descent.on_iterate,
-            [_under(step, change, more) for step, change in self._pairs],
-            problem.dtype,
-        )
-        if not history.epochs:  # the start was the end
-            descent.note(iterate, is_last=True)
+        descent = Descent(problem, state, History(), self._tol, self._max_iter, None, None)
+        pairs = [_under(step, change, more) for step, change in self._pairs]
+        iterate, reason, self._pairs = descent.run(self._parameters, self._model, pairs)
         self._parameters = iterate.parameters
         self._n_iter = iterate.n_evaluations
         suboptimality = descent.estimate.value

@@ -17,12 +17,11 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import check_classification_targets
 
 from .early_stopping import HeldOut, Validation, rows_of_given
-from .estimator import MOST_ITERATIONS, SoftmaxClassifier
+from .estimator import SoftmaxClassifier
 from .kernels.threads import effective_n_threads
-from .memory import Memory, fitted_copy
+from .memory import Memory, fitted_copy, take_over
 from .parameters import PARAMETER_CONSTRAINTS
 from .path import Path
 from .posing import pose
@@ -30,11 +29,8 @@ from .prediction import LinearPrediction
 from .sparse import SparseCoefficients
 from .standardization import ColumnStatistics
 from .validation import (
-    check_classes,
     check_finite,
-    check_sample_weight,
     computing_dtype,
-    encode_labels,
 )
 
 __all__ = ["SoftmaxClassifierCV"]
@@ -223,11 +219,7 @@ class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin,
         if isinstance(self.scoring, str) and self.scoring != "loss":
             check_scoring(within, scoring=self.scoring)
         given = X, y
-        X, y = within._check_training_data(X, y, first=True)
-        check_classification_targets(y)
-        classes = check_classes(y, "y")
-        codes = encode_labels(y, classes)
-        sample_weight = check_sample_weight(sample_weight, X)
+        X, y, classes, codes, sample_weight = within._checked(X, y, sample_weight)
         n_threads = effective_n_threads(self.n_jobs)
         check_finite(X, computing_dtype(self.dtype, X), n_threads)
         if alphas is None:
@@ -260,10 +252,7 @@ class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin,
         memory = memory.astype(computing_dtype(self.dtype, X))
         max_iter = within._most_iterations(y)
         _, outcome = within._learn(X, codes, classes, sample_weight, memory, max_iter)
-        for name in TAKEN:
-            vars(self).pop(name, None)
-            if hasattr(within, name):
-                setattr(self, name, getattr(within, name))
+        take_over(self, within, TAKEN)
         self.alphas_, self.alpha_ = alphas, within.alpha
         self.scores_, self.n_iter_ = scores, n_iter
         if self.tol is not None:
@@ -317,7 +306,7 @@ class _Fold:
         dtype = computing_dtype(within.dtype, X)
         posed = pose(within, X, codes, classes, train_weight, Memory(), n_threads, dtype)
         n_rows = 1 if len(classes) == 2 else len(classes)
-        max_iter = MOST_ITERATIONS if within.max_iter is None else int(within.max_iter)
+        max_iter = within._most_iterations(codes)
         random_state = check_random_state(within.random_state)
         self._units, self._unit = posed.units, posed.unit
         self._path = Path(posed.problem, n_rows, random_state, within.tol, max_iter)

@@ -18,7 +18,7 @@ from .preconditioning import FullHessian, preconditioner_for
 from .sparse import SparseRows
 from .training import train
 
-__all__ = ["Descent", "Outcome", "descend", "solve"]
+__all__ = ["Descent", "Outcome", "descend", "form_and_rows", "solve"]
 
 #: Epochs of the stochastic phase. From 1 to 5 of them, these left the fewest passes in all on the
 #: benchmark sets: 14 to be within 1e-4 on MNIST, where one left 25 and two 24.
@@ -169,11 +169,7 @@ def solve(
     plan : training.Plan
         With the learning rate of the stochastic phase.
     """
-    dtype = problem.dtype
-    form, n_drawn = preconditioner_for(
-        *state.coef.shape, len(problem.rows), isinstance(problem.X, SparseRows)
-    )
-    subsample = Subsample.of(problem, n_drawn, dtype, random_state, by_norm=form is FullHessian)
+    form, subsample = form_and_rows(problem, len(state.coef), random_state)
     history = History()
     if stochastic and max_iter > STOCHASTIC_EPOCHS:
         rates = _Rates(problem, subsample, plan, SHORT_RUN) if plan.learning_rate is None else None
@@ -189,17 +185,8 @@ def solve(
     descent = Descent(problem, state, history, tol, max_iter, on_epoch, validation)
     try:
         model = form(subsample, problem, state.coef, state.intercept)
-        iterate, reason, _ = minimize(
-            descent.function,
-            np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64),
-            model.apply,
-            ROUNDING_ERRORS * np.finfo(dtype).eps,
-            max_iter - len(history.epochs),
-            descent.on_iterate,
-            dtype=dtype,
-        )
-        if not history.epochs:  # the start was the end
-            descent.note(iterate, is_last=True)
+        start = np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64)
+        iterate, reason, _ = descent.run(start, model)
         coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
         known = iterate.value, iterate.gradient[:, :-1], iterate.gradient[:, -1]
         intercept, objective, bound = profiled_bound(problem, coef, intercept, known)
@@ -227,6 +214,15 @@ def solve(
         n_passes=iterate.n_evaluations,
     )
     return history, outcome, plan
+
+
+def form_and_rows(problem, n_rows, random_state):
+    """What form the model of the Hessian is to have for coef of n_rows, and its Subsample."""
+    form, n_drawn = preconditioner_for(
+        n_rows, problem.X.shape[1], len(problem.rows), isinstance(problem.X, SparseRows)
+    )
+    by_norm = form is FullHessian
+    return form, Subsample.of(problem, n_drawn, problem.dtype, random_state, by_norm)
 
 
 def least_gap(problem, objective):
@@ -267,6 +263,23 @@ class Descent:
         self._noted = None
         self.by_user = False
         self.estimate = GapEstimate()
+
+    def run(self, start, model, pairs=()):
+        """Minimise from these parameters with this model; see :func:`lbfgs.minimize`."""
+        dtype = self._problem.dtype
+        iterate, reason, pairs = minimize(
+            self.function,
+            start,
+            model.apply,
+            ROUNDING_ERRORS * np.finfo(dtype).eps,
+            self._max_iter - len(self._history.epochs),
+            self.on_iterate,
+            pairs,
+            dtype,
+        )
+        if not self._history.epochs:  # the start was the end
+            self.note(iterate, is_last=True)
+        return iterate, reason, pairs
 
     def function(self, parameters):
         """Objective and gradient of coef with the intercept as their last column."""
