@@ -19,13 +19,14 @@ from threadpoolctl import threadpool_limits
 
 from bench.fit_data import prepared
 from bench.optimum import optimum
-from fastsoftmax.curvature import Subsample
 from fastsoftmax.kernels.threads import effective_n_threads
-from fastsoftmax.lbfgs import minimize
-from fastsoftmax.preconditioning import KroneckerHessian
-from fastsoftmax.solver import STOCHASTIC_EPOCHS, descend
-from fastsoftmax.standardization import Units
-from fastsoftmax.training import Plan, Problem, State
+from fastsoftmax.optimization.curvature import Subsample
+from fastsoftmax.optimization.lbfgs import minimize
+from fastsoftmax.optimization.preconditioning import KroneckerHessian
+from fastsoftmax.optimization.sgd import Plan
+from fastsoftmax.optimization.solver import STOCHASTIC_EPOCHS, descend
+from fastsoftmax.problem.objective import Problem, State
+from fastsoftmax.problem.standardization import Units
 
 TARGETS = (1e-4, 1e-6)
 STEPS = (0.4, 0.2, 0.1, 0.05)  # of SVRG

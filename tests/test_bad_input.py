@@ -6,7 +6,8 @@ import scipy.sparse
 from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 
-from fastsoftmax import kernels, training
+from fastsoftmax import kernels
+from fastsoftmax.problem import objective
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 4))
@@ -313,7 +314,7 @@ def test_interrupted_training_changes_nothing(monkeypatch, method, interrupt):
     # Ctrl-C during the first epoch: after it, a fit keeps what it has (test_history.py).
     classifier = sgd_classifier(standardize=True, random_state=0).fit(X, Y)
     before = _snapshot(classifier)
-    real, calls = training.Problem.run_epoch, []
+    real, calls = objective.Problem.run_epoch, []
 
     def run_epoch(self, *arguments):
         objective = real(self, *arguments)
@@ -323,7 +324,7 @@ def test_interrupted_training_changes_nothing(monkeypatch, method, interrupt):
         return objective
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Problem, "run_epoch", run_epoch)
+        patch.setattr(objective.Problem, "run_epoch", run_epoch)
         wide = 5 * X[:, :3] if method == "fit" else 5 * X
         with pytest.raises(interrupt):
             getattr(classifier, method)(wide, Y)

@@ -10,18 +10,18 @@ import pytest
 from scipy.optimize import rosen, rosen_der
 from scipy.sparse import random_array
 
-from fastsoftmax.certificate import GapEstimate, profiled_bound
-from fastsoftmax.curvature import Subsample, learning_rate_for, square_gradient
-from fastsoftmax.lbfgs import Iterate, _search, minimize
-from fastsoftmax.preconditioning import (
+from fastsoftmax.optimization.certificate import GapEstimate, profiled_bound
+from fastsoftmax.optimization.curvature import Subsample, learning_rate_for, square_gradient
+from fastsoftmax.optimization.lbfgs import Iterate, _search, minimize
+from fastsoftmax.optimization.preconditioning import (
     DiagonalHessian,
     FullHessian,
     KroneckerHessian,
     LowRankHessian,
     preconditioner_for,
 )
-from fastsoftmax.sparse import rows_of
-from fastsoftmax.training import Problem
+from fastsoftmax.problem.objective import Problem
+from fastsoftmax.problem.rows import rows_of
 
 LOSSES = [("softmax", 4), ("logistic", 1), ("logistic", 3)]
 
@@ -215,7 +215,7 @@ def test_learning_rate_falls_with_noise_and_with_curvature():
 
 @pytest.mark.parametrize(("loss", "n_rows"), [("softmax", 4), ("logistic", 1), ("logistic", 3)])
 def test_whole_hessian_is_the_hessian(loss, n_rows, monkeypatch):
-    monkeypatch.setattr("fastsoftmax.preconditioning.RIDGE", 1e-9)
+    monkeypatch.setattr("fastsoftmax.optimization.preconditioning.RIDGE", 1e-9)
     problem = _problem(loss, n_rows)
     coef, intercept = _parameters(problem, n_rows)
     subsample = Subsample.of(problem, 300, problem.dtype, np.random.RandomState(0))
@@ -234,7 +234,7 @@ def test_whole_hessian_is_put_together_of_parts(monkeypatch):
     subsample = Subsample.of(problem, 300, problem.dtype, np.random.RandomState(0))
     gradient = np.random.default_rng(0).normal(size=(4, 8))
     whole = FullHessian(subsample, problem, coef, intercept).apply(gradient)
-    monkeypatch.setattr("fastsoftmax.preconditioning.BLOCK_ROWS", 7)
+    monkeypatch.setattr("fastsoftmax.optimization.preconditioning.BLOCK_ROWS", 7)
     parts = FullHessian(subsample, problem, coef, intercept).apply(gradient)
     np.testing.assert_allclose(parts, whole, rtol=1e-9)
 
@@ -250,7 +250,7 @@ def test_whole_hessian_of_sure_probabilities_in_float32():
 @pytest.mark.parametrize(("loss", "n_rows"), LOSSES)
 def test_kronecker_is_the_hessian_where_it_is_a_product(loss, n_rows, monkeypatch):
     """At coef 0 all rows have the same probabilities, and the Hessian is A ⊗ B + alpha."""
-    monkeypatch.setattr("fastsoftmax.preconditioning.KRONECKER_RIDGE", 1e-9)
+    monkeypatch.setattr("fastsoftmax.optimization.preconditioning.KRONECKER_RIDGE", 1e-9)
     problem = _problem(loss, n_rows)
     coef, intercept = np.zeros((n_rows, 7)), np.linspace(-1, 1, n_rows)
     subsample = Subsample.of(problem, 300, problem.dtype, np.random.RandomState(0))

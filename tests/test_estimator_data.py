@@ -10,7 +10,8 @@ import pytest
 from digits import DIGITS, assert_same_fit, small_digits
 from sgd import sgd_classifier
 
-from fastsoftmax import kernels, reference
+from fastsoftmax import kernels
+from fastsoftmax.kernels import reference
 
 # --- Data as they are -----------------------------------------------------------------------------
 

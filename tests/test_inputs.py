@@ -14,7 +14,8 @@ from digits import assert_same_fit, small_digits
 from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 
-from fastsoftmax import kernels, reference
+from fastsoftmax import kernels
+from fastsoftmax.kernels import reference
 
 try:
     from ml_dtypes import bfloat16

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import fastsoftmax.kernels
-from fastsoftmax import kernels, reference
+from fastsoftmax import kernels
+from fastsoftmax.kernels import reference
 
 HEADER = Path(fastsoftmax.kernels.__file__).parent
 FLAGS = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from twins import DTYPES, assert_close, problem
 
-from fastsoftmax import reference
+from fastsoftmax.kernels import reference
 
 
 def run_epoch(module, data, parameters, batch_size, loss, update, n_threads=1, fit_intercept=True):

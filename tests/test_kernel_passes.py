@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from twins import DTYPES, ITEM_DTYPES, assert_close, matrix, problem, twice
 
-from fastsoftmax import reference
+from fastsoftmax.kernels import reference
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 10, 26])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from twins import DTYPES, ITEM_DTYPES, assert_close, matrix, twice
 
-from fastsoftmax import reference
+from fastsoftmax.kernels import reference
 
 # Around every vector width (4, 8 and 16 items), odd, even and whole tiles.
 FEATURES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 100]

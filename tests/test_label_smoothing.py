@@ -8,9 +8,10 @@ from sgd import sgd_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from fastsoftmax import SoftmaxClassifier, kernels, reference
-from fastsoftmax.sparse import rows_of
-from fastsoftmax.training import Problem, State
+from fastsoftmax import SoftmaxClassifier, kernels
+from fastsoftmax.kernels import reference
+from fastsoftmax.problem.objective import Problem, State
+from fastsoftmax.problem.rows import rows_of
 
 CASES = [
     (name, shape)

@@ -69,7 +69,7 @@ def test_parameters_that_an_old_pickle_lacks_get_their_defaults():
 
 @pytest.mark.parametrize("version", ["99.0", "0.1.1", "0.10.0rc1"])
 def test_a_newer_pickle_is_warned_of(version, monkeypatch):
-    monkeypatch.setattr("fastsoftmax.portable.__version__", "0.1.0")
+    monkeypatch.setattr("fastsoftmax.interchange.portable.__version__", "0.1.0")
     state = sgd_classifier().__getstate__() | {"_fastsoftmax_version": version}
     with pytest.warns(UserWarning, match=f"pickled by fastsoftmax {version}, and 0.1.0"):
         sgd_classifier().__setstate__(state)

@@ -15,9 +15,10 @@ import pytest
 from sgd import sgd_classifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastsoftmax import kernels, training
+from fastsoftmax import kernels
 from fastsoftmax.kernels import _cpu, threads
 from fastsoftmax.kernels.threads import effective_n_threads
+from fastsoftmax.problem import objective
 
 needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
 needs_fork = pytest.mark.skipif(
@@ -86,14 +87,14 @@ def test_thread_settings_stay_as_they_are(build, n_jobs, limit):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_thread_settings_stay_as_they_are_when_it_fails(build, monkeypatch, error):
     before = _settings()
-    real = training.Problem.run_epoch
+    real = objective.Problem.run_epoch
 
     def run_epoch(self, *arguments):
         real(self, *arguments)
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Problem, "run_epoch", run_epoch)
+        patch.setattr(objective.Problem, "run_epoch", run_epoch)
         with pytest.raises(error):
             fitted(n_jobs=2)
     assert _settings() == before

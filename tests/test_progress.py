@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
 
 from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.solver import STOCHASTIC_EPOCHS, Descent
+from fastsoftmax.optimization.solver import STOCHASTIC_EPOCHS, Descent
 
 SOLVERS = ["auto", "lbfgs"]
 FORMS = {"dense": np.asarray, "sparse": csr_array}

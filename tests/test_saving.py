@@ -17,7 +17,8 @@ from sgd import sgd_classifier
 from sklearn import config_context
 
 import fastsoftmax
-from fastsoftmax import SoftmaxClassifier, persistence
+from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.interchange import files
 
 safetensors_numpy = pytest.importorskip("safetensors.numpy")
 
@@ -270,11 +271,11 @@ def test_foreign_files(path):
 
 def forge(path, change):
     """Rewrite a file with a changed document and arrays, under a checksum that is right."""
-    metadata, arrays = persistence._read_file(path)
+    metadata, arrays = files._read_file(path)
     document = json.loads(metadata["fastsoftmax"])
     change(document, arrays)
     text = document if isinstance(document, str) else json.dumps(document)
-    metadata = {"fastsoftmax": text, "sha256": persistence._checksum(text, arrays)}
+    metadata = {"fastsoftmax": text, "sha256": files._checksum(text, arrays)}
     path.write_bytes(safetensors_numpy.save(arrays, metadata))
 
 

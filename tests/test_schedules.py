@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fastsoftmax.schedules import SCHEDULES, WITH_AN_END, learning_rates
+from fastsoftmax.optimization.schedules import SCHEDULES, WITH_AN_END, learning_rates
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.solver import STOCHASTIC_EPOCHS
+from fastsoftmax.optimization.solver import STOCHASTIC_EPOCHS
 
 SHAPES = {  # n_samples, n_features, n_classes: one for each form of preconditioner
     "whole": (600, 12, 4),

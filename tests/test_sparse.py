@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from fastsoftmax import kernels, reference
+from fastsoftmax import kernels
+from fastsoftmax.kernels import reference
 
 CLASSES = [1, 2, 3, 5, 20, 100]
 DTYPES = [np.float32, np.float64]

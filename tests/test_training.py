@@ -12,8 +12,9 @@ from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 
 from fastsoftmax import kernels
-from fastsoftmax.history import Epoch, History
-from fastsoftmax.training import MAX_HALVINGS, Plan, Problem, State, train
+from fastsoftmax.optimization.history import Epoch, History
+from fastsoftmax.optimization.sgd import MAX_HALVINGS, Plan, train
+from fastsoftmax.problem.objective import Problem, State
 
 UPDATES = {
     "sgd": {"momentum": 0, "learning_rate": 0.05},

@@ -6,7 +6,7 @@ is ordered, is off by at most n roundings of a running total (Higham 2002, secti
 
 import numpy as np
 
-from fastsoftmax import reference
+from fastsoftmax.kernels import reference
 
 DTYPES = [np.float32, np.float64]
 ITEM_DTYPES = [np.uint8, np.int8, np.int16, np.float16, np.float32, np.float64]

@@ -19,10 +19,10 @@ from .functional import (
 )
 
 if TYPE_CHECKING:  # what __getattr__ gives
-    from .estimator import SoftmaxClassifier
-    from .logistic import LogisticRegression
-    from .persistence import load
-    from .selection import SoftmaxClassifierCV
+    from .estimators.classifier import SoftmaxClassifier
+    from .estimators.cross_validation import SoftmaxClassifierCV
+    from .estimators.logistic_regression import LogisticRegression
+    from .interchange.files import load
 
 __version__ = "0.1.0"
 
@@ -45,10 +45,10 @@ __all__ = [
 
 #: Names that need scikit-learn, and the modules they are in.
 _LAZY = {
-    "LogisticRegression": "logistic",
-    "SoftmaxClassifier": "estimator",
-    "SoftmaxClassifierCV": "selection",
-    "load": "persistence",
+    "LogisticRegression": "estimators.logistic_regression",
+    "SoftmaxClassifier": "estimators.classifier",
+    "SoftmaxClassifierCV": "estimators.cross_validation",
+    "load": "interchange.files",
 }
 
 

@@ -7,7 +7,7 @@ needed to convert, nothing of it at all to run the graph. Called by users.
 import numpy as np
 from scipy import sparse
 
-from .estimator import SoftmaxClassifier
+from .estimators.classifier import SoftmaxClassifier
 
 __all__ = ["register"]
 

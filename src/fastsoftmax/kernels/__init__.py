@@ -16,7 +16,7 @@ __all__ = ["active", "available", "implementation", "use"]
 
 #: Every build there is, slowest first; "reference" is NumPy, never chosen by itself.
 _MODULES = {
-    "reference": "fastsoftmax.reference",
+    "reference": "fastsoftmax.kernels.reference",
     "baseline": "fastsoftmax.kernels._baseline",
     "avx2": "fastsoftmax.kernels._avx2",
     "avx512": "fastsoftmax.kernels._avx512",

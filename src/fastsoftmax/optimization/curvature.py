@@ -7,33 +7,24 @@ on the subsample's Gram matrix. Draws and reads rows; fits nothing. Called by so
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import issparse
 
-from . import kernels
-from .sparse import SparseRows
+from .. import kernels
+from ..problem.rows import SparseRows
+from ..problem.statistics import SQUARED_ROWS, largest_eigenvalue, squares, weighted_squares
 
 __all__ = [
     "Subsample",
-    "largest_eigenvalue",
     "learning_rate_for",
     "probabilities",
     "square_gradient",
-    "squares",
     "staged",
 ]
 
-#: Power iterations: after 20 the largest eigenvalue is met within a few per cent even where the
-#: second is 0.9 of it, and the learning rate needs no more.
-POWER_ITERATIONS = 20
-
-#: Rows they look at: a mean over so many is within a few per cent as well.
+#: Rows that power iterations look at: a mean over so many is within a few per cent as well.
 POWER_ROWS = 2000
 
 #: Rows that are staged at once.
 BLOCK_ROWS = 1024
-
-#: Rows that are squared at once, in float64.
-SQUARED_ROWS = 256
 
 #: Times the curvature that a learning rate keeps below: heavy-ball steps are stable up to
 #: 2 (1 + momentum).
@@ -73,7 +64,7 @@ class Subsample:
 
         Parameters
         ----------
-        problem : training.Problem
+        problem : objective.Problem
         n_drawn : int ≥ 1
         dtype : {float32, float64}
         random_state : numpy.random.RandomState
@@ -107,52 +98,11 @@ class Subsample:
 
     def second_moments(self):
         """Weighted mean of x_j² for each feature."""
-        return _weighted_squares(self.values, self.weight)
+        return weighted_squares(self.values, self.weight)
 
     def largest_eigenvalue(self):
         """Of Σ s x xᵀ / Σ s."""
         return largest_eigenvalue(self.values[:POWER_ROWS], self.weight[:POWER_ROWS])
-
-
-def largest_eigenvalue(values, weight=None):
-    """Of Σ s x xᵀ / Σ s over rows x, by power iterations from the mean square of each feature.
-
-    Parameters
-    ----------
-    values : ndarray or CSR array of shape (n, n_features)
-    weight : float64 ndarray of shape (n,) or None for ones
-
-    Returns
-    -------
-    float ≥ 0, infinite where it overflows
-    """
-    weight = np.ones(values.shape[0]) if weight is None else weight
-    weight = (weight / weight.sum()).astype(values.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        vector = np.sqrt(_weighted_squares(values, weight))
-        size = np.linalg.norm(vector)
-        for _ in range(POWER_ITERATIONS):
-            if size == 0:
-                return 0.0
-            vector = (weight * (values @ (vector / size).astype(values.dtype))) @ values
-            size = np.linalg.norm(vector)
-    return float(size) if np.isfinite(size) else np.inf
-
-
-def _weighted_squares(values, weight):
-    """Σ s x_j² for each feature, in float64."""
-    moments = np.zeros(values.shape[1])
-    for start in range(0, len(weight), SQUARED_ROWS):
-        block = slice(start, start + SQUARED_ROWS)
-        moments += weight[block] @ squares(values[block])
-    return moments
-
-
-def squares(values):
-    """Each value squared, in float64; a matrix or a CSR array."""
-    if issparse(values):
-        return values.astype(np.float64).power(2)
-    return np.square(values, dtype=np.float64)
 
 
 def staged(problem, rows, dtype):

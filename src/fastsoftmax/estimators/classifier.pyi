@@ -10,10 +10,10 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .callbacks import CallbackSupportMixin, EpochInfo
-from .portable import Portable
+from ..callbacks import CallbackSupportMixin, EpochInfo
+from ..interchange.portable import Portable
+from .coefficients import SparseCoefficients
 from .prediction import LinearPrediction
-from .sparse import SparseCoefficients
 
 # Arrays, DataFrames, lists and whatever else scikit-learn's checks take have no type in common.
 MatrixLike: TypeAlias = Any

@@ -2,7 +2,7 @@
 
 Each minimum starts where the last one is. The factor of the curvature over features, which costs as
 much as several passes over the rows, is made once and serves all; and L-BFGS goes on with the steps
-that it remembers. Called by selection.py.
+that it remembers. Called by cross_validation.py.
 """
 
 from dataclasses import dataclass, replace
@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ..problem.objective import State
 from .history import History
 from .preconditioning import FullHessian
 from .solver import Descent, form_and_rows
-from .training import State
 
 __all__ = ["Minimum", "Path"]
 
@@ -28,7 +28,7 @@ class Minimum:
 
     Parameters
     ----------
-    state : training.State
+    state : objective.State
     n_iter : int
         Evaluations of the objective over all rows.
     suboptimality : float
@@ -48,7 +48,7 @@ class Path:
 
     Parameters
     ----------
-    problem : training.Problem
+    problem : objective.Problem
         Its alpha is of no account.
     n_rows : int
         Of coef.

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .standardization import ColumnStatistics, Units, measure
-from .training import Problem
-from .validation import check_class_weight, mean_one, row_weights
+from .objective import Problem
+from .standardization import Units, measure
+from .statistics import ColumnStatistics
+from .weights import check_class_weight, mean_one, row_weights
 
 __all__ = ["Posed", "pose"]
 
@@ -22,12 +23,12 @@ class Posed:
 
     Parameters
     ----------
-    problem : training.Problem
+    problem : objective.Problem
     units : standardization.Units
         That training runs in.
     unit : float
         What one scale for all features multiplies coef by; ``alpha`` is divided by its square.
-    statistics : standardization.ColumnStatistics or None
+    statistics : statistics.ColumnStatistics or None
     scale : float64 ndarray of shape (n_features,) or None
         What ``standardize`` divides by.
     class_total : float64 ndarray of shape (n_classes,)

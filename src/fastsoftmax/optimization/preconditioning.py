@@ -11,8 +11,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.sparse import issparse
 
+from ..problem.statistics import ColumnStatistics
 from .curvature import probabilities
-from .standardization import ColumnStatistics
 
 __all__ = [
     "DiagonalHessian",

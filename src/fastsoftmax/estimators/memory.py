@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.sparse import issparse
 
-from .history import columns_of
-from .standardization import ColumnStatistics
-from .training import State
+from ..optimization.history import columns_of
+from ..problem.objective import State
+from ..problem.statistics import ColumnStatistics
 
 __all__ = ["Memory", "fitted_copy", "take_over"]
 

@@ -21,15 +21,16 @@ from sklearn.utils import (
 )
 from sklearn.utils.validation import validate_data
 
-from .sparse import SparseRows, rows_of
-from .validation import (
+from .labels import encode_labels
+from .rows import (
+    SparseRows,
     check_finite,
-    check_sample_weight,
     computing_dtype,
     dtypes_read,
-    encode_labels,
+    rows_of,
     well_behaved,
 )
+from .weights import check_sample_weight
 
 __all__ = ["HeldOut", "Validation", "given_rows", "rows_of_given", "rows_set_aside"]
 
@@ -130,7 +131,7 @@ class Validation:
     Parameters
     ----------
     held_out : HeldOut
-    problem : training.Problem
+    problem : objective.Problem
         The one that is trained on, for its units and its loss.
     estimator : SoftmaxClassifier
     fitted : callable

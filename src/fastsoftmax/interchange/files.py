@@ -16,11 +16,11 @@ import numpy as np
 from scipy import sparse
 from sklearn import config_context
 
-from . import __version__
+from .. import __version__
 from .encoding import decode, encode
 
 if TYPE_CHECKING:
-    from .estimator import SoftmaxClassifier
+    from ..estimators.classifier import SoftmaxClassifier
 
 __all__ = ["load", "save"]
 
@@ -57,7 +57,7 @@ def save(estimator, path):
     OSError
         If the file can't be written.
     """
-    from . import SoftmaxClassifier
+    from .. import SoftmaxClassifier
 
     safetensors = _safetensors()
     if type(estimator) is not SoftmaxClassifier:
@@ -253,7 +253,7 @@ def _routed(estimator_class):
 
 def _estimator(document, arrays):
     """The estimator that a document of a known format describes."""
-    from . import SoftmaxClassifier
+    from .. import SoftmaxClassifier
 
     if document["class"] != "SoftmaxClassifier":
         raise ValueError(f"class {document['class']!r}")

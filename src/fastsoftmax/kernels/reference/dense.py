@@ -1,7 +1,7 @@
-"""The NumPy twin of every kernel: the same names, arguments and errors, in a few lines each.
+"""The NumPy twins of the kernels over dense rows: the same names, arguments and errors.
 
-This file is the specification. Sums are taken in float64 and rounded once to the dtype of the
-array written to, so a kernel may differ from it by the rounding of its own sums and no more.
+A few lines each, and the specification of each. Sums are taken in float64 and rounded once to the
+dtype of the array written to, so a kernel may differ by the rounding of its own sums and no more.
 It is deliberately not fast and starts no threads: ``n_threads`` is accepted and has no effect.
 Tests run it beside every compiled build; ``fastsoftmax.kernels.use("reference")`` trains with it.
 
@@ -17,17 +17,29 @@ classes), with K rows row k separates class k from the rest (one-vs-rest).
 
 import numpy as np
 
+from .functions import as_float64, softmax, updated
+
+__all__ = [
+    "LOSSES",
+    "UPDATES",
+    "all_finite",
+    "backward_update",
+    "column_statistics",
+    "decision_function",
+    "epoch",
+    "forward",
+    "logistic_gradient",
+    "loss_sum",
+    "predict",
+    "predict_proba",
+    "softmax_gradient",
+    "stage",
+]
+
 LOSSES = ("softmax", "logistic")
 UPDATES = ("sgd", "momentum", "nesterov", "adagrad")
 
-#: Added to the root of AdaGrad's sum of squares, so that an untouched weight divides 0 by this.
-ADAGRAD_EPSILON = 1e-10
-
 _BLOCK = 4096  # rows of X looked at at once where a float64 copy of all of X would be too much
-
-
-def _float64(array):
-    return np.asarray(array, dtype=np.float64)
 
 
 def _one_hot(y_true, n_rows, loss):
@@ -69,7 +81,7 @@ def forward(tile, coef, intercept, raw_prediction_out):
     intercept : ndarray of shape (n_rows,)
     raw_prediction_out : C-contiguous ndarray of shape (n_rows, batch)
     """
-    raw_prediction_out[:] = _float64(coef) @ _float64(tile).T + _float64(intercept)[:, None]
+    raw_prediction_out[:] = as_float64(coef) @ as_float64(tile).T + as_float64(intercept)[:, None]
 
 
 def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smoothing=0.0):
@@ -90,7 +102,7 @@ def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smo
         The ε of Szegedy et al., "Rethinking the Inception architecture for computer vision", CVPR
         2016, section 7.
     """
-    raw = _float64(raw_prediction_inplace)
+    raw = as_float64(raw_prediction_inplace)
     shifted = raw - raw.max(axis=0)
     exponential = np.exp(shifted)
     total = exponential.sum(axis=0)
@@ -108,26 +120,13 @@ def logistic_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_sm
     ``y_true == k``; smoothed, it is (1 − ε) · that + ε / 2. Shapes as in :func:`softmax_gradient`,
     with n_rows for n_classes.
     """
-    raw = _float64(raw_prediction_inplace)
+    raw = as_float64(raw_prediction_inplace)
     one_hot = _one_hot(y_true, raw.shape[0], "logistic")
     target = (1 - label_smoothing) * one_hot + label_smoothing / 2
     decay = np.exp(-np.abs(raw))
     loss = np.log1p(decay) + np.maximum(raw, 0) - target * raw
     loss_out[:] = weight * loss.sum(axis=0)
     raw_prediction_inplace[:] = weight * (np.where(raw >= 0, 1, decay) / (1 + decay) - target)
-
-
-def _update(parameter, state, gradient, learning_rate, momentum, update):
-    """One optimiser step on float64 copies; gives the new parameter and state."""
-    if update == "sgd":
-        return parameter - learning_rate * gradient, state
-    if update == "adagrad":
-        state = state + gradient * gradient
-        return parameter - learning_rate * gradient / (np.sqrt(state) + ADAGRAD_EPSILON), state
-    state = momentum * state + learning_rate * gradient
-    if update == "momentum":
-        return parameter - state, state
-    return parameter - (momentum * state + learning_rate * gradient), state
 
 
 def backward_update(
@@ -168,16 +167,16 @@ def backward_update(
     Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
     Duchi, Hazan, Singer, "Adaptive subgradient methods", 2011.
     """
-    coef = _float64(coef_inplace)
-    total = _float64(gradient) @ _float64(tile) + alpha * coef
-    coef_inplace[:], coef_state_inplace[:] = _update(
-        coef, _float64(coef_state_inplace), total, learning_rate, momentum, update
+    coef = as_float64(coef_inplace)
+    total = as_float64(gradient) @ as_float64(tile) + alpha * coef
+    coef_inplace[:], coef_state_inplace[:] = updated(
+        coef, as_float64(coef_state_inplace), total, learning_rate, momentum, update
     )
     if intercept_inplace is not None:
-        intercept_inplace[:], intercept_state_inplace[:] = _update(
-            _float64(intercept_inplace),
-            _float64(intercept_state_inplace),
-            _float64(gradient).sum(axis=1),
+        intercept_inplace[:], intercept_state_inplace[:] = updated(
+            as_float64(intercept_inplace),
+            as_float64(intercept_state_inplace),
+            as_float64(gradient).sum(axis=1),
             learning_rate,
             momentum,
             update,
@@ -187,7 +186,8 @@ def backward_update(
 # --- Passes over the data -------------------------------------------------------------------------
 
 
-def _gradient_step(loss):
+def gradient_step(loss):
+    """The twin that turns raw predictions into this loss's gradient."""
     return softmax_gradient if loss == "softmax" else logistic_gradient
 
 
@@ -260,7 +260,7 @@ def epoch(
 
         stage(X, batch, shift, inverse_scale, tile)
         forward(tile, coef_inplace, intercept_inplace, raw_prediction)
-        _gradient_step(loss)(raw_prediction, y_true[batch], weight, losses, label_smoothing)
+        gradient_step(loss)(raw_prediction, y_true[batch], weight, losses, label_smoothing)
         loss_sum += size * losses.sum(dtype=np.float64)
         backward_update(
             tile,
@@ -309,7 +309,7 @@ def loss_sum(
         weight = np.ones(len(block), coef.dtype) if sample_weight is None else sample_weight[block]
         stage(X, block, shift, inverse_scale, tile)
         forward(tile, coef, intercept, raw_prediction)
-        _gradient_step(loss)(raw_prediction, y_true[block], weight, losses, label_smoothing)
+        gradient_step(loss)(raw_prediction, y_true[block], weight, losses, label_smoothing)
         total += losses.sum(dtype=np.float64)
     return float(total)
 
@@ -340,7 +340,7 @@ def column_statistics(X, sample_weight, mean_out, squares_out, n_threads):
     mean_out[:] = squares_out[:] = 0.0
     weight_sum = 0.0
     for start in range(0, len(X), _BLOCK):
-        block = _float64(X[start : start + _BLOCK])
+        block = as_float64(X[start : start + _BLOCK])
         weight = (
             np.ones(len(block)) if sample_weight is None else sample_weight[start : start + _BLOCK]
         )
@@ -385,8 +385,8 @@ def _raw_prediction(X, coef, intercept):
     for start in range(0, len(X), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(X)))
         with np.errstate(over="ignore"):  # what is beyond coef's dtype is an infinity
-            tile = _float64(X[block].astype(coef.dtype))
-        yield block, tile @ _float64(coef).T + _float64(intercept)
+            tile = as_float64(X[block].astype(coef.dtype))
+        yield block, tile @ as_float64(coef).T + as_float64(intercept)
 
 
 def _is_finite(raw_prediction):
@@ -459,166 +459,3 @@ def predict(X, coef, intercept, code_out, n_threads):
         finite = finite and _is_finite(raw)
         code_out[block] = raw[:, 0] > 0 if len(coef) == 1 else raw.argmax(axis=1)
     return finite
-
-
-# --- Functions of the caller's arrays, row by row -------------------------------------------------
-
-
-def exp(values, out):
-    """out[i] = exp(values[i]); both are contiguous, of one shape, float32 or float64."""
-    with np.errstate(over="ignore", under="ignore"):
-        out[:] = np.exp(_float64(values))
-
-
-def log1p(values, out):
-    """out[i] = log(1 + values[i]) for finite values at least 0, or NaN; arrays as for exp."""
-    out[:] = np.log1p(_float64(values))
-
-
-def _check_codes(y_true, n_classes):
-    wrong = (y_true < 0) | (y_true >= n_classes)
-    if wrong.any():
-        raise ValueError(
-            f"y_true must hold class codes in [0, {n_classes}); got {y_true[wrong][0]}"
-        )
-
-
-def _exponentials(raw_prediction):
-    """The maximum, raw − max, its exponential and the sum of these but the maximum's own.
-
-    That sum is what log1p wants: log Σ exp(raw − max) = log1p(others), without losing others to
-    the 1 of the maximum where one class is far ahead. Shapes (n, 1), (n, K), (n, K), (n, 1).
-    """
-    raw = _float64(raw_prediction)
-    maximum = raw.max(axis=1, keepdims=True, initial=-np.inf)
-    with np.errstate(invalid="ignore", over="ignore"):
-        shifted = raw - maximum
-        exponential = np.exp(shifted)
-    is_largest = np.zeros(raw.shape, dtype=bool)
-    if raw.shape[1] > 0:
-        np.put_along_axis(is_largest, raw.argmax(axis=1)[:, None], True, axis=1)
-    others = exponential.sum(axis=1, keepdims=True, where=~is_largest)
-    return maximum, shifted, exponential, others
-
-
-def softmax(raw_prediction, out, n_threads):
-    """out[i] = exp(raw[i] − max) / Σ exp(raw[i] − max), row by row.
-
-    Parameters
-    ----------
-    raw_prediction : float32 or float64 ndarray of shape (n_samples, n_classes)
-        The last axis contiguous. −inf gives probability 0; +inf, NaN or −inf alone make the row
-        NaN.
-    out : ndarray of the same shape and dtype, last axis contiguous; may be raw_prediction itself
-    n_threads : int
-    """
-    exponential = _exponentials(raw_prediction)[2]
-    out[:] = exponential / exponential.sum(axis=1, keepdims=True)
-
-
-def logsumexp(raw_prediction, out, n_threads):
-    """out[i] = max + log Σ_k exp(raw[i, k] − max); −inf for a row of −inf alone or of no classes.
-
-    Parameters
-    ----------
-    raw_prediction : as in :func:`softmax`
-    out : ndarray of shape (n_samples,), of the same dtype
-        +inf where a value is +inf and none is NaN.
-    n_threads : int
-    """
-    maximum, _, _, others = _exponentials(raw_prediction)
-    infinite = np.isinf(maximum)  # then the sum is NaN, but it would add nothing to the maximum
-    out[:] = (maximum + np.where(infinite, 0, np.log1p(others)))[:, 0]
-
-
-def log_softmax(raw_prediction, out, n_threads):
-    """out[i, k] = (raw[i, k] − max) − log Σ exp(raw[i] − max); never the logarithm of softmax.
-
-    Parameters as in :func:`softmax`; −inf stays −inf, and rows that have no softmax are NaN.
-    """
-    maximum, shifted, _, others = _exponentials(raw_prediction)
-    with np.errstate(over="ignore"):  # a difference beyond the dtype is an infinity
-        out[:] = np.where(np.isinf(maximum), np.nan, shifted - np.log1p(others))
-
-
-def cross_entropy(raw_prediction, y_true, loss_out, n_threads):
-    """loss_out[i] = log Σ_k exp(raw[i, k] − max) − (raw[i, y_i] − max).
-
-    Parameters
-    ----------
-    raw_prediction : as in :func:`softmax`
-    y_true : contiguous int32 or int64 ndarray of shape (n_samples,)
-    loss_out : ndarray of shape (n_samples,), of the same dtype as raw_prediction
-        +inf where the true class's raw prediction is −inf; NaN where there is no softmax.
-    n_threads : int
-
-    Returns
-    -------
-    total : float
-        Σ_i loss_out[i], in float64.
-
-    Raises
-    ------
-    ValueError
-        If a code is not in [0, n_classes); nothing is written then.
-    """
-    _check_codes(y_true, raw_prediction.shape[1])
-    maximum, shifted, _, others = _exponentials(raw_prediction)
-    loss = np.log1p(others)[:, 0] - shifted[np.arange(len(shifted)), y_true]
-    with np.errstate(over="ignore"):
-        loss_out[:] = np.where(np.isinf(maximum[:, 0]), np.nan, loss)
-    return float(loss_out.sum(dtype=np.float64))
-
-
-def cross_entropy_gradient(raw_prediction, y_true, weight, out, n_threads):
-    """out[i] = weight[i] · (softmax(raw[i]) − one-hot(y_i)).
-
-    Parameters
-    ----------
-    raw_prediction, out : as in :func:`softmax`; out may be raw_prediction itself
-    y_true : as in :func:`cross_entropy`, and checked alike
-    weight : ndarray of shape (n_samples,) of the same dtype, or None for 1 / n_samples
-    n_threads : int
-    """
-    _check_codes(y_true, raw_prediction.shape[1])
-    exponential = _exponentials(raw_prediction)[2]
-    probability = exponential / exponential.sum(axis=1, keepdims=True)
-    probability[np.arange(len(probability)), y_true] -= 1
-    if weight is None:
-        weight = np.full(len(probability), 1 / max(len(probability), 1), out.dtype)
-    out[:] = weight[:, None] * probability
-
-
-def momentum_update(params_inplace, velocity_inplace, gradient, learning_rate, momentum, nesterov):
-    """Take v ← γ v + η g; θ ← θ − v, or with ``nesterov`` θ ← θ − (γ v + η g), on flat arrays.
-
-    Parameters
-    ----------
-    params_inplace, velocity_inplace, gradient : 1-D contiguous ndarrays of one size and dtype
-    learning_rate, momentum : float
-    nesterov : bool
-    """
-    params_inplace[:], velocity_inplace[:] = _update(
-        _float64(params_inplace),
-        _float64(velocity_inplace),
-        _float64(gradient),
-        learning_rate,
-        momentum,
-        "nesterov" if nesterov else "momentum",
-    )
-
-
-def adagrad_update(params_inplace, accumulator_inplace, gradient, learning_rate, epsilon):
-    """Take a ← a + g²; θ ← θ − η g / (√a + ε), on flat arrays (:func:`momentum_update`)."""
-    gradient = _float64(gradient)
-    accumulator = _float64(accumulator_inplace) + gradient * gradient
-    params_inplace[:] = _float64(params_inplace) - learning_rate * gradient / (
-        np.sqrt(accumulator) + epsilon
-    )
-    accumulator_inplace[:] = accumulator
-
-
-# --- Sparse rows ----------------------------------------------------------------------------------
-
-# At the end, because that file calls the twins above.
-from .reference_sparse import *  # noqa: E402, F403

@@ -103,7 +103,7 @@ def profiled_bound(problem, coef, intercept, known=None):
 
     Parameters
     ----------
-    problem : training.Problem
+    problem : objective.Problem
     coef, intercept : float64 ndarrays of shapes (n_rows, n_features) and (n_rows,)
     known : tuple or None
         What ``problem.loss_gradient`` gives there, if that is known.

@@ -8,7 +8,7 @@ import inspect
 import re
 import warnings
 
-from . import __version__
+from .. import __version__
 
 __all__ = ["Portable"]
 
@@ -41,7 +41,7 @@ class Portable:
         OSError
             If the file can't be written. What was there is then there still.
         """
-        from .persistence import save
+        from .files import save
 
         save(self, path)
 
@@ -62,7 +62,7 @@ class Portable:
         NotFittedError
             Before a fit.
         """
-        from .conversion import to_sklearn
+        from .to_sklearn import to_sklearn
 
         return to_sklearn(self)
 

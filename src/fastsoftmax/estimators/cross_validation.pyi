@@ -9,9 +9,9 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .estimator import ComputingType, MatrixLike, Scoring
+from .classifier import ComputingType, MatrixLike, Scoring
+from .coefficients import SparseCoefficients
 from .prediction import LinearPrediction
-from .sparse import SparseCoefficients
 
 # A number of folds, a splitter of scikit-learn's, or pairs of row numbers.
 Folds: TypeAlias = Any

@@ -2,18 +2,17 @@
 
 Nothing here touches X beyond the kernel that reads its columns once; the kernels z-score rows as
 they read them, and the parameters are put into the user's units afterwards. Called by
-estimator.py alone.
+posing.py.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .curvature import largest_eigenvalue, squares
-from .sparse import SparseRows, kernel_for
+from .rows import SparseRows
+from .statistics import ColumnStatistics, largest_eigenvalue, squares
 
-__all__ = ["ColumnStatistics", "Units", "measure"]
-
+__all__ = ["Units", "measure"]
 
 #: Rows whose mean is near enough for centring: any point would do.
 UNIT_ROWS = 2000
@@ -30,90 +29,6 @@ UNIT_RANGE = 10.0
 #: Share of the mean square norm above which the mean is worth subtracting: reading rows where they
 #: lie without a shift is about a tenth faster.
 FAR_FROM_ZERO = 0.05
-
-
-@dataclass(frozen=True)
-class ColumnStatistics:
-    """Weighted mean of each column and weighted sum of squares about it, in float64.
-
-    Parameters
-    ----------
-    weight_sum : float
-        Σ s over the rows seen.
-    mean, squares : float64 ndarrays of shape (n_features,)
-        Σ s x / Σ s and Σ s (x − mean)².
-    """
-
-    weight_sum: float
-    mean: np.ndarray
-    squares: np.ndarray
-
-    @classmethod
-    def of(cls, X, sample_weight, n_threads):
-        """Statistics of the columns of X, weighted by float64 ``sample_weight`` unless None."""
-        mean, squares = np.empty(X.shape[1]), np.empty(X.shape[1])
-        with np.errstate(over="ignore", invalid="ignore"):  # scale() finds it and names the column
-            weight_sum = kernel_for("column_statistics", X)(sample_weight, mean, squares, n_threads)
-        return cls(weight_sum, mean, squares)
-
-    def merged(self, other):
-        """Statistics of the rows of both.
-
-        References
-        ----------
-        Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
-        variances", 1979.
-        """
-        if other.weight_sum == 0:
-            return self
-        weight_sum = self.weight_sum + other.weight_sum
-        share = other.weight_sum / weight_sum
-        with np.errstate(over="ignore", invalid="ignore"):
-            delta = other.mean - self.mean
-            squares = self.squares + other.squares + share * self.weight_sum * delta**2
-            return ColumnStatistics(weight_sum, self.mean + share * delta, squares)
-
-    def scale(self, ddof, dtype, n_rows):
-        """Standard deviation of each column, and 1 for a column that is constant.
-
-        Parameters
-        ----------
-        ddof : {0, 1}
-            0: the population's, √(squares / Σs). 1: the sample's, √(squares / (Σs − 1)), where
-            weights count repetitions.
-        dtype : {float32, float64}
-            Of the computation: a spread that it can't divide by counts as none.
-        n_rows : int
-            Rows seen, on which the rounding errors depend, whatever their weights.
-
-        Raises
-        ------
-        ValueError
-            If ``ddof=1`` and Σs ≤ 1, or if a column's spread overflows.
-
-        Notes
-        -----
-        A constant column has a variance of rounding errors, at most n ε var + (n ε mean)²
-        (Chan, Golub, LeVeque, "Algorithms for computing the sample variance", 1983, eq. 2.4); the
-        same bound as in scikit-learn's ``StandardScaler``.
-        """
-        if self.weight_sum <= ddof:
-            raise ValueError(
-                "standardize='sample' divides by the sum of sample_weight less 1, so that sum "
-                f"must be above 1; got {self.weight_sum:g}"
-            )
-        variance = self.squares / (self.weight_sum - ddof)
-        too_wide = np.flatnonzero(~np.isfinite(variance))
-        if too_wide.size:
-            raise ValueError(
-                f"the variance of feature {too_wide[0]} of X overflows float64; divide it by a "
-                "power of 10 or use standardize=False"
-            )
-        epsilon = n_rows * np.finfo(np.float64).eps
-        scale = np.sqrt(variance)
-        constant = variance <= epsilon * variance + (epsilon * self.mean) ** 2
-        constant |= scale < np.finfo(dtype).tiny
-        return np.where(constant, 1.0, scale)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The solvers that know when they are done: a little SGD, then preconditioned L-BFGS on all rows.
 
-Glue between training.py (the stochastic phase), curvature.py, preconditioning.py, lbfgs.py and
+Glue between sgd.py (the stochastic phase), curvature.py, preconditioning.py, lbfgs.py and
 certificate.py; no arithmetic over rows is here. Called by estimator.py.
 """
 
@@ -10,13 +10,13 @@ from time import perf_counter
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ..problem.rows import SparseRows
 from .certificate import GapEstimate, profiled_bound
 from .curvature import Subsample, learning_rate_for, square_gradient
 from .history import Epoch, History
 from .lbfgs import minimize
 from .preconditioning import FullHessian, preconditioner_for
-from .sparse import SparseRows
-from .training import train
+from .sgd import train
 
 __all__ = ["Descent", "Outcome", "descend", "form_and_rows", "solve"]
 
@@ -64,7 +64,7 @@ class Outcome:
 def descend(
     problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, validation=None, revise=True
 ):
-    """:func:`training.train`, with a learning rate from the data where the plan has none.
+    """:func:`sgd.train`, with a learning rate from the data where the plan has none.
 
     After the first epoch it is known how far the probabilities are from the labels, and with that
     the noise of the gradients: the rate is chosen again then.
@@ -72,14 +72,14 @@ def descend(
     Parameters
     ----------
     problem, state, plan, random_state, n_epochs_done, on_epoch, validation
-        As in :func:`training.train`; a learning rate of None is chosen here.
+        As in :func:`sgd.train`; a learning rate of None is chosen here.
     revise : bool
         False keeps to the first choice.
 
     Returns
     -------
     history : history.History
-    plan : training.Plan
+    plan : sgd.Plan
         With the learning rate of the first epoch.
     """
     if plan.learning_rate is not None:
@@ -141,13 +141,13 @@ def solve(
 ):
     """Minimise the objective over all rows, updating ``state`` in place.
 
-    Ctrl-C ends it as it ends :func:`training.train`, with the last iterate.
+    Ctrl-C ends it as it ends :func:`sgd.train`, with the last iterate.
 
     Parameters
     ----------
-    problem : training.Problem
-    state : training.State
-    plan : training.Plan
+    problem : objective.Problem
+    state : objective.State
+    plan : sgd.Plan
         Of the stochastic phase, whose length and schedule are set here; a learning rate of None is
         chosen from the data.
     random_state : numpy.random.RandomState
@@ -159,14 +159,14 @@ def solve(
     stochastic : bool
         False leaves the stochastic phase out, as a ``max_iter`` does that it would use up.
     on_epoch, validation
-        As in :func:`training.train`; an iteration of L-BFGS counts as an epoch of learning rate 1.
+        As in :func:`sgd.train`; an iteration of L-BFGS counts as an epoch of learning rate 1.
 
     Returns
     -------
     history : history.History
     outcome : Outcome or None
         None where the stochastic phase was ended from outside.
-    plan : training.Plan
+    plan : sgd.Plan
         With the learning rate of the stochastic phase.
     """
     form, subsample = form_and_rows(problem, len(state.coef), random_state)

@@ -9,9 +9,9 @@ from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .estimator import MatrixLike
+from .classifier import MatrixLike
+from .coefficients import SparseCoefficients
 from .prediction import LinearPrediction
-from .sparse import SparseCoefficients
 
 class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator):
     penalty: Literal["deprecated", "l2"] | None

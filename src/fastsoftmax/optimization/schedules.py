@@ -2,7 +2,7 @@
 
 t is fractional inside an epoch (minibatches done / minibatches an epoch), so that a schedule means
 the same at any batch size. Each gives the factor by which the initial learning rate is multiplied.
-Nothing here knows about data, losses or divergence. Called by training.py, once an epoch.
+Nothing here knows about data, losses or divergence. Called by sgd.py, once an epoch.
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOptions
 
-from .schedules import SCHEDULES, WITH_AN_END
+from ..optimization.schedules import SCHEDULES, WITH_AN_END
 
 __all__ = ["PARAMETER_CONSTRAINTS", "check_parameters", "check_parameters_of_partial_fit"]
 

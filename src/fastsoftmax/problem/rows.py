@@ -1,20 +1,34 @@
-"""Sparse X between scipy and the kernels, and coefficients that are kept sparse.
+"""X as the kernels take it: dense rows where they lie, or the arrays of a CSR matrix.
 
 :class:`SparseRows` stands for a CSR matrix wherever the package passes X on; :func:`kernel_for`
-picks the kernel that reads it. No arithmetic, no training, and nothing is made dense but
-``coef_`` where the user had it sparse. Called by the estimator's files.
+picks the kernel that reads it. What dtypes are read in place, and whether all values are finite, is
+said here too. No arithmetic, and nothing is made dense.
 """
 
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.sparse import csr_array, csr_matrix, issparse
-from sklearn.utils.validation import check_is_fitted
+from scipy.sparse import csr_array, issparse
+from sklearn import get_config
 
-from . import kernels
+from .. import kernels
 
-__all__ = ["SparseCoefficients", "SparseRows", "dense_coef", "kernel_for", "rows_of"]
+__all__ = [
+    "READ_IN_PLACE",
+    "SparseRows",
+    "check_finite",
+    "computing_dtype",
+    "dtypes_read",
+    "kernel_for",
+    "rows_of",
+    "well_behaved",
+]
+
+#: What the kernels read where it lies; and bfloat16, which NumPy knows only by ``ml_dtypes``.
+READ_IN_PLACE = frozenset(
+    np.dtype(name) for name in ("uint8", "int8", "int16", "float16", "float32", "float64")
+)
 
 #: What a sparse X may hold without being converted.
 SPARSE_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -97,35 +111,53 @@ def kernel_for(name, X):
     return partial(getattr(kernels.implementation, name), X)
 
 
-def dense_coef(coef):
-    """Coefficients as the kernels take them."""
-    return np.ascontiguousarray(coef.toarray()) if issparse(coef) else coef
+def well_behaved(X):
+    """X itself, or an aligned copy in this machine's byte order where it is an array that isn't."""
+    if isinstance(X, np.ndarray) and not (X.dtype.isnative and X.flags.aligned):
+        return X.astype(X.dtype.newbyteorder("="))
+    return X
 
 
-class SparseCoefficients:
-    """``sparsify`` and ``densify``, as scikit-learn's linear models have them."""
+def dtypes_read(X, otherwise):
+    """The dtypes that X may keep, for scikit-learn's checks; others become the first of them."""
+    if issparse(X):
+        return [np.dtype(otherwise), *SPARSE_DTYPES]
+    dtype = getattr(X, "dtype", None)
+    others = [dtype] if getattr(dtype, "name", None) == "bfloat16" else []
+    return [np.dtype(otherwise), *READ_IN_PLACE, *others]
 
-    def sparsify(self):
-        """Keep ``coef_`` as a scipy CSR matrix, which takes less memory where most of it is 0.
 
-        Predictions make it dense for the length of a call. Before it is trained further by
-        ``partial_fit`` or ``warm_start``, it has to be dense again: see :meth:`densify`.
+def computing_dtype(dtype, X):
+    """What to compute in: ``dtype``, or where that is None float64 for float64, else float32."""
+    if dtype is None:
+        return X.dtype if X.dtype == np.float64 else np.dtype(np.float32)
+    return np.dtype(dtype)
 
-        Returns
-        -------
-        self : estimator
-        """
-        check_is_fitted(self)
-        self.coef_ = csr_matrix(self.coef_)
-        return self
 
-    def densify(self):
-        """Make ``coef_`` an ndarray again.
+def check_finite(X, dtype, n_threads):
+    """An error that says where X is infinite or NaN, or beyond the range of ``dtype``."""
+    values = X.values if isinstance(X, SparseRows) else X
+    if get_config()["assume_finite"] or kernels.implementation.all_finite(values, dtype, n_threads):
+        return
+    row, feature = _first_not_finite(values, dtype)
+    value = float(values[row, feature])
+    if isinstance(X, SparseRows):
+        row, feature = X.position(feature)
+    where = f"in row {row}, feature {feature}"
+    if np.isfinite(value):
+        raise ValueError(
+            f"X contains {value:g} {where}, a value too large for {dtype}; divide it by a power of "
+            "10, or compute with dtype='float64'"
+        )
+    held = "NaN" if np.isnan(value) else "infinity"
+    raise ValueError(f"X contains {held} {where}; it must be finite")
 
-        Returns
-        -------
-        self : estimator
-        """
-        check_is_fitted(self)
-        self.coef_ = dense_coef(self.coef_)
-        return self
+
+def _first_not_finite(X, dtype, block=1024):
+    """Row and column of the first value that is not finite in ``dtype``, which there is."""
+    for start in range(0, len(X), block):
+        with np.errstate(over="ignore"):
+            bad = np.argwhere(~np.isfinite(X[start : start + block].astype(dtype)))
+        if len(bad):
+            return start + int(bad[0, 0]), int(bad[0, 1])
+    raise RuntimeError("X was changed by another thread while it was being checked")

@@ -1,9 +1,8 @@
-"""The NumPy twins of the kernels over sparse rows: the specification of each, part of reference.py.
+"""The NumPy twins of the kernels over sparse rows: the specification of each, beside dense.py.
 
 X comes as the three arrays of a CSR matrix. A twin makes a dense tile of a block of rows and hands
 it to the dense twin, which is what a kernel must never do: its work is that of the values held.
-Sums are taken in float64. No threads, no scipy. Imported by reference.py, under whose name the
-kernels are looked up.
+Sums are taken in float64. No threads, no scipy.
 
 All arguments named alike mean the same:
 
@@ -22,7 +21,7 @@ shift : the same, or None; never without inverse_scale
 
 import numpy as np
 
-from . import reference
+from . import dense
 
 __all__ = [
     "sparse_column_statistics",
@@ -74,7 +73,7 @@ def sparse_epoch(
     n_threads,
     label_smoothing=0.0,
 ):
-    """Train on the rows in the order given: :func:`reference.epoch` of the dense matrix.
+    """Train on the rows in the order given: :func:`dense.epoch` of the dense matrix.
 
     The penalty and the velocity move the weights of features that a minibatch doesn't hold, too.
     A kernel leaves such a feature alone until it is met again or the epoch ends, and takes the
@@ -86,7 +85,7 @@ def sparse_epoch(
     total = 0.0
     for step, start in enumerate(range(0, len(rows), batch_size)):
         batch = rows[start : start + batch_size]
-        total += reference.epoch(
+        total += dense.epoch(
             _dense(
                 data,
                 indices,
@@ -150,7 +149,7 @@ def sparse_loss_gradient(
     n_threads : int
         The result is the same bit for bit whatever its value.
     label_smoothing : float in [0, 1), default=0
-        As in :func:`reference.softmax_gradient`.
+        As in :func:`dense.softmax_gradient`.
 
     Returns
     -------
@@ -164,8 +163,8 @@ def sparse_loss_gradient(
         tile = _dense(data, indices, indptr, rows, coef.shape[1], np.float64, inverse_scale, shift)
         raw, losses = np.empty((len(coef), len(rows))), np.empty(len(rows))
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight[block]
-        reference.forward(tile, coef, intercept, raw)
-        reference._gradient_step(loss)(raw, y_true[block], weight, losses, label_smoothing)
+        dense.forward(tile, coef, intercept, raw)
+        dense.gradient_step(loss)(raw, y_true[block], weight, losses, label_smoothing)
         total += losses.sum()
         coef_gradient += raw @ tile
         intercept_gradient += raw.sum(axis=1)
@@ -190,11 +189,11 @@ def sparse_loss_sum(
     n_threads,
     label_smoothing=0.0,
 ):
-    """Σ over the rows of sample_weight · loss at fixed parameters: :func:`reference.loss_sum`."""
+    """Σ over the rows of sample_weight · loss at fixed parameters: :func:`dense.loss_sum`."""
     total = 0.0
     for block in _blocks(len(rows)):
         chosen = rows[block]
-        total += reference.loss_sum(
+        total += dense.loss_sum(
             _dense(data, indices, indptr, chosen, coef.shape[1], coef.dtype, inverse_scale, shift),
             np.arange(len(chosen)),
             y_true[chosen],
@@ -215,7 +214,7 @@ def sparse_column_statistics(
 ):
     """Weighted mean of each column, zeros counted, and the weighted squares about it.
 
-    Parameters and result as in :func:`reference.column_statistics`. By two passes over the values:
+    Parameters and result as in :func:`dense.column_statistics`. By two passes over the values:
     the mean, then the squares about it, to which the zeros add (Σ s − Σ s held) · mean².
     """
     n_samples, n_features = len(indptr) - 1, len(mean_out)
@@ -249,9 +248,9 @@ def _predict_blocks(kernel, data, indices, indptr, coef, intercept, out, *more):
 
 
 def sparse_decision_function(data, indices, indptr, coef, intercept, raw_prediction_out, n_threads):
-    """Parameters and result as in :func:`reference.decision_function`."""
+    """Parameters and result as in :func:`dense.decision_function`."""
     return _predict_blocks(
-        reference.decision_function,
+        dense.decision_function,
         data,
         indices,
         indptr,
@@ -263,9 +262,9 @@ def sparse_decision_function(data, indices, indptr, coef, intercept, raw_predict
 
 
 def sparse_predict_proba(data, indices, indptr, coef, intercept, probability_out, loss, n_threads):
-    """Parameters and result as in :func:`reference.predict_proba`."""
+    """Parameters and result as in :func:`dense.predict_proba`."""
     return _predict_blocks(
-        reference.predict_proba,
+        dense.predict_proba,
         data,
         indices,
         indptr,
@@ -278,7 +277,7 @@ def sparse_predict_proba(data, indices, indptr, coef, intercept, probability_out
 
 
 def sparse_predict(data, indices, indptr, coef, intercept, code_out, n_threads):
-    """Parameters and result as in :func:`reference.predict`."""
+    """Parameters and result as in :func:`dense.predict`."""
     return _predict_blocks(
-        reference.predict, data, indices, indptr, coef, intercept, code_out, n_threads
+        dense.predict, data, indices, indptr, coef, intercept, code_out, n_threads
     )

@@ -1,7 +1,7 @@
 """What happened in training, epoch by epoch, and what it says about when to stop.
 
-Numbers only: no weights and no estimator. Written by training.py; memory.py joins the histories of
-calls that follow one another and gives them to the user as ``history_``.
+Numbers only: no weights and no estimator. Written by sgd.py and solver.py; memory.py joins the
+histories of calls that follow one another and gives them to the user as ``history_``.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -18,7 +18,7 @@ class Epoch:
     Parameters
     ----------
     objective, loss : float
-        As :func:`training.train` measures them: with the penalty and without it.
+        As :func:`sgd.train` measures them: with the penalty and without it.
     learning_rate : float
         Of its last minibatch.
     seconds : float

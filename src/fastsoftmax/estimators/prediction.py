@@ -8,10 +8,17 @@ an ndarray that needs none of scikit-learn's checks. Inherited by SoftmaxClassif
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import kernels
-from .kernels.threads import effective_n_threads
-from .sparse import dense_coef, kernel_for, rows_of
-from .validation import READ_IN_PLACE, check_finite, dtypes_read, well_behaved
+from .. import kernels
+from ..kernels.threads import effective_n_threads
+from ..problem.rows import (
+    READ_IN_PLACE,
+    check_finite,
+    dtypes_read,
+    kernel_for,
+    rows_of,
+    well_behaved,
+)
+from .coefficients import dense_coef
 
 __all__ = ["LinearPrediction"]
 

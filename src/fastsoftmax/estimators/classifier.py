@@ -1,0 +1,645 @@
+"""SoftmaxClassifier: the scikit-learn face of softmax regression.
+
+Labels, weights and units of X; what parameters may be is parameters.py's, the epochs are
+training.py's and the arithmetic the kernels'. No loop over rows or epochs is here, and X is not
+copied. A call that fails leaves the estimator as it was: attributes are set last, from locals.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from ..callbacks import CallbackSupportMixin, FitTask, observed, with_callbacks
+from ..interchange.portable import Portable
+from ..kernels.threads import effective_n_threads
+from ..optimization.history import History, joined_columns
+from ..optimization.sgd import Plan
+from ..optimization.solver import descend, solve
+from ..problem.checks import check_validation_data, check_warm_start, unchanged_on_failure
+from ..problem.held_out import Validation, given_rows, rows_set_aside
+from ..problem.labels import check_classes, check_known_classes, encode_labels
+from ..problem.objective import State
+from ..problem.posing import pose
+from ..problem.rows import check_finite, computing_dtype, dtypes_read, rows_of, well_behaved
+from ..problem.weights import check_sample_weight
+from .coefficients import SparseCoefficients
+from .memory import Memory, fitted_copy
+from .parameters import (
+    PARAMETER_CONSTRAINTS,
+    check_parameters,
+    check_parameters_of_partial_fit,
+)
+from .prediction import LinearPrediction
+
+__all__ = ["SoftmaxClassifier"]
+
+#: Iterations to the optimum, where ``max_iter`` is None.
+MOST_ITERATIONS = 1000
+
+#: Steps of minibatch descent that its epochs make, in no fewer and no more epochs than these, where
+#: ``max_iter`` is None: with them MNIST ends above an accuracy of 0.92.
+ENOUGH_STEPS = 2800
+FEWEST_EPOCHS = 6
+MOST_EPOCHS = 100
+
+
+class SoftmaxClassifier(
+    Portable,
+    LinearPrediction,
+    SparseCoefficients,
+    CallbackSupportMixin,
+    ClassifierMixin,
+    BaseEstimator,
+):
+    """Softmax regression (multinomial logistic regression) that needs no tuning.
+
+    Minimises, over coef W of shape (n_classes, n_features) and intercept b ::
+
+        (1/Σᵢ sᵢ) Σᵢ sᵢ · D(S(W xᵢ + b), onehot(yᵢ)) + (α/2)·‖W‖²
+
+    S is softmax, D cross-entropy, sᵢ the sample weight times the class weight, xᵢ the row, z-scored
+    with ``standardize``. With two classes W has one row w and D is the logistic loss. ``alpha`` is
+    1 / (C · n_samples) of scikit-learn's ``LogisticRegression``, for any number of classes.
+
+    Matrices of uint8, int8, int16, float16, bfloat16 (of ``ml_dtypes``), float32 and float64 are
+    read where they lie, whatever their strides: no copy of X is made. See ``dtype`` for the rest.
+
+    Sparse X (scipy's CSR matrices and arrays of float32 or float64, with indices of 32 or 64 bits)
+    is read where it lies too, and never made dense. Other sparse formats and dtypes are converted
+    first, which takes a copy of the values held. ``standardize`` divides sparse X by σ and doesn't
+    centre it, which leaves the minimum where it is, as the intercept is free.
+
+    Parameters
+    ----------
+    solver : {"auto", "lbfgs", "sgd", "adagrad"}, default="auto"
+        "auto" goes to the optimum: four epochs of "sgd", then L-BFGS over all rows in coordinates
+        made round by the curvature that a sample of the rows shows [4]_ [5]_, until it is within
+        ``tol``. With ``early_stopping``, and in ``partial_fit``, it is "sgd". "lbfgs" leaves the
+        epochs out. "sgd" is minibatch descent with ``momentum`` [2]_. "adagrad" divides each
+        weight's steps by the root of its sum of squared gradients [3]_, without momentum.
+    multi_class : {"softmax", "ovr"}, default="softmax"
+        "ovr" minimises instead the sum of n_classes logistic losses, one a class against the rest.
+        The same for two classes.
+    alpha : float in [0, inf), default=1e-4
+        Strength of the L2 penalty. The intercept is not penalised.
+    label_smoothing : float in [0, 1), default=0.0
+        ε of the targets (1 − ε)·onehot(yᵢ) + ε/n_classes that take onehot(yᵢ)'s place [7]_; with
+        "ovr", ε/2 for each of its losses. Probabilities then stay away from 0 and 1.
+    learning_rate : float in (0, inf) or "auto", default="auto"
+        At the start. "auto" takes what the curvature [6]_ and the noise of the gradients of a
+        sample of the rows allow, and looks at the noise again after the first epoch. Halved
+        wherever it makes training diverge; see Notes.
+    schedule : {"auto", "constant", "adaptive", "inverse_time", "exponential", "linear", "cosine"}
+        How the learning rate η falls over t, the epochs done so far (fractional within an epoch):
+        η / (1 + decay·t), η·exp(−decay·t), η·(1 − t/max_iter), η·½(1 + cos(π t/max_iter)).
+        "adaptive" divides it by 5 where training would stop by ``tol``, four times at most. "auto",
+        the default, is "linear" for ``learning_rate="auto"`` and "constant" else, both with the
+        divisions of "adaptive" unless ``early_stopping`` is on; in ``partial_fit`` it is
+        "constant".
+    decay : float in [0, inf), default=0.1
+        Of the schedules "inverse_time" and "exponential".
+    momentum : float in [0, 1), default=0.9
+        γ of v ← γv + ηg; W ← W − v. Not used by "adagrad".
+    nesterov : bool, default=False
+        W ← W − (γv + ηg) in place of W ← W − v. Needs minibatches and ``momentum`` above 0.
+    batch_size : int in [1, inf), default=128
+        Rows a step. n_samples and more is plain gradient descent.
+    max_iter : int in [1, inf) or None, default=None
+        At most so many epochs, those of L-BFGS (evaluations over all rows) included. None: 1000 for
+        the solvers that go to the optimum; for "sgd" and "adagrad" as many as make 2800 steps, but
+        from 6 to 100, and spending them is no failure and is not warned of.
+    tol : float in [0, inf) or None, default=1e-5
+        The suboptimality that the solvers to the optimum stop at, estimated, in units of the mean
+        cross-entropy. Minibatch training stops when, for ``n_iter_no_change`` epochs in a row,
+        ``loss_curve_`` has not come more than ``tol`` below its best; with ``early_stopping``, when
+        ``validation_scores_`` has not come more than ``tol`` above its best. None: never before
+        ``max_iter``.
+    n_iter_no_change : int in [1, inf), default=5
+        See ``tol``.
+    early_stopping : bool, default=False
+        Let the score on rows that are not trained on decide when to stop, and give ``coef_`` of the
+        epoch where it was best: on ``X_val`` of ``fit``, or else on ``validation_fraction``.
+    validation_fraction : float in (0, 1) or int in [1, inf), default=0.1
+        Share or number of the rows to set aside, of each class alike, when ``early_stopping`` has
+        no ``X_val``. They count for nothing else, ``standardize`` included.
+    scoring : str, callable or None, default="loss"
+        The score: "loss", the loss that is minimised, with its sign turned and without penalty and
+        ``label_smoothing``; any of scikit-learn's names or a scorer of the form
+        ``scorer(estimator, X, y)``; None for ``score``, the accuracy. The higher the better.
+        Scorers other than "loss" are given a copy of the rows set aside.
+    standardize : bool or {"population", "sample"}, default=False
+        Train on z-scores (x − mean)/σ, with σ² the mean squared deviation ("population", or True)
+        or its sum over Σ ``sample_weight`` − 1 ("sample"). ``coef_`` and ``intercept_`` are in the
+        units of X all the same. A constant feature is divided by 1.
+    weight_init : {"zeros", "normal"}, default="zeros"
+        Where coef starts; "normal" draws with standard deviation ``init_scale``. The objective is
+        convex, so that this matters for experiments alone. The intercept starts at 0.
+    init_scale : float in [0, inf), default=0.01
+        Of ``weight_init="normal"``.
+    fit_intercept : bool, default=True
+        If False, b is 0. With ``standardize``, ``intercept_`` is then what centring alone brings.
+    class_weight : dict {label: weight}, "balanced" or None, default=None
+        "balanced" weighs a class by Σs / (n_classes · Σs of the class).
+    shuffle : bool, default=True
+        Take the rows in a new random order each epoch.
+    random_state : int, RandomState instance or None, default=None
+        For the order of rows and ``weight_init="normal"``.
+    n_jobs : int or None, default=None
+        Threads. None and -1: the cores this process may use, within OMP_NUM_THREADS, its control
+        group and threadpoolctl; -2: one fewer. Coefficients are the same bit for bit at any value.
+    dtype : {"float32", "float64"}, the NumPy type of that name or None, default=None
+        What is computed in, and the dtype of ``coef_``. None: float64 for float64, float32 for the
+        other matrices that are read where they lie. Anything else (bool, int64, lists, ...) is
+        first converted: to ``dtype``, or for None to float64. None keeps to the dtype of the first
+        call in ``partial_fit``.
+    warm_start : bool, default=False
+        ``fit`` starts from the ``coef_`` and ``intercept_`` of the last fit, which must have had
+        the same classes and number of features; the optimiser starts anew.
+    callbacks : list of callables or None, default=None
+        Each is called at the end of every epoch with a :class:`fastsoftmax.callbacks.EpochInfo`,
+        which holds the numbers of ``history_`` and, on access, a fitted copy of the estimator;
+        training ends after an epoch for which one of them gives something true. scikit-learn's own
+        callbacks, from its version 1.9 on, are set by ``set_callbacks``.
+    verbose : int in [0, inf) or bool, default=0
+        Above 0: a tqdm bar where it is installed, else a line an epoch on stderr.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
+        In the units of X.
+    intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels.
+    n_iter_ : int
+        Epochs and iterations run; epochs repeated after divergence are not counted.
+    converged_ : bool
+        Whether ``suboptimality_`` came to ``tol``. This and the next two are of the solvers to the
+        optimum alone.
+    suboptimality_ : float
+        Estimate of how far the objective is above its minimum, from the pace at which it fell.
+        Often within a factor of 5 of the truth; with the default ``tol`` the truth was below 5e-5
+        wherever it is known.
+    suboptimality_bound_ : float
+        How far it is above it at most, up to rounding errors: ‖∇F‖²/(2 alpha), F being the
+        objective with the best intercept for given coef. Often a hundred times the truth. Infinite
+        for ``alpha=0``, where there may be no minimum, and the estimate is all there is.
+    learning_rate_ : float
+        At the start, in the units of X; only where minibatches were trained on.
+    loss_curve_ : float64 ndarray of shape (n_iter_,)
+        Objective of each epoch: the mean over its rows of each loss as it was met, before that
+        minibatch's step, plus the penalty at the epoch's end. It lags the objective at the end of
+        the epoch, and costs nothing. Of an iteration over all rows, the objective at its end.
+    history_ : dict of ndarrays of shape (n_iter_,)
+        What ``pandas.DataFrame`` takes. "epoch" from 1 on; "objective", which is ``loss_curve_``;
+        "loss", the same without the penalty; "gradient_norm", in the units that training runs in
+        (see Notes), NaN where it isn't known, as always with minibatches; "learning_rate" of the
+        last minibatch, 1 for an iteration of L-BFGS; "seconds" of the epoch, without validation and
+        callbacks; "validation_score", NaN where there is none; "n_halvings", how often the epoch
+        diverged and the learning rate was halved; "plateau", 1 where training had stalled at its
+        end and the learning rate was lowered.
+    validation_scores_ : float64 ndarray of shape (n_iter_,)
+        The score at the end of each epoch; only of a fit with ``early_stopping`` or ``X_val``.
+    best_iter_ : int
+        The first epoch, from 1 on, of the best of ``validation_scores_``; only with these.
+    mean_, scale_ : float64 ndarrays of shape (n_features,)
+        What ``standardize`` subtracted and divided by; only if it is on.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only if X had string column names.
+
+    Warns
+    -----
+    ConvergenceWarning
+        Once, at the end: if ``tol`` was not reached, by how much and what to do; or if a learning
+        rate that was given had to be halved.
+
+    Notes
+    -----
+    When an epoch diverges (its objective, or that of a sample of rows at its end, is not finite or
+    is above 3 times both that of the start and that of zero weights), its steps are undone, the
+    learning rate is halved and the epoch is repeated over the same order of rows. ``coef_`` is
+    always finite.
+
+    Without ``standardize`` the solvers to the optimum, and ``learning_rate="auto"``, train about
+    the mean of a sample of the rows where that is far from 0, and with one power of two for all
+    features where their size is far from 1. The minimum is the same, and ``coef_`` is given in the
+    units of X.
+
+    A row with ``sample_weight`` 0 is left out: the fit is that of a matrix without it.
+
+    Ctrl-C ends ``fit`` with KeyboardInterrupt after the epoch that runs. The estimator is then
+    fitted, as if ``max_iter`` had been the number of epochs done; before the first of them has
+    ended, it is as it was before.
+
+    References
+    ----------
+    .. [1] Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4.
+    .. [2] Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum in
+       deep learning", ICML 2013.
+    .. [3] Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
+       optimization", JMLR 12, 2011.
+    .. [4] Nocedal, Wright, "Numerical Optimization", 2006, section 7.2.
+    .. [5] Martens, Grosse, "Optimizing neural networks with Kronecker-factored approximate
+       curvature", ICML 2015.
+    .. [6] Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of
+       Statistical Mathematics 44, 1992.
+    .. [7] Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture for
+       computer vision", CVPR 2016, section 7.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> classifier = SoftmaxClassifier(standardize=True, random_state=0).fit(X, y)
+    >>> bool(classifier.score(X, y) > 0.95)
+    True
+    >>> classifier.converged_, bool(classifier.suboptimality_ <= 1e-5)
+    (True, True)
+    """
+
+    _parameter_constraints = PARAMETER_CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        solver="auto",
+        multi_class="softmax",
+        alpha=1e-4,
+        label_smoothing=0.0,
+        learning_rate="auto",
+        schedule="auto",
+        decay=0.1,
+        momentum=0.9,
+        nesterov=False,
+        batch_size=128,
+        max_iter=None,
+        tol=1e-5,
+        n_iter_no_change=5,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring="loss",
+        standardize=False,
+        weight_init="zeros",
+        init_scale=0.01,
+        fit_intercept=True,
+        class_weight=None,
+        shuffle=True,
+        random_state=None,
+        n_jobs=None,
+        dtype=None,
+        warm_start=False,
+        callbacks=None,
+        verbose=0,
+    ):
+        self.solver = solver
+        self.multi_class = multi_class
+        self.alpha = alpha
+        self.label_smoothing = label_smoothing
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.decay = decay
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.standardize = standardize
+        self.weight_init = weight_init
+        self.init_scale = init_scale
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.verbose = verbose
+
+    # --- Training ---------------------------------------------------------------------------------
+
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Fit from the start, or with ``warm_start`` from where the last fit ended.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers, also once converted to the dtype that is computed in.
+        y : array-like of shape (n_samples,)
+            Labels of any type that sorts, of at least two classes.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Not negative, not all 0. Only their ratios matter.
+        X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,), or both None
+            Rows to score at the end of each epoch, with labels that y holds. They decide when to
+            stop if ``early_stopping`` is on.
+        sample_weight_val : array-like of shape (n_val,), float or None, default=None
+            Not negative, not all 0.
+
+        Returns
+        -------
+        self : SoftmaxClassifier
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an argument is out of its range, if ``warm_start`` meets other classes
+            or another number of features, or if ``validation_fraction`` leaves a part without a
+            class. The estimator is then as it was.
+        KeyboardInterrupt
+            On Ctrl-C. See Notes of the class.
+        """
+        history, outcome = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        self._tell(history, outcome)
+        return self
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train one epoch on these rows, going on from where the last call ended.
+
+        Weights, the state of the optimiser, the learning rate, the time of the schedule, the counts
+        of ``class_weight="balanced"`` and, with ``standardize``, the statistics of the columns are
+        carried from call to call. Sample weights are divided by their mean over all rows seen so
+        far. A call whose rows all weigh 0 is no epoch, and leaves the weights as they are.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            Finite numbers, also once converted to the dtype that is computed in.
+        y : array-like of shape (n_samples,)
+            Labels out of ``classes``.
+        classes : array-like of shape (n_classes,) or None, default=None
+            Every label there will be. Needed in the first call; later, None or the same again.
+        sample_weight : array-like of shape (n_samples,), float or None, default=None
+            Not negative.
+
+        Returns
+        -------
+        self : SoftmaxClassifier
+
+        Raises
+        ------
+        ValueError
+            As ``fit``; or if ``classes`` is missing or changed, y holds a label that isn't in it,
+            the schedule needs a known end ("linear", "cosine"), or ``early_stopping`` is on. The
+            estimator is then as it was.
+        """
+        check_parameters(self)
+        check_parameters_of_partial_fit(self)
+        with unchanged_on_failure(self):
+            memory = Memory.of(self)
+            X, y = self._check_training_data(X, y, first=memory.coef is None)
+            classes = check_known_classes(classes, getattr(self, "classes_", None))
+            codes = encode_labels(y, classes)
+            sample_weight = check_sample_weight(sample_weight, X, all_zero=True)
+            if memory.coef is not None and self.dtype is not None:
+                memory = memory.astype(self.dtype)
+            history, _ = self._learn(X, codes, classes, sample_weight, memory, 1, all_zero=True)
+        self._tell(history)
+        return self
+
+    @with_callbacks
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        """All of fit but what it has to say at the end, which is said without callbacks around."""
+        check_parameters(self)
+        task = FitTask.of(self, self._most_iterations(y), X, y, sample_weight=sample_weight)
+        given = X, y
+        with unchanged_on_failure(self):
+            X, y, classes, codes, sample_weight = self._checked(X, y, sample_weight)
+            memory = Memory()
+            if self.warm_start and hasattr(self, "coef_"):
+                check_warm_start(X, classes, self.coef_, self.classes_)
+                memory = Memory.of_parameters(self).astype(computing_dtype(self.dtype, X))
+            held_out = None
+            if check_validation_data(X_val, y_val, sample_weight_val):
+                held_out = given_rows(self, X, classes, X_val, y_val, sample_weight_val)
+            elif self.early_stopping:
+                held_out, sample_weight = rows_set_aside(self, X, codes, sample_weight, given)
+            history, outcome = self._learn(
+                X, codes, classes, sample_weight, memory, self._most_iterations(y), held_out, task
+            )
+        if task is not None:
+            task.end()
+        return history, outcome
+
+    def _learn(
+        self,
+        X,
+        codes,
+        classes,
+        sample_weight,
+        memory,
+        n_epochs,
+        held_out=None,
+        task=None,
+        all_zero=False,
+    ):
+        """Train on checked data, going on from ``memory``; set the attributes, give the history.
+
+        Scores are taken on ``held_out``, ``task`` is told of epochs, and ``all_zero`` says that
+        there may be no row of weight above 0.
+        """
+        random_state = check_random_state(self.random_state)
+        dtype = computing_dtype(self.dtype, X) if memory.coef is None else memory.coef.dtype
+        n_threads = effective_n_threads(self.n_jobs)
+        check_finite(X, dtype, n_threads)
+
+        posed = pose(self, X, codes, classes, sample_weight, memory, n_threads, dtype, all_zero)
+        problem, units, unit = posed.problem, posed.units, posed.unit
+        plan = self._plan(memory, n_epochs, unit, partial=all_zero)
+        shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
+        if memory.coef is not None:
+            state = memory.state(units, plan.update)
+        else:
+            init_scale = self.init_scale if self.weight_init == "normal" else 0
+            state = State.drawn(shape, dtype, init_scale, random_state)
+
+        def fitted(state):
+            coef, intercept = units.to_original(state.coef, state.intercept)
+            return fitted_copy(self, classes, coef, intercept)
+
+        validation = None if held_out is None else Validation(held_out, problem, self, fitted)
+        n_done = len(memory.history["epoch"])
+        history, outcome = History(), None
+        if len(problem.rows) > 0:
+            solves = not all_zero and self._solves()
+            with observed(self, n_done, n_epochs, fitted, task, not solves) as on_epoch:
+                if solves:
+                    history, outcome, plan = solve(
+                        problem,
+                        state,
+                        plan,
+                        random_state,
+                        self._allowed_gap(),
+                        n_epochs,
+                        self.solver == "auto" and memory.coef is None,
+                        on_epoch,
+                        validation,
+                    )
+                else:
+                    history, plan = descend(
+                        problem,
+                        state,
+                        plan,
+                        random_state,
+                        n_done,
+                        on_epoch,
+                        validation,
+                        revise=not all_zero,
+                    )
+
+        coef, intercept = units.to_original(state.coef, state.intercept)
+        self.classes_ = classes
+        Memory(
+            coef=coef,
+            intercept=intercept,
+            coef_state=state.coef_state,
+            intercept_state=state.intercept_state,
+            update=plan.update,
+            weight_sum=posed.weight_sum,
+            n_rows=posed.n_rows,
+            class_total=posed.class_total,
+            statistics=posed.statistics,
+            history=joined_columns(memory.history, history),
+            n_halvings=memory.n_halvings + history.n_halvings,
+            learning_rate=self._first_rate(plan, memory, unit),
+        ).write_to(self)
+        if outcome is not None:
+            self.suboptimality_ = outcome.suboptimality
+            self.suboptimality_bound_ = outcome.suboptimality_bound
+            self.converged_ = outcome.converged
+        if posed.scale is not None:
+            self.scale_ = posed.scale
+        if validation is not None and history.epochs:
+            self.validation_scores_ = self.history_["validation_score"]
+            self.best_iter_ = history.best_epoch() + 1
+        return history, outcome
+
+    def _most_iterations(self, y):
+        if self.max_iter is not None:
+            return int(self.max_iter)
+        if self._solves():
+            return MOST_ITERATIONS
+        n_samples = max(1, len(y)) if hasattr(y, "__len__") else 1  # what has none is refused soon
+        n_epochs = -(-ENOUGH_STEPS * self.batch_size // n_samples)
+        return int(np.clip(n_epochs, FEWEST_EPOCHS, MOST_EPOCHS))
+
+    def _strength(self, weight_sum):
+        """The penalty's, for a sum of the weights; see logistic.py for another."""
+        return float(self.alpha)
+
+    def _allowed_gap(self):
+        """What :func:`solver.solve` is to stop by; see logistic.py for another."""
+        return self.tol
+
+    def _solves(self):
+        """Whether ``fit`` goes on to the optimum, by passes over all rows."""
+        return self.solver == "lbfgs" or (self.solver == "auto" and not self.early_stopping)
+
+    def _chooses_units(self):
+        """Whether training may run in units of its own: where the path is the program's choice."""
+        return self._solves() or self.learning_rate == "auto"
+
+    def _rate_unit(self, unit):
+        """What a learning rate is divided by, from training's units to those of X."""
+        return unit if self.solver == "adagrad" else unit**2
+
+    def _first_rate(self, plan, memory, unit):
+        """The learning rate before any halving; None where nothing was ever chosen."""
+        if plan.learning_rate is None:
+            return None
+        return plan.learning_rate / self._rate_unit(unit) / 0.5**memory.n_halvings
+
+    def _plan(self, memory, n_epochs, unit, partial):
+        """The optimiser's settings, under the names of training.py and of the kernels."""
+        rate, schedule = self.learning_rate, self.schedule
+        lower = schedule == "adaptive" or (schedule == "auto" and not self.early_stopping)
+        if schedule == "auto" and rate == "auto" and not partial:
+            schedule = "linear"
+        elif schedule in ("auto", "adaptive"):
+            schedule = "constant"
+        rate = memory.learning_rate if rate == "auto" else float(rate)
+        if rate is not None:
+            rate *= self._rate_unit(unit) * 0.5**memory.n_halvings
+        update = "adagrad" if self.solver == "adagrad" else "sgd"
+        if update == "sgd" and self.momentum > 0:
+            update = "nesterov" if self.nesterov else "momentum"
+        return Plan(
+            update=update,
+            learning_rate=rate,
+            schedule=schedule,
+            decay=float(self.decay),
+            momentum=float(self.momentum),
+            batch_size=int(self.batch_size),
+            n_epochs=int(n_epochs),
+            tol=self.tol,
+            n_iter_no_change=int(self.n_iter_no_change),
+            shuffle=bool(self.shuffle),
+            lower_on_plateau=lower,
+        )
+
+    def _checked(self, X, y, sample_weight):
+        """The arguments of a fit that begins anew, with the classes and their codes."""
+        X, y = self._check_training_data(X, y, first=True)
+        check_classification_targets(y)
+        classes = check_classes(y, "y")
+        codes = encode_labels(y, classes)
+        return X, y, classes, codes, check_sample_weight(sample_weight, X)
+
+    def _check_training_data(self, X, y, first):
+        # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
+        X = well_behaved(X)
+        dtypes = dtypes_read(X, self.dtype or np.float64)
+        X, y = validate_data(
+            self, X, y, reset=first, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
+        )
+        return rows_of(X), y
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _tell(self, history, outcome=None):
+        """Interruption and divergence: after the attributes are set, as these may be errors."""
+        if history.interrupted:
+            raise KeyboardInterrupt(
+                f"fit was interrupted; the estimator is that of the {self.n_iter_} epochs done"
+            )
+        if outcome is not None and not outcome.converged and self.tol is not None:
+            self._warn_of_missing(outcome)
+        # The program's own choice of rate, and what L-BFGS goes on from, are its own affair.
+        if history.n_halvings == 0 or (self.learning_rate == "auto" and not history.gave_up):
+            return
+        now = self.learning_rate_ * 0.5**self._n_halvings
+        message = (
+            f"training diverged: the learning rate was halved {history.n_halvings} times, "
+            f"from {now * 2.0**history.n_halvings:.3g} to {now:.3g}"
+        )
+        if history.gave_up:
+            message += ", and given up then; coef_ is that of the last good epoch"
+        message += ". Choose a lower learning_rate, or standardize=True."
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+    def _warn_of_missing(self, outcome):
+        """Say by how much the optimum was missed, and what helps."""
+        remedy = {
+            "max_iter": f"raise max_iter above {self.n_iter_}, or standardize=True",
+            "rounding": f"{self.coef_.dtype} allows no more; use dtype='float64', or a higher tol",
+            "stopped": "a callback stopped it",
+        }[outcome.reason]
+        warnings.warn(
+            f"after {self.n_iter_} iterations the objective is an estimated "
+            f"{outcome.suboptimality:.2g} above its minimum, and at most "
+            f"{outcome.suboptimality_bound:.2g}; tol={self.tol:g} was asked for: {remedy}",
+            ConvergenceWarning,
+            stacklevel=4,
+        )

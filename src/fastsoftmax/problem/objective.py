@@ -1,0 +1,238 @@
+"""What is minimised and where it stands: the objective over rows, and parameters with their state.
+
+Every sum over rows that training asks for is a method of :class:`Problem`, which hands it to the
+kernels; nothing is decided here, and no loop is. Built by posing.py, used by every solver.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .. import kernels
+from .rows import SparseRows, kernel_for
+
+__all__ = ["Problem", "State"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is minimised: (1/Σs) Σ s_i · loss_i + (alpha/2)‖coef‖² over the rows used.
+
+    Parameters
+    ----------
+    X : ndarray or SparseRows of shape (n_samples, n_features)
+        Any dtype and strides that the kernels read; never copied, never written to.
+    rows : intp ndarray of shape (n_used,)
+        The rows of X to train on, in the order to take them in when they aren't shuffled.
+    y_true : int32 ndarray of shape (n_samples,)
+        Class codes.
+    sample_weight : ndarray of shape (n_samples,) and the dtype of coef, or None for ones
+        Mean 1 over ``rows``.
+    shift, inverse_scale : ndarrays of shape (n_features,) and the dtype of coef, or both None
+        The z-scoring x̃ = (x − shift) · inverse_scale, done as rows are read. Sparse rows are
+        scaled alone: their shift is 0.
+    loss : {"softmax", "logistic"}
+        "logistic" with one row of coef has two classes, with K rows is one-vs-rest.
+    alpha : float ≥ 0
+    fit_intercept : bool
+        If False, the intercept is used but not changed.
+    n_threads : int ≥ 1
+    dtype : {float32, float64}
+        Of the computation.
+    label_smoothing : float in [0, 1), default=0
+        Of the targets, as in ``kernels.softmax_gradient``.
+    """
+
+    X: np.ndarray | SparseRows
+    rows: np.ndarray
+    y_true: np.ndarray
+    sample_weight: np.ndarray | None
+    shift: np.ndarray | None
+    inverse_scale: np.ndarray | None
+    loss: str
+    alpha: float
+    fit_intercept: bool
+    n_threads: int
+    dtype: np.dtype
+    label_smoothing: float = 0.0
+
+    def objective(self, state, rows):
+        """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
+        with np.errstate(all="ignore"):
+            total = kernel_for("loss_sum", self.X)(
+                rows,
+                self.y_true,
+                self.sample_weight,
+                self.shift,
+                self.inverse_scale,
+                state.coef,
+                state.intercept,
+                self.loss,
+                self.n_threads,
+                self.label_smoothing,
+            )
+            return total / self._weight_of(rows) + self.penalty(state.coef)
+
+    def loss_gradient(self, coef, intercept):
+        """The objective over ``rows`` and its gradient at these parameters, in one pass.
+
+        Parameters
+        ----------
+        coef : float64 ndarray of shape (n_rows, n_features)
+        intercept : float64 ndarray of shape (n_rows,)
+            Both are rounded to the dtype of the computation first, that of ``shift`` or X.
+
+        Returns
+        -------
+        objective : float
+        coef_gradient, intercept_gradient : float64 ndarrays of the shapes of the parameters
+            The latter is 0 without ``fit_intercept``.
+        """
+        dtype = self.dtype
+        at_coef, at_intercept = coef.astype(dtype), intercept.astype(dtype)
+        coef_gradient, intercept_gradient = np.zeros_like(at_coef), np.zeros_like(at_intercept)
+        with np.errstate(all="ignore"):
+            loss = self._mean_loss(at_coef, at_intercept, coef_gradient, intercept_gradient)
+            coef_gradient = coef_gradient.astype(np.float64) + self.alpha * coef
+            intercept_gradient = intercept_gradient.astype(np.float64)
+        if not self.fit_intercept:
+            intercept_gradient[:] = 0
+        return loss + self.penalty(coef), coef_gradient, intercept_gradient
+
+    def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient):
+        """Mean loss over ``rows``; writes its gradients. May overwrite the parameters."""
+        if isinstance(self.X, SparseRows):
+            weight = self.sample_weight
+            if len(self.rows) < len(self.X):  # the others weigh nothing
+                kept = np.zeros(len(self.X), coef.dtype)
+                kept[self.rows] = 1 if weight is None else weight[self.rows]
+                weight = kept
+            return kernel_for("loss_gradient", self.X)(
+                self.y_true,
+                weight,
+                None,
+                self.inverse_scale,
+                coef,
+                intercept,
+                coef_gradient,
+                intercept_gradient,
+                self.loss,
+                self.n_threads,
+                self.label_smoothing,
+            )
+        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
+        # gradient then, and where the step leads isn't looked at.
+        total = kernels.implementation.epoch(
+            self.X,
+            self.rows,
+            self.y_true,
+            self.sample_weight,
+            self.shift,
+            self.inverse_scale,
+            coef,
+            intercept,
+            coef_gradient,
+            intercept_gradient,
+            np.ones(1),
+            len(self.rows),
+            self.loss,
+            "momentum",
+            0.0,
+            0.0,
+            self.fit_intercept,
+            self.n_threads,
+            self.label_smoothing,
+        )
+        share = len(self.rows) / self.weight_sum
+        coef_gradient *= share
+        intercept_gradient *= share
+        return total / self.weight_sum
+
+    def objective_at_zero(self, n_rows):
+        """The objective where coef and intercept are 0: every class is as likely as the others."""
+        return float(np.log(n_rows)) if self.loss == "softmax" else n_rows * float(np.log(2))
+
+    def penalty(self, coef):
+        """(alpha/2)‖coef‖², summed in float64."""
+        return 0.5 * self.alpha * float(np.square(coef, dtype=np.float64).sum())
+
+    @cached_property
+    def weight_sum(self):
+        """Sum of the weights of the rows used."""
+        return self._weight_of(self.rows)
+
+    def _weight_of(self, rows):
+        if self.sample_weight is None:
+            return len(rows)
+        return float(self.sample_weight[rows].sum(dtype=np.float64))
+
+    def run_epoch(self, state, rows, rates, plan):
+        """One pass that updates ``state``; gives its mean loss, as each row's was met."""
+        # An overflow is divergence, which the caller looks for itself.
+        with np.errstate(all="ignore"):
+            total = kernel_for("epoch", self.X)(
+                rows,
+                self.y_true,
+                self.sample_weight,
+                self.shift,
+                self.inverse_scale,
+                state.coef,
+                state.intercept,
+                state.coef_state,
+                state.intercept_state,
+                rates,
+                plan.batch_size,
+                self.loss,
+                plan.update,
+                plan.momentum,
+                self.alpha,
+                self.fit_intercept,
+                self.n_threads,
+                self.label_smoothing,
+            )
+            return total / self.weight_sum
+
+
+@dataclass
+class State:
+    """All that training changes: parameters, and what the optimiser remembers of each.
+
+    Parameters
+    ----------
+    coef, coef_state : C-contiguous ndarrays of shape (n_rows, n_features)
+        float32 or float64: the dtype of the computation.
+    intercept, intercept_state : ndarrays of shape (n_rows,), of the same dtype
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    coef_state: np.ndarray
+    intercept_state: np.ndarray
+
+    @classmethod
+    def at(cls, coef, intercept):
+        """These parameters, with an optimiser that remembers nothing."""
+        return cls(coef, intercept, np.zeros_like(coef), np.zeros_like(intercept))
+
+    @classmethod
+    def drawn(cls, shape, dtype, init_scale, random_state):
+        """Normal coef of standard deviation ``init_scale``, nothing drawn for 0; intercept 0."""
+        coef = np.zeros(shape, dtype)
+        if init_scale > 0:
+            coef[:] = random_state.normal(0, init_scale, shape)
+        return cls.at(coef, np.zeros(shape[0], dtype))
+
+    def copy(self):
+        return State(*(array.copy() for array in self._arrays()))
+
+    def become(self, other):
+        """Take over the values of another state, in place."""
+        for mine, theirs in zip(self._arrays(), other._arrays(), strict=True):
+            mine[:] = theirs
+
+    def is_finite(self):
+        return all(np.isfinite(array).all() for array in self._arrays())
+
+    def _arrays(self):
+        return self.coef, self.intercept, self.coef_state, self.intercept_state
