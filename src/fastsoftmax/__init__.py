@@ -45,10 +45,10 @@ __all__ = [
 
 #: Names that need scikit-learn, and the modules they are in.
 _LAZY = {
-    "LogisticRegression": "estimators.logistic_regression",
-    "SoftmaxClassifier": "estimators.classifier",
-    "SoftmaxClassifierCV": "estimators.cross_validation",
-    "load": "interchange.files",
+    "LogisticRegression": "estimators",
+    "SoftmaxClassifier": "estimators",
+    "SoftmaxClassifierCV": "estimators",
+    "load": "estimators",
 }
 
 

@@ -1,7 +1,8 @@
 """Who is told of each epoch: the progress bar, the user's callbacks, and those of scikit-learn.
 
 ``callbacks=[f]`` works with any scikit-learn; ``set_callbacks`` is scikit-learn's own protocol
-(``sklearn.callback``), there from its version 1.9 on. Nothing here trains. Called by estimator.py.
+(``sklearn.callback``), there from its version 1.9 on. Nothing here trains. Called by the
+estimators.
 """
 
 from contextlib import contextmanager, nullcontext
@@ -66,23 +67,23 @@ class EpochInfo:
 
 
 @contextmanager
-def observed(estimator, n_epochs_done, n_epochs, fitted, task=None, has_end=True):
-    """Give an ``on_epoch(history, state, is_last)`` for :func:`training.train`.
+def observed(estimator, task, n_epochs_done, n_epochs, fitted, has_end=True):
+    """Give an ``on_epoch(history, state, is_last)`` for :func:`sgd.train`.
 
     Parameters
     ----------
-    estimator : SoftmaxClassifier
-        Whose ``verbose`` and ``callbacks`` are asked.
+    estimator : estimator
+        Whose ``verbose`` and ``callbacks``, if it has any, are asked.
+    task : FitTask or None
+        The call of fit, for scikit-learn's callbacks.
     n_epochs_done, n_epochs : int
         Epochs of earlier calls, and those of this call at most.
     fitted : callable
         Gives a fitted copy of the estimator for a State.
-    task : FitTask or None
-        The call of fit, for scikit-learn's callbacks.
     has_end : bool
         Whether these epochs are likely to be used up.
     """
-    callbacks = list(estimator.callbacks or ())
+    callbacks = list(getattr(estimator, "callbacks", None) or ())
     end = n_epochs_done + n_epochs
     shown = shown_progress(n_epochs if has_end else None) if estimator.verbose else nullcontext()
     with shown as show:
@@ -113,7 +114,7 @@ class FitTask:
 
     Parameters
     ----------
-    estimator : SoftmaxClassifier
+    estimator : estimator
         Its context is initialised here and torn down by ``with_callbacks`` after fit.
     n_epochs : int
     X, y, metadata

@@ -17,8 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from . import SoftmaxClassifier, __version__, kernels
+from . import __version__, kernels
 from .displays import LossCurveDisplay
+from .estimators import SoftmaxClassifier
 
 __all__ = ["check_same_coef", "run_demo", "split_digits"]
 

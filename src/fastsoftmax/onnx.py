@@ -1,4 +1,4 @@
-"""The converter that makes a fitted SoftmaxClassifier, alone or in a pipeline, an ONNX graph.
+"""The converter that makes a fitted classifier, alone or in a pipeline, an ONNX graph.
 
 Registered with skl2onnx by :func:`register`, and not at import. Nothing else of fastsoftmax is
 needed to convert, nothing of it at all to run the graph. Called by users.
@@ -7,7 +7,7 @@ needed to convert, nothing of it at all to run the graph. Called by users.
 import numpy as np
 from scipy import sparse
 
-from .estimators.classifier import SoftmaxClassifier
+from .estimators import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV
 
 __all__ = ["register"]
 
@@ -21,7 +21,7 @@ OPTIONS = {
 
 
 def register():
-    """Teach skl2onnx to convert SoftmaxClassifier; calling it again changes nothing.
+    """Teach skl2onnx to convert the package's classifiers; calling it again changes nothing.
 
     The graph gives labels, and probabilities or, with the option ``raw_scores``, raw predictions
     (for two classes those of both: −r and r). It computes in float64 for float64 input and in
@@ -52,9 +52,9 @@ def register():
         raise ImportError(
             'converting to ONNX needs skl2onnx: pip install "fastsoftmax[onnx]"'
         ) from error
-    update_registered_converter(
-        SoftmaxClassifier, "FastsoftmaxSoftmaxClassifier", _set_shapes, _convert, options=OPTIONS
-    )
+    for estimator in (LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV):
+        alias = f"Fastsoftmax{estimator.__name__}"
+        update_registered_converter(estimator, alias, _set_shapes, _convert, options=OPTIONS)
 
 
 def _labels(scope, classifier):
@@ -135,7 +135,7 @@ def _convert(scope, operator, container):
     if len(labels) == 2:
         node("Sigmoid", [raw], score)
         return
-    if classifier.multi_class == "ovr":
+    if classifier._loss() == "logistic":
         # σ(r) / Σ σ(r) as the softmax of log σ(r): no 0/0 where all vanish. log σ(r) is
         # min(r, 0) − log(1 + exp(−|r|)), since onnxruntime has no Softplus of float64.
         one = constant("one", proto, np.ones(1))

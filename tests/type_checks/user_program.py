@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import fastsoftmax
 from fastsoftmax import SoftmaxClassifier, cross_entropy, softmax
+from fastsoftmax.estimators.base import LinearClassifier
 
 X: NDArray[np.float32] = np.zeros((4, 2), dtype=np.float32)
 y = ["a", "b", "a", "b"]
@@ -39,7 +40,7 @@ assert_type(search.alpha_, float)
 assert_type(search.scores_, NDArray[np.float64])
 
 model.save(Path("model.safetensors"))
-assert_type(fastsoftmax.load("model.safetensors"), SoftmaxClassifier)
+assert_type(fastsoftmax.load("model.safetensors"), LinearClassifier)
 
 assert_type(softmax([1.0, 2.0]), NDArray[Any])
 assert_type(cross_entropy([[1.0, 2.0]], [0]), float)

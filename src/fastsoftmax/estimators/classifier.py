@@ -1,61 +1,33 @@
 """SoftmaxClassifier: the scikit-learn face of softmax regression.
 
-Labels, weights and units of X; what parameters may be is parameters.py's, the epochs are
-training.py's and the arithmetic the kernels'. No loop over rows or epochs is here, and X is not
-copied. A call that fails leaves the estimator as it was: attributes are set last, from locals.
+Parameters, attributes and what is said at the end. What parameters mean to training is in
+settings.py, and a fit is fitting.py's. X is not copied. A call that fails leaves the estimator as
+it was: attributes are set last.
 """
 
 import warnings
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
-from ..callbacks import CallbackSupportMixin, FitTask, observed, with_callbacks
-from ..interchange.portable import Portable
-from ..kernels.threads import effective_n_threads
-from ..optimization.history import History, joined_columns
-from ..optimization.sgd import Plan
-from ..optimization.solver import descend, solve
-from ..problem.checks import check_validation_data, check_warm_start, unchanged_on_failure
-from ..problem.held_out import Validation, given_rows, rows_set_aside
-from ..problem.labels import check_classes, check_known_classes, encode_labels
-from ..problem.objective import State
-from ..problem.posing import pose
-from ..problem.rows import check_finite, computing_dtype, dtypes_read, rows_of, well_behaved
-from ..problem.weights import check_sample_weight
-from .coefficients import SparseCoefficients
-from .memory import Memory, fitted_copy
+from ..callbacks import CallbackSupportMixin, FitTask, with_callbacks
+from ..interchange.files import savable
+from ..optimization.fitting import Memory, fit
+from ..problem.checks import check_batch, check_data, check_warm_start
+from ..problem.held_out import SetAside
+from .base import LinearClassifier, inverse_strength, raise_if_interrupted
+from .memory import parameters_of, remember, remembered, set_fitted, unchanged_on_failure
 from .parameters import (
     PARAMETER_CONSTRAINTS,
     check_parameters,
     check_parameters_of_partial_fit,
 )
-from .prediction import LinearPrediction
+from .settings import most_iterations, settings_of
 
 __all__ = ["SoftmaxClassifier"]
 
-#: Iterations to the optimum, where ``max_iter`` is None.
-MOST_ITERATIONS = 1000
 
-#: Steps of minibatch descent that its epochs make, in no fewer and no more epochs than these, where
-#: ``max_iter`` is None: with them MNIST ends above an accuracy of 0.92.
-ENOUGH_STEPS = 2800
-FEWEST_EPOCHS = 6
-MOST_EPOCHS = 100
-
-
-class SoftmaxClassifier(
-    Portable,
-    LinearPrediction,
-    SparseCoefficients,
-    CallbackSupportMixin,
-    ClassifierMixin,
-    BaseEstimator,
-):
+@savable
+class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier):
     """Softmax regression (multinomial logistic regression) that needs no tuning.
 
     Minimises, over coef W of shape (n_classes, n_features) and intercept b ::
@@ -358,8 +330,8 @@ class SoftmaxClassifier(
         KeyboardInterrupt
             On Ctrl-C. See Notes of the class.
         """
-        history, outcome = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
-        self._tell(history, outcome)
+        fitted = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        _tell(self, fitted)
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -394,252 +366,93 @@ class SoftmaxClassifier(
         """
         check_parameters(self)
         check_parameters_of_partial_fit(self)
+        settings = settings_of(self, 1, is_batch=True)
         with unchanged_on_failure(self):
-            memory = Memory.of(self)
-            X, y = self._check_training_data(X, y, first=memory.coef is None)
-            classes = check_known_classes(classes, getattr(self, "classes_", None))
-            codes = encode_labels(y, classes)
-            sample_weight = check_sample_weight(sample_weight, X, all_zero=True)
-            if memory.coef is not None and self.dtype is not None:
+            memory = remembered(self)
+            first = memory.coef is None
+            if not first and self.dtype is not None:
                 memory = memory.astype(self.dtype)
-            history, _ = self._learn(X, codes, classes, sample_weight, memory, 1, all_zero=True)
-        self._tell(history)
+            data = check_batch(
+                self,
+                X,
+                y,
+                classes,
+                getattr(self, "classes_", None),
+                sample_weight,
+                dtype=self.dtype if first else memory.coef.dtype,
+                n_jobs=self.n_jobs,
+                first=first,
+            )
+            fitted = fit(data, settings, memory)
+            set_fitted(self, data.classes, fitted)
+            remember(self, fitted.memory)
+        _tell(self, fitted)
         return self
 
     @with_callbacks
-    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+    def _fit(self, X, y, sample_weight, *validation_rows):
         """All of fit but what it has to say at the end, which is said without callbacks around."""
         check_parameters(self)
-        task = FitTask.of(self, self._most_iterations(y), X, y, sample_weight=sample_weight)
-        given = X, y
+        n_epochs = most_iterations(self, y)
+        task = FitTask.of(self, n_epochs, X, y, sample_weight=sample_weight)
+        settings = settings_of(self, n_epochs, task)
+        set_aside = None
+        if self.early_stopping:
+            set_aside = SetAside(self.validation_fraction, self.random_state)
         with unchanged_on_failure(self):
-            X, y, classes, codes, sample_weight = self._checked(X, y, sample_weight)
+            data = check_data(
+                self,
+                X,
+                y,
+                sample_weight,
+                *validation_rows,
+                dtype=self.dtype,
+                n_jobs=self.n_jobs,
+                set_aside=set_aside,
+                shows_rows=settings.scoring.scorer is not None,
+            )
             memory = Memory()
             if self.warm_start and hasattr(self, "coef_"):
-                check_warm_start(X, classes, self.coef_, self.classes_)
-                memory = Memory.of_parameters(self).astype(computing_dtype(self.dtype, X))
-            held_out = None
-            if check_validation_data(X_val, y_val, sample_weight_val):
-                held_out = given_rows(self, X, classes, X_val, y_val, sample_weight_val)
-            elif self.early_stopping:
-                held_out, sample_weight = rows_set_aside(self, X, codes, sample_weight, given)
-            history, outcome = self._learn(
-                X, codes, classes, sample_weight, memory, self._most_iterations(y), held_out, task
-            )
+                check_warm_start(data, self.coef_, self.classes_)
+                memory = parameters_of(self).astype(data.dtype)
+            fitted = fit(data, settings, memory)
+            set_fitted(self, data.classes, fitted)
+            remember(self, fitted.memory)
         if task is not None:
             task.end()
-        return history, outcome
+        return fitted
 
-    def _learn(
-        self,
-        X,
-        codes,
-        classes,
-        sample_weight,
-        memory,
-        n_epochs,
-        held_out=None,
-        task=None,
-        all_zero=False,
-    ):
-        """Train on checked data, going on from ``memory``; set the attributes, give the history.
+    def _inverse_strength(self):
+        """The ``C`` of scikit-learn's that is this penalty."""
+        return inverse_strength(self.alpha, self._weight_sum)
 
-        Scores are taken on ``held_out``, ``task`` is told of epochs, and ``all_zero`` says that
-        there may be no row of weight above 0.
-        """
-        random_state = check_random_state(self.random_state)
-        dtype = computing_dtype(self.dtype, X) if memory.coef is None else memory.coef.dtype
-        n_threads = effective_n_threads(self.n_jobs)
-        check_finite(X, dtype, n_threads)
 
-        posed = pose(self, X, codes, classes, sample_weight, memory, n_threads, dtype, all_zero)
-        problem, units, unit = posed.problem, posed.units, posed.unit
-        plan = self._plan(memory, n_epochs, unit, partial=all_zero)
-        shape = (1 if len(classes) == 2 else len(classes), X.shape[1])
-        if memory.coef is not None:
-            state = memory.state(units, plan.update)
-        else:
-            init_scale = self.init_scale if self.weight_init == "normal" else 0
-            state = State.drawn(shape, dtype, init_scale, random_state)
-
-        def fitted(state):
-            coef, intercept = units.to_original(state.coef, state.intercept)
-            return fitted_copy(self, classes, coef, intercept)
-
-        validation = None if held_out is None else Validation(held_out, problem, self, fitted)
-        n_done = len(memory.history["epoch"])
-        history, outcome = History(), None
-        if len(problem.rows) > 0:
-            solves = not all_zero and self._solves()
-            with observed(self, n_done, n_epochs, fitted, task, not solves) as on_epoch:
-                if solves:
-                    history, outcome, plan = solve(
-                        problem,
-                        state,
-                        plan,
-                        random_state,
-                        self._allowed_gap(),
-                        n_epochs,
-                        self.solver == "auto" and memory.coef is None,
-                        on_epoch,
-                        validation,
-                    )
-                else:
-                    history, plan = descend(
-                        problem,
-                        state,
-                        plan,
-                        random_state,
-                        n_done,
-                        on_epoch,
-                        validation,
-                        revise=not all_zero,
-                    )
-
-        coef, intercept = units.to_original(state.coef, state.intercept)
-        self.classes_ = classes
-        Memory(
-            coef=coef,
-            intercept=intercept,
-            coef_state=state.coef_state,
-            intercept_state=state.intercept_state,
-            update=plan.update,
-            weight_sum=posed.weight_sum,
-            n_rows=posed.n_rows,
-            class_total=posed.class_total,
-            statistics=posed.statistics,
-            history=joined_columns(memory.history, history),
-            n_halvings=memory.n_halvings + history.n_halvings,
-            learning_rate=self._first_rate(plan, memory, unit),
-        ).write_to(self)
-        if outcome is not None:
-            self.suboptimality_ = outcome.suboptimality
-            self.suboptimality_bound_ = outcome.suboptimality_bound
-            self.converged_ = outcome.converged
-        if posed.scale is not None:
-            self.scale_ = posed.scale
-        if validation is not None and history.epochs:
-            self.validation_scores_ = self.history_["validation_score"]
-            self.best_iter_ = history.best_epoch() + 1
-        return history, outcome
-
-    def _most_iterations(self, y):
-        if self.max_iter is not None:
-            return int(self.max_iter)
-        if self._solves():
-            return MOST_ITERATIONS
-        n_samples = max(1, len(y)) if hasattr(y, "__len__") else 1  # what has none is refused soon
-        n_epochs = -(-ENOUGH_STEPS * self.batch_size // n_samples)
-        return int(np.clip(n_epochs, FEWEST_EPOCHS, MOST_EPOCHS))
-
-    def _strength(self, weight_sum):
-        """The penalty's, for a sum of the weights; see logistic.py for another."""
-        return float(self.alpha)
-
-    def _allowed_gap(self):
-        """What :func:`solver.solve` is to stop by; see logistic.py for another."""
-        return self.tol
-
-    def _solves(self):
-        """Whether ``fit`` goes on to the optimum, by passes over all rows."""
-        return self.solver == "lbfgs" or (self.solver == "auto" and not self.early_stopping)
-
-    def _chooses_units(self):
-        """Whether training may run in units of its own: where the path is the program's choice."""
-        return self._solves() or self.learning_rate == "auto"
-
-    def _rate_unit(self, unit):
-        """What a learning rate is divided by, from training's units to those of X."""
-        return unit if self.solver == "adagrad" else unit**2
-
-    def _first_rate(self, plan, memory, unit):
-        """The learning rate before any halving; None where nothing was ever chosen."""
-        if plan.learning_rate is None:
-            return None
-        return plan.learning_rate / self._rate_unit(unit) / 0.5**memory.n_halvings
-
-    def _plan(self, memory, n_epochs, unit, partial):
-        """The optimiser's settings, under the names of training.py and of the kernels."""
-        rate, schedule = self.learning_rate, self.schedule
-        lower = schedule == "adaptive" or (schedule == "auto" and not self.early_stopping)
-        if schedule == "auto" and rate == "auto" and not partial:
-            schedule = "linear"
-        elif schedule in ("auto", "adaptive"):
-            schedule = "constant"
-        rate = memory.learning_rate if rate == "auto" else float(rate)
-        if rate is not None:
-            rate *= self._rate_unit(unit) * 0.5**memory.n_halvings
-        update = "adagrad" if self.solver == "adagrad" else "sgd"
-        if update == "sgd" and self.momentum > 0:
-            update = "nesterov" if self.nesterov else "momentum"
-        return Plan(
-            update=update,
-            learning_rate=rate,
-            schedule=schedule,
-            decay=float(self.decay),
-            momentum=float(self.momentum),
-            batch_size=int(self.batch_size),
-            n_epochs=int(n_epochs),
-            tol=self.tol,
-            n_iter_no_change=int(self.n_iter_no_change),
-            shuffle=bool(self.shuffle),
-            lower_on_plateau=lower,
-        )
-
-    def _checked(self, X, y, sample_weight):
-        """The arguments of a fit that begins anew, with the classes and their codes."""
-        X, y = self._check_training_data(X, y, first=True)
-        check_classification_targets(y)
-        classes = check_classes(y, "y")
-        codes = encode_labels(y, classes)
-        return X, y, classes, codes, check_sample_weight(sample_weight, X)
-
-    def _check_training_data(self, X, y, first):
-        # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
-        X = well_behaved(X)
-        dtypes = dtypes_read(X, self.dtype or np.float64)
-        X, y = validate_data(
-            self, X, y, reset=first, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
-        )
-        return rows_of(X), y
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    def _tell(self, history, outcome=None):
-        """Interruption and divergence: after the attributes are set, as these may be errors."""
-        if history.interrupted:
-            raise KeyboardInterrupt(
-                f"fit was interrupted; the estimator is that of the {self.n_iter_} epochs done"
-            )
-        if outcome is not None and not outcome.converged and self.tol is not None:
-            self._warn_of_missing(outcome)
-        # The program's own choice of rate, and what L-BFGS goes on from, are its own affair.
-        if history.n_halvings == 0 or (self.learning_rate == "auto" and not history.gave_up):
-            return
-        now = self.learning_rate_ * 0.5**self._n_halvings
-        message = (
-            f"training diverged: the learning rate was halved {history.n_halvings} times, "
-            f"from {now * 2.0**history.n_halvings:.3g} to {now:.3g}"
-        )
-        if history.gave_up:
-            message += ", and given up then; coef_ is that of the last good epoch"
-        message += ". Choose a lower learning_rate, or standardize=True."
-        warnings.warn(message, ConvergenceWarning, stacklevel=3)
-
-    def _warn_of_missing(self, outcome):
-        """Say by how much the optimum was missed, and what helps."""
+def _tell(estimator, fitted):
+    """Interruption, the optimum missed, divergence; called by a method that the user calls."""
+    raise_if_interrupted(fitted)
+    history, outcome = fitted.history, fitted.outcome
+    if outcome is not None and not outcome.converged and estimator.tol is not None:
         remedy = {
-            "max_iter": f"raise max_iter above {self.n_iter_}, or standardize=True",
-            "rounding": f"{self.coef_.dtype} allows no more; use dtype='float64', or a higher tol",
+            "max_iter": f"raise max_iter above {estimator.n_iter_}, or standardize=True",
+            "rounding": f"{estimator.coef_.dtype} allows no more; use dtype='float64', or a higher "
+            "tol",
             "stopped": "a callback stopped it",
         }[outcome.reason]
-        warnings.warn(
-            f"after {self.n_iter_} iterations the objective is an estimated "
+        message = (
+            f"after {estimator.n_iter_} iterations the objective is an estimated "
             f"{outcome.suboptimality:.2g} above its minimum, and at most "
-            f"{outcome.suboptimality_bound:.2g}; tol={self.tol:g} was asked for: {remedy}",
-            ConvergenceWarning,
-            stacklevel=4,
+            f"{outcome.suboptimality_bound:.2g}; tol={estimator.tol:g} was asked for: {remedy}"
         )
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
+    # The program's own choice of rate, and what L-BFGS goes on from, are its own affair.
+    if history.n_halvings == 0 or (estimator.learning_rate == "auto" and not history.gave_up):
+        return
+    now = estimator.learning_rate_ * 0.5**estimator._n_halvings
+    message = (
+        f"training diverged: the learning rate was halved {history.n_halvings} times, "
+        f"from {now * 2.0**history.n_halvings:.3g} to {now:.3g}"
+    )
+    if history.gave_up:
+        message += ", and given up then; coef_ is that of the last good epoch"
+    message += ". Choose a lower learning_rate, or standardize=True."
+    warnings.warn(message, ConvergenceWarning, stacklevel=3)

@@ -1,22 +1,16 @@
-# Types of the estimator for users' type checkers, the methods it inherits within this package
-# included. tests/test_typing.py holds the signatures to those of estimator.py.
+# Types of SoftmaxClassifier for users' type checkers. tests/test_typing.py holds the signatures to
+# those of classifier.py.
 
 from collections.abc import Callable, Mapping, Sequence
-from os import PathLike
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ..callbacks import CallbackSupportMixin, EpochInfo
-from ..interchange.portable import Portable
-from .coefficients import SparseCoefficients
-from .prediction import LinearPrediction
+from .base import LinearClassifier, MatrixLike
 
-# Arrays, DataFrames, lists and whatever else scikit-learn's checks take have no type in common.
-MatrixLike: TypeAlias = Any
 Schedule: TypeAlias = Literal[
     "auto", "constant", "adaptive", "inverse_time", "exponential", "linear", "cosine"
 ]
@@ -29,14 +23,7 @@ ComputingType: TypeAlias = (
     | np.dtype[np.float64]
 )
 
-class SoftmaxClassifier(
-    Portable,
-    LinearPrediction,
-    SparseCoefficients,
-    CallbackSupportMixin,
-    ClassifierMixin,
-    BaseEstimator,
-):
+class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier):
     solver: Literal["auto", "lbfgs", "sgd", "adagrad"]
     multi_class: Literal["softmax", "ovr"]
     alpha: float
@@ -66,22 +53,12 @@ class SoftmaxClassifier(
     callbacks: Sequence[Callable[[EpochInfo], object]] | None
     verbose: int | bool
 
-    coef_: NDArray[Any]
-    intercept_: NDArray[Any]
-    classes_: NDArray[Any]
     n_iter_: int
-    loss_curve_: NDArray[np.float64]
-    history_: dict[str, NDArray[Any]]
     validation_scores_: NDArray[np.float64]
     best_iter_: int
-    suboptimality_: float
-    suboptimality_bound_: float
-    converged_: bool
     learning_rate_: float
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
-    n_features_in_: int
-    feature_names_in_: NDArray[np.object_]
 
     def __init__(
         self,
@@ -132,14 +109,3 @@ class SoftmaxClassifier(
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self: ...
-    def decision_function(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict_proba(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict_log_proba(self, X: MatrixLike) -> NDArray[Any]: ...
-    def score(
-        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float: ...
-    def sparsify(self) -> Self: ...
-    def densify(self) -> Self: ...
-    def save(self, path: str | PathLike[str]) -> None: ...
-    def to_sklearn(self) -> Any: ...

@@ -1,41 +1,41 @@
 """SoftmaxClassifierCV: the strength of the penalty chosen by cross-validation.
 
-Splits, scores and the choice; each fold's minima are path.py's, the last fit is a
-SoftmaxClassifier's. Held-out rows are rows of weight 0: X is not copied for training. Imported
-lazily by the package face.
+Splits, scores and the choice; each fold's minima are path.py's, the last fit is fitting.py's.
+Held-out rows are rows of weight 0: X is not copied for training. Imported lazily by the package
+face.
 """
 
 import sys
 import warnings
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval
 
-from ..kernels.threads import effective_n_threads
+from ..interchange.files import savable
+from ..optimization.fitting import Memory, fit
 from ..optimization.path import Path
+from ..problem.checks import check_data
 from ..problem.held_out import HeldOut, Validation, rows_of_given
 from ..problem.posing import pose
-from ..problem.rows import check_finite, computing_dtype
 from ..problem.statistics import ColumnStatistics
+from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .classifier import SoftmaxClassifier
-from .coefficients import SparseCoefficients
-from .memory import Memory, fitted_copy, take_over
+from .memory import set_fitted, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS
-from .prediction import LinearPrediction
+from .settings import most_iterations, settings_of
 
 __all__ = ["SoftmaxClassifierCV"]
 
 #: Powers of 10 from which to which a grid of alphas goes.
 STRONGEST, WEAKEST = 4, -4
 
-#: Parameters that are those of the SoftmaxClassifier within.
+#: Parameters that are those of the SoftmaxClassifier that is tuned.
 SHARED = (
     "multi_class",
     "label_smoothing",
@@ -50,22 +50,9 @@ SHARED = (
     "dtype",
 )
 
-#: Fitted attributes that are those of the SoftmaxClassifier fitted last.
-TAKEN = (
-    "coef_",
-    "intercept_",
-    "classes_",
-    "mean_",
-    "scale_",
-    "n_features_in_",
-    "feature_names_in_",
-    "converged_",
-    "suboptimality_",
-    "suboptimality_bound_",
-)
 
-
-class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator):
+@savable
+class SoftmaxClassifierCV(LinearClassifier):
     """Softmax regression with the strength of its penalty chosen by cross-validation.
 
     For each fold, the minimum for the strongest ``alpha`` is found first, and each next one from
@@ -119,7 +106,7 @@ class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin,
         Evaluations of the objective over a fold's rows.
     coef_, intercept_, classes_, mean_, scale_, n_features_in_, feature_names_in_
         Of the last fit, to all rows; as in :class:`SoftmaxClassifier`.
-    converged_, suboptimality_, suboptimality_bound_
+    converged_, suboptimality_, suboptimality_bound_, loss_curve_, history_
         The same.
 
     Warns
@@ -212,114 +199,143 @@ class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin,
         """
         self._validate_params()
         alphas = _given_alphas(self.alphas)
-        within = SoftmaxClassifier(solver="lbfgs", **{name: getattr(self, name) for name in SHARED})
-        if isinstance(self.scoring, str) and self.scoring != "loss":
-            check_scoring(within, scoring=self.scoring)
-        given = X, y
-        X, y, classes, codes, sample_weight = within._checked(X, y, sample_weight)
-        n_threads = effective_n_threads(self.n_jobs)
-        check_finite(X, computing_dtype(self.dtype, X), n_threads)
-        if alphas is None:
-            alphas = _grid(self, X, sample_weight, n_threads)
-        held_out, train_weights = self._split(X, y, codes, sample_weight, groups, given)
-
-        n_folds, n_rows = len(held_out), 1 if len(classes) == 2 else len(classes)
-        scores = np.empty((n_folds, len(alphas)))
-        n_iter = np.empty(scores.shape, dtype=np.int64)
-        coef = np.zeros((len(alphas), n_rows, X.shape[1]))
-        intercept = np.zeros((len(alphas), n_rows))
-        missed = []
-        for k in range(n_folds):
-            fold = _Fold(within, X, codes, classes, train_weights[k], held_out[k], n_threads)
-            for i, alpha in enumerate(alphas):
-                minimum, parameters, scores[k, i] = fold.fitted(alpha)
-                n_iter[k, i] = minimum.n_iter
-                coef[i] += parameters[0] / n_folds
-                intercept[i] += parameters[1] / n_folds
-                if not minimum.converged:
-                    missed.append(minimum.suboptimality)
-                if self.verbose:
-                    text = f"fold {k + 1}/{n_folds}  alpha {alpha:.3g}  score {scores[k, i]:.5f}"
-                    print(text, file=sys.stderr)
-
-        best = int(np.argmax(scores.mean(axis=0)))
-        within.alpha = float(alphas[best])
-        # The mean of the folds' coefficients is near the minimum.
-        memory = Memory(coef=coef[best], intercept=intercept[best])
-        memory = memory.astype(computing_dtype(self.dtype, X))
-        max_iter = within._most_iterations(y)
-        _, outcome = within._learn(X, codes, classes, sample_weight, memory, max_iter)
-        take_over(self, within, TAKEN)
-        self.alphas_, self.alpha_ = alphas, within.alpha
-        self.scores_, self.n_iter_ = scores, n_iter
-        if self.tol is not None:
-            if outcome.reason == "max_iter" and not outcome.converged:
-                missed.append(outcome.suboptimality)
-            self._warn_of(missed, n_folds * len(alphas) + 1)
+        model = SoftmaxClassifier(solver="lbfgs", **{name: getattr(self, name) for name in SHARED})
+        settings = settings_of(model, most_iterations(model, y))
+        given = (X, y)
+        with unchanged_on_failure(self):
+            data = check_data(self, X, y, sample_weight, dtype=self.dtype, n_jobs=self.n_jobs)
+            for name in ("n_features_in_", "feature_names_in_"):  # scorers are shown such a model
+                if hasattr(self, name):
+                    setattr(model, name, getattr(self, name))
+            if alphas is None:
+                alphas = _grid(self, data)
+            folds = self._folds(data, given, groups, settings.scoring)
+            paths = self._paths(folds, alphas, settings)
+            best = int(np.argmax(paths.scores.mean(axis=0)))
+            alpha = model.alpha = float(alphas[best])
+            # The mean of the folds' coefficients is near the minimum.
+            memory = Memory(coef=paths.coef[best], intercept=paths.intercept[best])
+            settings = settings_of(model, settings.plan.n_epochs)
+            fitted = fit(data, settings, memory.astype(data.dtype))
+            raise_if_interrupted(fitted)
+            set_fitted(self, data.classes, fitted)
+            self.alphas_, self.alpha_ = alphas, alpha
+            self.scores_, self.n_iter_ = paths.scores, paths.n_iter
+            self._weight_sum = fitted.memory.seen.weight_sum
+        outcome = fitted.outcome
+        if not outcome.converged and outcome.reason == "max_iter":
+            paths.missed.append(outcome.suboptimality)
+        if paths.missed and self.tol is not None:
+            warnings.warn(
+                f"{len(paths.missed)} of {paths.scores.size + 1} fits ended by max_iter with an "
+                f"objective that is an estimated {max(paths.missed):.2g} above its minimum at "
+                f"most, where tol={self.tol:g} was asked for: raise max_iter, leave out the "
+                "weakest alphas, or standardize=True",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
 
-    def _split(self, X, y, codes, sample_weight, groups, given):
-        """What each fold holds out, and its weights of rows in training."""
+    def _inverse_strength(self):
+        """The ``C`` of scikit-learn's that is the penalty chosen."""
+        return inverse_strength(self.alpha_, self._weight_sum)
+
+    def _folds(self, data, given, groups, scoring):
+        """The data of each fold: weights of the rows that it trains on, and what it holds out."""
+        y = data.classes[data.codes]
         cv = check_cv(5 if self.cv is None else self.cv, y, classifier=True)
         check_consistent_length(y, groups)
-        held_out, train_weights = [], []
+        folds = []
         for k, fold in enumerate(cv.split(given[0], y, groups)):
-            train, test = (_numbers(part, len(X)) for part in fold)
-            weight = np.bincount(train, minlength=len(X)).astype(np.float64)  # rows may repeat
-            if sample_weight is not None:
-                weight *= sample_weight
-                test = test[sample_weight[test] > 0]
+            train, test = (_numbers(part, len(y)) for part in fold)
+            weight = np.bincount(train, minlength=len(y)).astype(np.float64)  # rows may repeat
+            if data.sample_weight is not None:
+                weight *= data.sample_weight
+                test = test[data.sample_weight[test] > 0]
             if not weight.any() or len(test) == 0:
                 part = "trains on" if len(test) else "holds out"
                 raise ValueError(f"fold {k} of cv {part} no row of weight above 0")
-            shown = None
-            if self.scoring != "loss":
-                shown = rows_of_given(*given, test)
-            held_out.append(HeldOut(X, test, codes, sample_weight, shown))
-            train_weights.append(weight)
-        return held_out, train_weights
+            shown = None if scoring.scorer is None else rows_of_given(*given, test)
+            held_out = HeldOut(data.X, test, data.codes, data.sample_weight, shown)
+            folds.append(replace(data, sample_weight=weight, held_out=held_out))
+        return folds
 
-    def _warn_of(self, missed, n_fits):
-        """One warning for all the minima that were not reached."""
-        if missed:
-            warnings.warn(
-                f"{len(missed)} of {n_fits} fits ended by max_iter with an objective that is an "
-                f"estimated {max(missed):.2g} above its minimum at most, where tol={self.tol:g} "
-                "was asked for: raise max_iter, leave out the weakest alphas, or standardize=True",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+    def _paths(self, folds, alphas, settings):
+        """Go from minimum to minimum in each fold."""
+        paths = _Paths.of(len(folds), len(alphas), folds[0].coef_shape)
+        for k, data in enumerate(folds):
+            fold = _Fold(data, settings)
+            for i, alpha in enumerate(alphas):
+                minimum, coef, intercept, score = fold.minimum(alpha)
+                paths.scores[k, i], paths.n_iter[k, i] = score, minimum.n_iter
+                paths.coef[i] += coef / len(folds)
+                paths.intercept[i] += intercept / len(folds)
+                if not minimum.converged:
+                    paths.missed.append(minimum.suboptimality)
+                if self.verbose:
+                    text = f"fold {k + 1}/{len(folds)}  alpha {alpha:.3g}  score {score:.5f}"
+                    print(text, file=sys.stderr)
+        return paths
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+
+@dataclass(frozen=True)
+class _Paths:
+    """What the folds came to.
+
+    Parameters
+    ----------
+    scores : float64 ndarray of shape (n_folds, n_alphas)
+    n_iter : int64 ndarray of the same shape
+    coef, intercept : float64 ndarrays of shapes (n_alphas, n_rows, n_features), (n_alphas, n_rows)
+        Means over the folds, in the units of X.
+    missed : list of float
+        Estimated suboptimality of each minimum that wasn't reached.
+    """
+
+    scores: np.ndarray
+    n_iter: np.ndarray
+    coef: np.ndarray
+    intercept: np.ndarray
+    missed: list
+
+    @classmethod
+    def of(cls, n_folds, n_alphas, coef_shape):
+        """Of no minimum yet."""
+        return cls(
+            scores=np.empty((n_folds, n_alphas)),
+            n_iter=np.empty((n_folds, n_alphas), dtype=np.int64),
+            coef=np.zeros((n_alphas, *coef_shape)),
+            intercept=np.zeros((n_alphas, coef_shape[0])),
+            missed=[],
+        )
 
 
 class _Fold:
     """The minima of one fold, and their scores on the rows that it holds out."""
 
-    def __init__(self, within, X, codes, classes, train_weight, held_out, n_threads):
-        dtype = computing_dtype(within.dtype, X)
-        posed = pose(within, X, codes, classes, train_weight, Memory(), n_threads, dtype)
-        n_rows = 1 if len(classes) == 2 else len(classes)
-        max_iter = within._most_iterations(codes)
-        random_state = check_random_state(within.random_state)
-        self._units, self._unit = posed.units, posed.unit
-        self._path = Path(posed.problem, n_rows, random_state, within.tol, max_iter)
+    def __init__(self, data, settings):
+        posed = pose(data, settings.formulation)
+        self._posed = posed
+        self._path = Path(
+            posed.problem,
+            data.coef_shape[0],
+            check_random_state(settings.random_state),
+            settings.allowed_gap,
+            settings.plan.n_epochs,
+        )
 
         def fitted(state):
-            return fitted_copy(within, classes, *self._parameters(state))
+            return settings.fitted(data.classes, *self._parameters(state))
 
-        self._validation = Validation(held_out, posed.problem, within, fitted)
+        self._validation = Validation(data.held_out, posed.problem, settings.scoring, fitted)
 
     def _parameters(self, state):
-        return self._units.to_original(state.coef, state.intercept)
+        return self._posed.units.to_original(state.coef, state.intercept)
 
-    def fitted(self, alpha):
+    def minimum(self, alpha):
         """The minimum for this alpha, its coef and intercept in the units of X, and its score."""
-        minimum = self._path.minimum(alpha / self._unit**2)
-        return minimum, self._parameters(minimum.state), self._validation.score(minimum.state)
+        minimum = self._path.minimum(alpha / self._posed.unit**2)
+        return minimum, *self._parameters(minimum.state), self._validation.score(minimum.state)
 
 
 def _numbers(part, n_samples):
@@ -340,13 +356,13 @@ def _given_alphas(alphas):
     return np.sort(alphas)[::-1]
 
 
-def _grid(estimator, X, sample_weight, n_threads):
+def _grid(estimator, data):
     """As many alphas as asked for, in proportion to the features' mean variance."""
-    square, weight_sum = 1.0, float(len(X))
-    if sample_weight is not None:
-        weight_sum = float(sample_weight.sum())
+    square, weight_sum = 1.0, float(len(data.X))
+    if data.sample_weight is not None:
+        weight_sum = float(data.sample_weight.sum())
     if not estimator.standardize:
-        statistics = ColumnStatistics.of(X, sample_weight, n_threads)
+        statistics = ColumnStatistics.of(data.X, data.sample_weight, data.n_threads)
         moments = statistics.squares / statistics.weight_sum
         if not estimator.fit_intercept:
             moments += np.square(statistics.mean)

@@ -1,5 +1,5 @@
 # Types of SoftmaxClassifierCV for users' type checkers. tests/test_typing.py holds the signatures
-# to those of selection.py.
+# to those of cross_validation.py.
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeAlias
@@ -7,16 +7,14 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .classifier import ComputingType, MatrixLike, Scoring
-from .coefficients import SparseCoefficients
-from .prediction import LinearPrediction
+from .base import LinearClassifier, MatrixLike
+from .classifier import ComputingType, Scoring
 
 # A number of folds, a splitter of scikit-learn's, or pairs of row numbers.
 Folds: TypeAlias = Any
 
-class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator):
+class SoftmaxClassifierCV(LinearClassifier):
     alphas: int | ArrayLike
     cv: Folds
     scoring: Scoring
@@ -36,16 +34,8 @@ class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin,
     alphas_: NDArray[np.float64]
     scores_: NDArray[np.float64]
     n_iter_: NDArray[np.int64]
-    coef_: NDArray[Any]
-    intercept_: NDArray[Any]
-    classes_: NDArray[Any]
     mean_: NDArray[np.float64]
     scale_: NDArray[np.float64]
-    converged_: bool
-    suboptimality_: float
-    suboptimality_bound_: float
-    n_features_in_: int
-    feature_names_in_: NDArray[np.object_]
 
     def __init__(
         self,
@@ -72,12 +62,3 @@ class SoftmaxClassifierCV(LinearPrediction, SparseCoefficients, ClassifierMixin,
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self: ...
-    def sparsify(self) -> Self: ...
-    def densify(self) -> Self: ...
-    def decision_function(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict_proba(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict_log_proba(self, X: MatrixLike) -> NDArray[Any]: ...
-    def score(
-        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float: ...

@@ -1,24 +1,29 @@
 """LogisticRegression: scikit-learn's parameters and coefficients, this package's arithmetic.
 
-A change of the import is all that a program of scikit-learn's needs. Parameters are translated for
-a SoftmaxClassifier, which fits, and its attributes taken over; nothing is computed here. Only what
-the L2 penalty allows is here: other penalties are errors. Imported lazily by the package face.
+A change of the import is all that a program of scikit-learn's needs. Parameters are translated to
+what fitting.py takes; nothing is computed here. Only what the L2 penalty allows is here: other
+penalties are errors. Imported lazily by the package face.
 """
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
-from .classifier import SoftmaxClassifier
-from .coefficients import SparseCoefficients
-from .memory import take_over
+from ..callbacks import CallbackSupportMixin, FitTask, observed, with_callbacks
+from ..interchange.files import savable
+from ..optimization.fitting import Memory, Settings, fit
+from ..optimization.sgd import Plan
+from ..problem.checks import check_data, check_warm_start
+from ..problem.held_out import Scoring
+from ..problem.posing import Formulation
+from .base import LinearClassifier, raise_if_interrupted
+from .memory import fitted_copy, parameters_of, set_fitted, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS
-from .prediction import LinearPrediction
 
 __all__ = ["LogisticRegression"]
 
@@ -29,20 +34,9 @@ SOLVERS = {"lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
 #: depends on the weights of rows alone, and not on whether they are weights or repetitions.
 FEWEST_WITH_EPOCHS = 10
 
-#: Fitted attributes that are those of the SoftmaxClassifier within.
-TAKEN = (
-    "coef_",
-    "intercept_",
-    "classes_",
-    "n_features_in_",
-    "feature_names_in_",
-    "converged_",
-    "suboptimality_",
-    "suboptimality_bound_",
-)
 
-
-class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator):
+@savable
+class LogisticRegression(CallbackSupportMixin, LinearClassifier):
     """Logistic regression with scikit-learn's parameters, and its coefficients.
 
     Minimises, over coef W and intercept b, for rows of weight sᵢ (sample weight times class
@@ -97,6 +91,8 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
         Whether the estimate of the error came to ``tol``.
     suboptimality_, suboptimality_bound_ : float
         How far the mean loss plus penalty is above its minimum: an estimate, and a bound.
+    loss_curve_, history_
+        Of each pass, as in :class:`SoftmaxClassifier`; the objective is the mean loss plus penalty.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if X had string column names.
@@ -147,9 +143,6 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
             )
         },
     }
-
-    #: What LinearPrediction asks for.
-    multi_class = "softmax"
 
     def __init__(
         self,
@@ -209,16 +202,64 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
         KeyboardInterrupt
             On Ctrl-C; after the first pass, the estimator is that of the passes done.
         """
-        self._check_parameters()
-        within = _Within.of(self)
-        history, outcome = within._fit(X, y, sample_weight, None, None, None)
-        if getattr(X, "dtype", None) == np.float32:
-            within.coef_ = within.coef_.astype(np.float32)
-            within.intercept_ = within.intercept_.astype(np.float32)
-        take_over(self, within, TAKEN)
-        self.n_iter_ = np.array([within.n_iter_], dtype=np.int32)
-        within._tell(history, outcome)
+        fitted = self._fit(X, y, sample_weight)
+        raise_if_interrupted(fitted)
+        outcome = fitted.outcome
+        if outcome is not None and not outcome.converged and outcome.reason == "max_iter":
+            warnings.warn(
+                f"coef_ is not yet within a relative error of tol={self.tol:g} after max_iter="
+                f"{self.max_iter} iterations; raise max_iter, or scale the features. The objective "
+                f"is an estimated {outcome.suboptimality:.2g} above its minimum, and at most "
+                f"{outcome.suboptimality_bound:.2g}",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         return self
+
+    @with_callbacks
+    def _fit(self, X, y, sample_weight):
+        """All of fit but what it has to say at the end, which is said without callbacks around."""
+        self._check_parameters()
+        task = FitTask.of(self, self.max_iter, X, y, sample_weight=sample_weight)
+        is_float32 = getattr(X, "dtype", None) == np.float32
+        with unchanged_on_failure(self):
+            data = check_data(self, X, y, sample_weight, dtype="float64", n_jobs=self.n_jobs)
+            memory = Memory()
+            if self.warm_start and hasattr(self, "coef_"):
+                check_warm_start(data, self.coef_, self.classes_)
+                memory = parameters_of(self).astype(data.dtype)
+            fitted = fit(data, self._settings(task), memory)
+            set_fitted(self, data.classes, fitted)
+            self.n_iter_ = np.array([self.n_iter_], dtype=np.int32)
+            if is_float32:
+                self.coef_ = self.coef_.astype(np.float32)
+                self.intercept_ = self.intercept_.astype(np.float32)
+        if task is not None:
+            task.end()
+        return fitted
+
+    def _settings(self, task):
+        """What the parameters ask of a fit; ``tol`` is of coef_, see Notes of the class."""
+        C, tol = self._inverse_strength(), self.tol
+        return Settings(
+            formulation=Formulation(
+                strength=lambda weight_sum: 1 / (C * weight_sum),
+                fit_intercept=bool(self.fit_intercept),
+                class_weight=self.class_weight,
+            ),
+            plan=Plan(learning_rate=None, n_epochs=int(self.max_iter)),
+            to_optimum=True,
+            stochastic=self.max_iter > FEWEST_WITH_EPOCHS,
+            allowed_gap=tol**2 if np.inf == C else lambda penalty: tol**2 * penalty,
+            random_state=0 if self.random_state is None else self.random_state,
+            observed=partial(observed, self, task),
+            fitted=partial(fitted_copy, self),
+            scoring=Scoring.of(self, "loss"),
+        )
+
+    def _inverse_strength(self):
+        """The penalty's ``C``, whichever parameter says that there is none."""
+        return float("inf") if self.penalty is None else float(self.C)
 
     def _check_parameters(self):
         """Each parameter alone, then what scikit-learn's has and this has not."""
@@ -241,57 +282,3 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
             raise ValueError("dual must be False: dual=True is of solver='liblinear' alone")
         if self.penalty is None and self.C != 1.0:
             raise ValueError(f"penalty=None leaves C without effect; leave it out; got C={self.C}")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-
-class _Within(SoftmaxClassifier):
-    """The SoftmaxClassifier of a LogisticRegression's parameters, and of its way to measure."""
-
-    @classmethod
-    def of(cls, outer):
-        """Unfitted, but for what ``warm_start`` goes on from."""
-        within = cls(
-            solver="auto" if outer.max_iter > FEWEST_WITH_EPOCHS else "lbfgs",
-            tol=outer.tol,
-            max_iter=outer.max_iter,
-            fit_intercept=outer.fit_intercept,
-            class_weight=outer.class_weight,
-            random_state=0 if outer.random_state is None else outer.random_state,
-            n_jobs=outer.n_jobs,
-            verbose=outer.verbose,
-            dtype="float64",
-            warm_start=outer.warm_start,
-        )
-        within._inverse_strength = np.inf if outer.penalty is None else float(outer.C)
-        if outer.warm_start and hasattr(outer, "coef_"):
-            within.coef_, within.intercept_ = outer.coef_, outer.intercept_
-            within.classes_ = outer.classes_
-        return within
-
-    def _strength(self, weight_sum):
-        return 1 / (self._inverse_strength * weight_sum)
-
-    def _allowed_gap(self):
-        if self._inverse_strength == np.inf:
-            return self.tol**2
-        return lambda penalty: self.tol**2 * penalty
-
-    def _warn_of_missing(self, outcome):
-        if outcome.reason != "max_iter":
-            return
-        warnings.warn(
-            f"coef_ is not yet within a relative error of tol={self.tol:g} after max_iter="
-            f"{self.max_iter} iterations; raise max_iter, or scale the features. The objective is "
-            f"an estimated {outcome.suboptimality:.2g} above its minimum, and at most "
-            f"{outcome.suboptimality_bound:.2g}",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-
-
-#: What scikit-learn's errors call the estimator.
-_Within.__name__ = LogisticRegression.__name__

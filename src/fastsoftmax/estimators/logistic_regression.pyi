@@ -1,5 +1,5 @@
 # Types of LogisticRegression for users' type checkers. tests/test_typing.py holds the signatures to
-# those of logistic.py.
+# those of logistic_regression.py.
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -7,13 +7,11 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .classifier import MatrixLike
-from .coefficients import SparseCoefficients
-from .prediction import LinearPrediction
+from ..callbacks import CallbackSupportMixin
+from .base import LinearClassifier, MatrixLike
 
-class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator):
+class LogisticRegression(CallbackSupportMixin, LinearClassifier):
     penalty: Literal["deprecated", "l2"] | None
     C: float
     l1_ratio: float | None
@@ -29,15 +27,7 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
     warm_start: bool
     n_jobs: int | None
 
-    coef_: NDArray[Any]
-    intercept_: NDArray[Any]
-    classes_: NDArray[Any]
     n_iter_: NDArray[np.int32]
-    converged_: bool
-    suboptimality_: float
-    suboptimality_bound_: float
-    n_features_in_: int
-    feature_names_in_: NDArray[np.object_]
 
     def __init__(
         self,
@@ -58,12 +48,3 @@ class LogisticRegression(LinearPrediction, SparseCoefficients, ClassifierMixin, 
         n_jobs: int | None = None,
     ) -> None: ...
     def fit(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
-    def sparsify(self) -> Self: ...
-    def densify(self) -> Self: ...
-    def decision_function(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict_proba(self, X: MatrixLike) -> NDArray[Any]: ...
-    def predict_log_proba(self, X: MatrixLike) -> NDArray[Any]: ...
-    def score(
-        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float: ...

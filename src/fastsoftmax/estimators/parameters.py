@@ -1,7 +1,7 @@
 """What the estimator's parameters may be: each alone, then those that contradict one another.
 
 The form is scikit-learn's own, so that its messages name the parameter, what was given and what is
-allowed. Nothing about data. Called by estimator.py alone.
+allowed. Nothing about data. Called by the estimators.
 """
 
 from numbers import Integral, Real

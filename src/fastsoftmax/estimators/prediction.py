@@ -26,8 +26,8 @@ __all__ = ["LinearPrediction"]
 class LinearPrediction:
     """decision_function, predict, predict_proba and predict_log_proba from ``coef_``.
 
-    The class that inherits it has ``coef_``, ``intercept_``, ``classes_``, ``multi_class`` and
-    ``n_jobs``. The computation is in the dtype of ``coef_`` whatever that of X.
+    The class that inherits it has ``coef_``, ``intercept_``, ``classes_``, ``n_jobs`` and maybe
+    ``multi_class``. The computation is in the dtype of ``coef_`` whatever that of X.
 
     All four raise ValueError if X holds a value that is not finite in that dtype, or has another
     number of features than the fit had, and NotFittedError before a fit.
@@ -152,5 +152,5 @@ class LinearPrediction:
 
     def _loss(self):
         """The kernels' name of the loss: one row of coef_ is logistic, whatever multi_class."""
-        softmax = self.multi_class == "softmax" and self.coef_.shape[0] > 1
-        return "softmax" if softmax else "logistic"
+        is_ovr = getattr(self, "multi_class", "softmax") == "ovr"
+        return "logistic" if is_ovr or self.coef_.shape[0] == 1 else "softmax"

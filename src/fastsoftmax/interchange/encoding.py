@@ -3,7 +3,7 @@
 What JSON has no word for becomes an object of one key that names the kind, {"tuple": [...]}.
 Decoding builds nothing but None, numbers, text, lists, tuples, dicts, NumPy's own scalars, dtypes
 and arrays, and SciPy's CSR: no name in the input is ever looked up or called. Knows neither files
-nor estimators. Called by persistence.py.
+nor estimators. Called by files.py.
 """
 
 import math

@@ -1,8 +1,9 @@
 """Estimators in files that can't execute code: safetensors, with a JSON document in its header.
 
 The arrays are tensors that any safetensors reader shows; the rest is the document. What a file
-says is checked before an estimator is made of it. Not pickle (portable.py). Called by the
-estimator's ``save`` and, as ``fastsoftmax.load``, by users.
+says is checked before an estimator is made of it. Not pickle (portable.py). Classes make
+themselves known by :func:`savable`. Called by the estimators' ``save`` and, as
+``fastsoftmax.load``, by users.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -20,12 +21,15 @@ from .. import __version__
 from .encoding import decode, encode
 
 if TYPE_CHECKING:
-    from ..estimators.classifier import SoftmaxClassifier
+    from ..estimators.base import LinearClassifier
 
-__all__ = ["load", "save"]
+__all__ = ["load", "savable", "save"]
 
 #: Raised when a file is written that an older fastsoftmax would misread.
 FORMAT_VERSION = 1
+
+#: What a file may say that it holds.
+CLASSES: dict[str, Any] = {}
 
 #: Keys of the header's metadata: the document, and the SHA-256 of it and of the arrays.
 DOCUMENT, CHECKSUM = "fastsoftmax", "sha256"
@@ -37,12 +41,18 @@ LIKE_INTERCEPT = ("intercept_", "_intercept_state")
 ONE_A_FEATURE = ("mean_", "scale_", "_column_squares")
 
 
+def savable(estimator_class):
+    """Decorate a class of estimators that files may hold."""
+    CLASSES[estimator_class.__name__] = estimator_class
+    return estimator_class
+
+
 def save(estimator, path):
     """Write an estimator, fitted or not: parameters, attributes and the state of the optimiser.
 
     Parameters
     ----------
-    estimator : SoftmaxClassifier
+    estimator : estimator of a savable class
     path : str or path-like
         A file there is replaced, all at once and only if all was written: a reader finds the old
         one or the new one. ``.safetensors`` is the usual ending.
@@ -57,13 +67,12 @@ def save(estimator, path):
     OSError
         If the file can't be written.
     """
-    from .. import SoftmaxClassifier
-
     safetensors = _safetensors()
-    if type(estimator) is not SoftmaxClassifier:
+    class_name = type(estimator).__name__
+    if CLASSES.get(class_name) is not type(estimator):
         raise TypeError(
-            f"a SoftmaxClassifier can be saved; got a {type(estimator).__qualname__}, of which "
-            "load could not make one again"
+            f"what can be saved is one of {', '.join(CLASSES)}; got a "
+            f"{type(estimator).__qualname__}, of which load could not make one again"
         )
     arrays = {}
     parameters = estimator.get_params(deep=False)
@@ -82,7 +91,7 @@ def save(estimator, path):
         {
             "format_version": FORMAT_VERSION,
             "package_version": __version__,
-            "class": "SoftmaxClassifier",
+            "class": class_name,
             "parameters": {
                 name: encode(value, f"parameter {name}", arrays)
                 for name, value in parameters.items()
@@ -96,7 +105,7 @@ def save(estimator, path):
     _replace_file(os.fspath(path), safetensors.numpy.save(arrays, metadata))
 
 
-def load(path: str | os.PathLike[str]) -> "SoftmaxClassifier":
+def load(path: str | os.PathLike[str]) -> "LinearClassifier":
     """Read an estimator that ``save`` wrote, of this version of fastsoftmax or an older one.
 
     Nothing in the file is executed, and no name in it is looked up: it holds numbers and text.
@@ -253,25 +262,24 @@ def _routed(estimator_class):
 
 def _estimator(document, arrays):
     """The estimator that a document of a known format describes."""
-    from .. import SoftmaxClassifier
-
-    if document["class"] != "SoftmaxClassifier":
+    if document["class"] not in CLASSES:
         raise ValueError(f"class {document['class']!r}")
+    estimator_class = CLASSES[document["class"]]
     parameters = {name: decode(value, arrays) for name, value in document["parameters"].items()}
-    unknown = sorted(set(parameters) - set(SoftmaxClassifier().get_params(deep=False)))
+    unknown = sorted(set(parameters) - set(estimator_class().get_params(deep=False)))
     if unknown:
         raise ValueError(f"parameters {', '.join(unknown)}")
     attributes = {name: decode(value, arrays) for name, value in document["attributes"].items()}
     for name in attributes:
-        if name in parameters or not _is_attribute(name, SoftmaxClassifier):
+        if name in parameters or not _is_attribute(name, estimator_class):
             raise ValueError(f"attribute {name}")
     if "coef_" in attributes:
         _check_shapes(attributes)
-    estimator = SoftmaxClassifier(**parameters)
+    estimator = estimator_class(**parameters)
     vars(estimator).update(attributes)
     with config_context(enable_metadata_routing=True):
         for method, requests in document["requests"].items():
-            if method not in _routed(SoftmaxClassifier):
+            if method not in _routed(estimator_class):
                 raise ValueError(f"requests of {method}")
             getattr(estimator, f"set_{method}_request")(**requests)
     return estimator

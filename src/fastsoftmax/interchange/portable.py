@@ -1,7 +1,6 @@
 """The estimator's ways out of the process: files, pickles and scikit-learn's own classes.
 
-The work is done in persistence.py and conversion.py, imported when asked for. Inherited by
-SoftmaxClassifier.
+The work is done in files.py and to_sklearn.py. Inherited by the estimators.
 """
 
 import inspect
@@ -9,6 +8,8 @@ import re
 import warnings
 
 from .. import __version__
+from . import files
+from .to_sklearn import to_sklearn
 
 __all__ = ["Portable"]
 
@@ -41,9 +42,7 @@ class Portable:
         OSError
             If the file can't be written. What was there is then there still.
         """
-        from .files import save
-
-        save(self, path)
+        files.save(self, path)
 
     def to_sklearn(self):
         """Give a scikit-learn classifier with the same coefficients and probabilities.
@@ -52,18 +51,17 @@ class Portable:
         -------
         model : LogisticRegression or OneVsRestClassifier
             The latter, of a LogisticRegression a class, for ``multi_class="ovr"`` and more than
-            two classes. It shares no array with this estimator. Its ``C`` is 1 / (``alpha`` · Σs),
-            with Σs the sum of the weights of the rows trained on, a row once a call: what makes
-            its objective this one's, except with ``standardize``, where the penalty is on the
-            coefficients of z-scores. ``class_weight`` is handed on to a LogisticRegression alone.
+            two classes. It shares no array with this estimator. Its ``C`` makes its objective this
+            one's: 1 / (``alpha`` · Σs), with Σs the sum of the weights of the rows trained on, a
+            row once a call, ``alpha_`` in ``SoftmaxClassifierCV``; except with ``standardize``,
+            where the penalty is on the coefficients of z-scores. ``class_weight`` is handed on to
+            a LogisticRegression alone.
 
         Raises
         ------
         NotFittedError
             Before a fit.
         """
-        from .to_sklearn import to_sklearn
-
         return to_sklearn(self)
 
     def __getstate__(self):

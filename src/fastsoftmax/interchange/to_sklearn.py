@@ -1,7 +1,6 @@
 """A fitted estimator as one of scikit-learn's own, which predicts the same without this package.
 
-Nothing is trained here. Called by the estimator's
-``to_sklearn``.
+Nothing is trained here. Called by the estimators' ``to_sklearn``.
 """
 
 import numpy as np
@@ -14,9 +13,9 @@ __all__ = ["to_sklearn"]
 
 
 def to_sklearn(estimator):
-    """See ``SoftmaxClassifier.to_sklearn``."""
+    """See ``Portable.to_sklearn``."""
     check_is_fitted(estimator)
-    if estimator.multi_class == "ovr" and len(estimator.classes_) > 2:
+    if len(estimator.coef_) > 1 and getattr(estimator, "multi_class", "softmax") == "ovr":
         return _one_vs_rest(estimator)
     return _logistic_regression(
         estimator, estimator.coef_.copy(), estimator.intercept_.copy(), estimator.classes_.copy()
@@ -25,16 +24,14 @@ def to_sklearn(estimator):
 
 def _logistic_regression(estimator, coef, intercept, classes):
     """A LogisticRegression with these parameters, and settings as near as it has them."""
-    # Ours divides the loss by Σs and theirs doesn't.
-    strength = estimator.alpha * estimator._weight_sum
     model = LogisticRegression(
-        C=float(1 / strength) if strength else np.inf,
+        C=estimator._inverse_strength(),
         fit_intercept=estimator.fit_intercept,
         class_weight=estimator.class_weight,
         random_state=estimator.random_state,
     )
     model.coef_, model.intercept_, model.classes_ = coef, intercept, classes
-    model.n_iter_ = np.array([estimator.n_iter_], dtype=np.int32)
+    model.n_iter_ = np.array([len(estimator.loss_curve_)], dtype=np.int32)
     return _with_features(model, estimator)
 
 

@@ -1,7 +1,7 @@
 """The solvers that know when they are done: a little SGD, then preconditioned L-BFGS on all rows.
 
 Glue between sgd.py (the stochastic phase), curvature.py, preconditioning.py, lbfgs.py and
-certificate.py; no arithmetic over rows is here. Called by estimator.py.
+certificate.py; no arithmetic over rows is here. Called by fitting.py.
 """
 
 from dataclasses import dataclass, replace

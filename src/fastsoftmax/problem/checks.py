@@ -1,47 +1,185 @@
-"""Checks of what the caller hands over, beyond what scikit-learn checks: X, labels and weights.
+"""From what the caller of a fit gave to one value that everything downstream takes.
 
-Every error names the argument, what was given and what is allowed. Nothing here knows how training
-works. Called by the estimators.
+X, y, weights and validation rows are looked at here once; errors name the argument, what was given
+and what is allowed. What each of them may be is said in rows.py, labels.py, weights.py and
+held_out.py. Nothing here knows how training works. Called by the estimators.
 """
 
-from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
-from .labels import some
+from ..kernels.threads import effective_n_threads
+from .held_out import HeldOut, given_rows, rows_set_aside
+from .labels import check_classes, check_known_classes, encode_labels, some
+from .rows import SparseRows, check_finite, computing_dtype, dtypes_read, rows_of, well_behaved
+from .weights import check_sample_weight
 
-__all__ = ["check_validation_data", "check_warm_start", "unchanged_on_failure"]
+__all__ = ["CheckedData", "check_batch", "check_data", "check_warm_start"]
 
 
-@contextmanager
-def unchanged_on_failure(estimator):
-    """Leave the estimator's attributes as they were if the block raises, Ctrl-C included.
+@dataclass(frozen=True)
+class CheckedData:
+    """The data of one fit, as the kernels take it.
 
-    Enough as long as the block replaces arrays and never writes into them.
+    Parameters
+    ----------
+    X : ndarray or SparseRows of shape (n_samples, n_features)
+        Finite in ``dtype``; the caller's own memory wherever that can be read.
+    codes : int32 ndarray of shape (n_samples,)
+        Positions of the labels in ``classes``.
+    classes : ndarray of shape (n_classes,)
+        Sorted, at least two.
+    sample_weight : float64 ndarray of shape (n_samples,) or None for ones
+        Not negative. Rows of weight 0 are left out of everything.
+    dtype : {float32, float64}
+        Of the computation.
+    n_threads : int ≥ 1
+    is_batch : bool, default=False
+        Whether it is one call of ``partial_fit``, others coming before or after: there may then be
+        no row of weight above 0.
+    held_out : HeldOut or None, default=None
+        Rows to validate on.
     """
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        estimator.__dict__ = before
-        raise
+
+    X: np.ndarray | SparseRows
+    codes: np.ndarray
+    classes: np.ndarray
+    sample_weight: np.ndarray | None
+    dtype: np.dtype
+    n_threads: int
+    is_batch: bool = False
+    held_out: HeldOut | None = None
+
+    @property
+    def coef_shape(self):
+        """(n_rows, n_features): two classes need one row of coef."""
+        return 1 if len(self.classes) == 2 else len(self.classes), self.X.shape[1]
 
 
-def check_warm_start(X, classes, coef, known_classes):
+def check_data(
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    X_val=None,
+    y_val=None,
+    sample_weight_val=None,
+    *,
+    dtype=None,
+    n_jobs=None,
+    set_aside=None,
+    shows_rows=False,
+):
+    """Check the arguments of a fit that begins anew.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Which learns the number and names of the features from X.
+    X, y, sample_weight, X_val, y_val, sample_weight_val
+        As ``fit`` was given them.
+    dtype : {"float32", "float64"} or the like, or None
+        To compute in; None leaves it to X.
+    n_jobs : int or None
+    set_aside : held_out.SetAside or None
+        Which rows of X to validate on where there is no ``X_val``; None for none.
+    shows_rows : bool
+        Whether what scores the rows held out wants to see them as they were given.
+
+    Returns
+    -------
+    data : CheckedData
+
+    Raises
+    ------
+    ValueError, TypeError
+        Name the argument.
+    """
+    validates = _check_validation_data(X_val, y_val, sample_weight_val)
+    given = (X, y) if shows_rows else None
+    X, y = _rows_and_labels(estimator, X, y, dtype, first=True)
+    check_classification_targets(y)
+    data = _checked(X, y, check_classes(y, "y"), sample_weight, dtype, n_jobs)
+    if validates:
+        held_out = given_rows(
+            estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows=shows_rows
+        )
+        return replace(data, held_out=held_out)
+    if set_aside is None:
+        return data
+    held_out, train_weight = rows_set_aside(data, set_aside, given)
+    return replace(data, held_out=held_out, sample_weight=train_weight)
+
+
+def check_batch(estimator, X, y, classes, known_classes, sample_weight, *, dtype, n_jobs, first):
+    """Check the arguments of one call of ``partial_fit``.
+
+    Parameters
+    ----------
+    estimator, X, y, sample_weight, n_jobs
+        As in :func:`check_data`.
+    classes : array-like or None
+        As the call was given them.
+    known_classes : ndarray or None
+        Those of an earlier call.
+    dtype : dtype or None
+        That earlier calls have computed in, or as in :func:`check_data`.
+    first : bool
+        Whether nothing was learned before.
+
+    Returns
+    -------
+    data : CheckedData
+    """
+    X, y = _rows_and_labels(estimator, X, y, dtype, first)
+    classes = check_known_classes(classes, known_classes)
+    return _checked(X, y, classes, sample_weight, dtype, n_jobs, is_batch=True)
+
+
+def check_warm_start(data, coef, known_classes):
     """An error where a warm start meets other classes or another number of features."""
-    if not np.array_equal(classes, known_classes):
+    if not np.array_equal(data.classes, known_classes):
         raise ValueError(
             f"warm_start=True needs the classes of the last fit, {some(known_classes.tolist())}; "
-            f"y holds {some(classes.tolist())}"
+            f"y holds {some(data.classes.tolist())}"
         )
-    if X.shape[1] != coef.shape[1]:
+    if data.X.shape[1] != coef.shape[1]:
         raise ValueError(
             f"warm_start=True needs the {coef.shape[1]} features of the last fit; X has "
-            f"{X.shape[1]}"
+            f"{data.X.shape[1]}"
         )
 
 
-def check_validation_data(X_val, y_val, sample_weight_val):
+def _rows_and_labels(estimator, X, y, dtype, first):
+    """X as the kernels take it, maybe not finite, and y as scikit-learn's checks leave it."""
+    # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
+    X = well_behaved(X)
+    dtypes = dtypes_read(X, dtype or np.float64)
+    X, y = validate_data(
+        estimator, X, y, reset=first, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
+    )
+    return rows_of(X), y
+
+
+def _checked(X, y, classes, sample_weight, dtype, n_jobs, is_batch=False):
+    """CheckedData of rows and labels that scikit-learn let pass."""
+    data = CheckedData(
+        X=X,
+        codes=encode_labels(y, classes),
+        classes=classes,
+        sample_weight=check_sample_weight(sample_weight, X, all_zero=is_batch),
+        dtype=computing_dtype(dtype, X),
+        n_threads=effective_n_threads(n_jobs),
+        is_batch=is_batch,
+    )
+    check_finite(X, data.dtype, data.n_threads)
+    return data
+
+
+def _check_validation_data(X_val, y_val, sample_weight_val):
     """Whether there are rows to validate on; an error where only a part of them is given."""
     if (X_val is None) != (y_val is None):
         given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")

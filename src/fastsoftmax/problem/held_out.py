@@ -2,7 +2,8 @@
 
 Which rows: given by the user, or a part of X set aside, class by class. The loss is computed by the
 kernels where the rows lie; any other score by scikit-learn's scorers on a fitted copy of the
-estimator. When to stop and what to restore is training.py's. Called by estimator.py.
+estimator. When to stop and what to restore is sgd.py's. Rows are chosen for checks.py, and scored
+for fitting.py and cross_validation.py.
 """
 
 from contextlib import contextmanager
@@ -25,14 +26,21 @@ from .labels import encode_labels
 from .rows import (
     SparseRows,
     check_finite,
-    computing_dtype,
     dtypes_read,
     rows_of,
     well_behaved,
 )
 from .weights import check_sample_weight
 
-__all__ = ["HeldOut", "Validation", "given_rows", "rows_of_given", "rows_set_aside"]
+__all__ = [
+    "HeldOut",
+    "Scoring",
+    "SetAside",
+    "Validation",
+    "given_rows",
+    "rows_of_given",
+    "rows_set_aside",
+]
 
 
 @dataclass(frozen=True)
@@ -59,42 +67,66 @@ class HeldOut:
     shown: Any
 
 
-def given_rows(estimator, X, classes, X_val, y_val, sample_weight_val):
+def given_rows(estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows):
     """HeldOut of the rows that the user gave to ``fit``.
 
     Parameters
     ----------
-    estimator : SoftmaxClassifier
+    estimator : BaseEstimator
         Which has seen X, and refuses an X_val of other features.
-    X : ndarray
+    data : checks.CheckedData
         The rows to train on.
-    classes : ndarray of shape (n_classes,)
     X_val, y_val, sample_weight_val : as given; X_val and y_val not None
+    dtype : as in :func:`checks.check_data`
+    shows_rows : bool
+        Whether the rows are to be kept as they were given.
     """
     with _named("X_val"):
-        data = validate_data(
+        X = validate_data(
             estimator,
             well_behaved(X_val),
             reset=False,
             accept_sparse="csr",
-            dtype=dtypes_read(X_val, estimator.dtype or np.float64),
+            dtype=dtypes_read(X_val, dtype or np.float64),
             ensure_all_finite=False,
         )
-        data = rows_of(data)
-        check_finite(data, computing_dtype(estimator.dtype, X), 1)
+        X = rows_of(X)
+        check_finite(X, data.dtype, 1)
     with _named("y_val"):
         labels = column_or_1d(y_val, warn=True)
-        check_consistent_length(data, labels)
-    codes = encode_labels(labels, classes, "y_val")
-    weight = check_sample_weight(sample_weight_val, data, "sample_weight_val")
+        check_consistent_length(X, labels)
+    codes = encode_labels(labels, data.classes, "y_val")
+    weight = check_sample_weight(sample_weight_val, X, "sample_weight_val")
     if weight is None:
-        return HeldOut(data, np.arange(len(data)), codes, None, (X_val, y_val))
+        return HeldOut(X, np.arange(len(X)), codes, None, (X_val, y_val))
     rows = np.flatnonzero(weight)
-    return HeldOut(data, rows, codes, weight, rows_of_given(X_val, y_val, rows))
+    shown = rows_of_given(X_val, y_val, rows) if shows_rows else None
+    return HeldOut(X, rows, codes, weight, shown)
 
 
-def rows_set_aside(estimator, X, codes, sample_weight, given):
-    """Set ``validation_fraction`` of the rows of weight above 0 aside, of each class alike.
+@dataclass(frozen=True)
+class SetAside:
+    """Which share of the rows to set aside, or how many, and what draws them.
+
+    Parameters
+    ----------
+    fraction : float in (0, 1) or int ≥ 1
+    random_state : int, RandomState instance or None
+    """
+
+    fraction: float
+    random_state: Any
+
+
+def rows_set_aside(data, set_aside, given):
+    """Set a part of the rows of weight above 0 aside, of each class alike.
+
+    Parameters
+    ----------
+    data : checks.CheckedData
+    set_aside : SetAside
+    given : (X, y) or None
+        As the user gave them, where the rows are to be kept like that.
 
     Returns
     -------
@@ -102,27 +134,50 @@ def rows_set_aside(estimator, X, codes, sample_weight, given):
     sample_weight : float64 ndarray of shape (n_samples,)
         To train with: 0 for the rows set aside, which leaves them out of everything.
     """
-    used = np.arange(len(X)) if sample_weight is None else np.flatnonzero(sample_weight)
-    random_state = check_random_state(estimator.random_state)
+    n_samples, sample_weight = len(data.X), data.sample_weight
+    used = np.arange(n_samples) if sample_weight is None else np.flatnonzero(sample_weight)
     try:
         _, rows = train_test_split(
             used,
-            test_size=estimator.validation_fraction,
-            stratify=codes[used],
-            random_state=random_state,
+            test_size=set_aside.fraction,
+            stratify=data.codes[used],
+            random_state=check_random_state(set_aside.random_state),
         )
     except ValueError as error:
         raise ValueError(
-            f"validation_fraction={estimator.validation_fraction!r} of {len(used)} rows can't be "
-            f"set aside so that each class is in both parts; give X_val and y_val, or another "
+            f"validation_fraction={set_aside.fraction!r} of {len(used)} rows can't be set aside "
+            "so that each class is in both parts; give X_val and y_val, or another "
             f"validation_fraction ({error})"
         ) from error
     rows = np.sort(rows)  # memory is read in order
-    shown = rows_of_given(*given, rows)
-    held_out = HeldOut(X, rows, codes, sample_weight, shown)
-    train_weight = np.ones(len(X)) if sample_weight is None else sample_weight.copy()
+    shown = None if given is None else rows_of_given(*given, rows)
+    held_out = HeldOut(data.X, rows, data.codes, sample_weight, shown)
+    train_weight = np.ones(n_samples) if sample_weight is None else sample_weight.copy()
     train_weight[rows] = 0
     return held_out, train_weight
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How rows held out are scored.
+
+    Parameters
+    ----------
+    name : str, callable or None
+        As the user gave it.
+    scorer : callable or None
+        scikit-learn's ``scorer(estimator, X, y)``; None for the loss that is minimised, with its
+        sign turned, which needs no estimator.
+    """
+
+    name: Any
+    scorer: Any
+
+    @classmethod
+    def of(cls, estimator, scoring):
+        """What a ``scoring`` parameter asks for, of an estimator of this kind."""
+        is_loss = isinstance(scoring, str) and scoring == "loss"
+        return cls(scoring, None if is_loss else check_scoring(estimator, scoring=scoring))
 
 
 class Validation:
@@ -133,42 +188,41 @@ class Validation:
     held_out : HeldOut
     problem : objective.Problem
         The one that is trained on, for its units and its loss.
-    estimator : SoftmaxClassifier
+    scoring : Scoring
     fitted : callable
-        Gives a fitted copy of the estimator for a State.
+        Gives a fitted estimator for a State, for scorers.
+    early_stopping : bool
+        Whether the scores decide when to stop, and which weights to keep.
     """
 
-    def __init__(self, held_out, problem, estimator, fitted):
-        self.early_stopping = bool(estimator.early_stopping)
-        self._scoring = estimator.scoring
+    def __init__(self, held_out, problem, scoring, fitted, early_stopping=False):
+        self.early_stopping = early_stopping
+        self._scoring = scoring
         self._fitted = fitted
         self._held_out = held_out
         weight = held_out.sample_weight
-        if self._scoring == "loss":
-            self._problem = replace(
-                problem,
-                X=held_out.X,
-                rows=held_out.rows,
-                y_true=held_out.codes,
-                sample_weight=None if weight is None else weight.astype(problem.dtype),
-                alpha=0.0,
-                label_smoothing=0.0,
-            )
-        else:
-            self._scorer = check_scoring(estimator, scoring=self._scoring)
+        self._problem = replace(
+            problem,
+            X=held_out.X,
+            rows=held_out.rows,
+            y_true=held_out.codes,
+            sample_weight=None if weight is None else weight.astype(problem.dtype),
+            alpha=0.0,
+            label_smoothing=0.0,
+        )
 
     def score(self, state):
         """The score of these weights; the higher the better, and never NaN."""
         held_out = self._held_out
-        if self._scoring == "loss":
+        if self._scoring.scorer is None:
             return -self._problem.objective(state, held_out.rows)
         weight = {}
         if held_out.sample_weight is not None:
             weight = {"sample_weight": held_out.sample_weight[held_out.rows]}
-        score = float(self._scorer(self._fitted(state), *held_out.shown, **weight))
+        score = float(self._scoring.scorer(self._fitted(state), *held_out.shown, **weight))
         if np.isnan(score):
             raise ValueError(
-                f"scoring={self._scoring!r} must give a number; it gave NaN for the "
+                f"scoring={self._scoring.name!r} must give a number; it gave NaN for the "
                 f"{len(held_out.rows)} rows held out"
             )
         return score

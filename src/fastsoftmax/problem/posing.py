@@ -1,11 +1,13 @@
-"""From checked data and an estimator's parameters to the problem that is solved.
+"""From checked data and the objective that is asked for to the problem that is solved.
 
 Weights of rows, units and the strength of the penalty in them. Nothing is checked here but what
-the parameters and the data can only be together, nothing is trained. Called by estimator.py and
-selection.py.
+the objective and the data can only be together, nothing is trained. Called by fitting.py and
+cross_validation.py.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,54 @@ from .standardization import Units, measure
 from .statistics import ColumnStatistics
 from .weights import check_class_weight, mean_one, row_weights
 
-__all__ = ["Posed", "pose"]
+__all__ = ["Formulation", "Posed", "Seen", "pose"]
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """Which objective to minimise, whatever the rows.
+
+    Parameters
+    ----------
+    strength : callable
+        Gives alpha ≥ 0, in the units of X, for the sum of the weights of the rows.
+    multi_class : {"softmax", "ovr"}
+    label_smoothing : float in [0, 1)
+    standardize : bool or {"population", "sample"}
+    fit_intercept : bool
+    class_weight : dict, "balanced" or None
+    chooses_units : bool
+        Whether training may run in units of its own where ``standardize`` is off: the minimum is
+        the same, the path to it isn't.
+    """
+
+    strength: Callable[[float], float]
+    multi_class: str = "softmax"
+    label_smoothing: float = 0.0
+    standardize: bool | str = False
+    fit_intercept: bool = True
+    class_weight: Any = None
+    chooses_units: bool = True
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is remembered of the rows trained on so far; the defaults are those before any.
+
+    Parameters
+    ----------
+    weight_sum, n_rows : float, int
+        Σ (sample weight · class weight) and count of the rows, each row once a call.
+    class_total : float64 ndarray of shape (n_classes,) or None
+        Σ sample weight of each class.
+    statistics : ColumnStatistics or None
+        Where ``standardize`` asks for them.
+    """
+
+    weight_sum: float = 0.0
+    n_rows: int = 0
+    class_total: np.ndarray | None = None
+    statistics: ColumnStatistics | None = None
 
 
 @dataclass(frozen=True)
@@ -28,77 +77,72 @@ class Posed:
         That training runs in.
     unit : float
         What one scale for all features multiplies coef by; ``alpha`` is divided by its square.
-    statistics : statistics.ColumnStatistics or None
     scale : float64 ndarray of shape (n_features,) or None
         What ``standardize`` divides by.
-    class_total : float64 ndarray of shape (n_classes,)
-        Σ sample weight of each class.
-    weight_sum, n_rows : float, int
-        Σ (sample weight · class weight) and count of the rows, those of earlier calls included.
+    seen : Seen
+        These rows included.
     """
 
     problem: Problem
     units: Units
     unit: float
-    statistics: ColumnStatistics | None
     scale: np.ndarray | None
-    class_total: np.ndarray
-    weight_sum: float
-    n_rows: int
+    seen: Seen
 
 
-def pose(estimator, X, codes, classes, sample_weight, memory, n_threads, dtype, all_zero=False):
-    """State the problem of an estimator's parameters on these rows.
+def pose(data, formulation, earlier=None):
+    """State the problem that this objective makes of these rows.
 
     Parameters
     ----------
-    estimator : SoftmaxClassifier
-    X : ndarray or SparseRows of shape (n_samples, n_features)
-    codes : int32 ndarray of shape (n_samples,)
-    classes : ndarray of shape (n_classes,)
-    sample_weight : float64 ndarray of shape (n_samples,) or None
-        Rows of weight 0 are left out of everything.
-    memory : memory.Memory
-        Of earlier calls of ``partial_fit``, else empty or of parameters alone.
-    n_threads : int
-    dtype : {float32, float64}
-        Of the computation.
-    all_zero : bool
-        Whether there may be no row of weight above 0; it is a call of ``partial_fit`` then.
+    data : checks.CheckedData
+    formulation : Formulation
+    earlier : Seen or None
+        Rows of earlier calls of ``partial_fit``.
 
     Returns
     -------
     posed : Posed
     """
+    earlier = earlier or Seen()
+    X, sample_weight, dtype = data.X, data.sample_weight, data.dtype
     statistics, scale, units = measure(
-        X, sample_weight, estimator.standardize, dtype, memory.statistics, memory.n_rows, n_threads
+        X,
+        sample_weight,
+        formulation.standardize,
+        dtype,
+        earlier.statistics,
+        earlier.n_rows,
+        data.n_threads,
     )
-    class_total = np.bincount(codes, weights=sample_weight, minlength=len(classes))
-    if memory.class_total is not None:
-        class_total = class_total + memory.class_total
-    class_weight = check_class_weight(estimator.class_weight, classes, class_total)
-    rows, weight, weight_sum = row_weights(codes, sample_weight, class_weight, all_zero)
-    weight_sum, n_rows = weight_sum + memory.weight_sum, len(rows) + memory.n_rows
-    if isinstance(estimator.class_weight, str):
+    class_total = np.bincount(data.codes, weights=sample_weight, minlength=len(data.classes))
+    if earlier.class_total is not None:
+        class_total = class_total + earlier.class_total
+    class_weight = check_class_weight(formulation.class_weight, data.classes, class_total)
+    rows, weight, weight_sum = row_weights(data.codes, sample_weight, class_weight, data.is_batch)
+    weight_sum, n_rows = weight_sum + earlier.weight_sum, len(rows) + earlier.n_rows
+    if isinstance(formulation.class_weight, str):
         # Earlier rows too count as balanced by these totals.
         weight_sum = float(class_total.sum())
     mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
-    alpha, unit = estimator._strength(weight_sum), 1.0
-    if estimator._chooses_units() and len(rows) > 0 and units.shift is None and not all_zero:
-        units, unit = Units.chosen(X, rows, weight, dtype, estimator.fit_intercept, alpha)
+    alpha, unit = formulation.strength(weight_sum), 1.0
+    has_no_units = units.shift is None and len(rows) > 0
+    if formulation.chooses_units and has_no_units and not data.is_batch:
+        units, unit = Units.chosen(X, rows, weight, dtype, formulation.fit_intercept, alpha)
         alpha /= unit**2
+    is_softmax = formulation.multi_class == "softmax" and len(data.classes) > 2
     problem = Problem(
         X=X,
         rows=rows,
-        y_true=codes,
+        y_true=data.codes,
         sample_weight=mean_one(weight, mean_weight, len(X), dtype),
         shift=units.shift,
         inverse_scale=units.inverse_scale,
-        loss="softmax" if estimator.multi_class == "softmax" and len(classes) > 2 else "logistic",
+        loss="softmax" if is_softmax else "logistic",
         alpha=alpha,
-        fit_intercept=bool(estimator.fit_intercept),
-        n_threads=n_threads,
+        fit_intercept=formulation.fit_intercept,
+        n_threads=data.n_threads,
         dtype=np.dtype(dtype),
-        label_smoothing=float(estimator.label_smoothing),
+        label_smoothing=formulation.label_smoothing,
     )
-    return Posed(problem, units, unit, statistics, scale, class_total, weight_sum, n_rows)
+    return Posed(problem, units, unit, scale, Seen(weight_sum, n_rows, class_total, statistics))

@@ -1,0 +1,39 @@
+"""What the package's classifiers share: predictions, files, sparse coefficients, a fit's end.
+
+No parameters and no fit of their own. Inherited by SoftmaxClassifier, LogisticRegression and
+SoftmaxClassifierCV.
+"""
+
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from ..interchange.portable import Portable
+from .coefficients import SparseCoefficients
+from .prediction import LinearPrediction
+
+__all__ = ["LinearClassifier", "inverse_strength", "raise_if_interrupted"]
+
+
+class LinearClassifier(
+    Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
+):
+    """A classifier of ``coef_`` and ``intercept_``, in every way but how they were found."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def inverse_strength(alpha, weight_sum):
+    """scikit-learn's ``C`` for a penalty: its objective isn't divided by the sum of the weights."""
+    strength = alpha * weight_sum
+    return float(1 / strength) if strength else float("inf")
+
+
+def raise_if_interrupted(fitted):
+    """KeyboardInterrupt where Ctrl-C ended the fit, now that the attributes are set."""
+    if fitted.history.interrupted:
+        n_done = len(fitted.memory.history["epoch"])
+        raise KeyboardInterrupt(
+            f"fit was interrupted; the estimator is that of the {n_done} epochs done"
+        )
