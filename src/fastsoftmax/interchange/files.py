@@ -42,7 +42,18 @@ ONE_A_FEATURE = ("mean_", "scale_", "_column_squares")
 
 
 def savable(estimator_class):
-    """Decorate a class of estimators that files may hold."""
+    """Decorate a class of estimators that files may hold.
+
+    Parameters
+    ----------
+    estimator_class : class
+        Its instances must hold plain data alone, and its constructor take parameters alone.
+
+    Returns
+    -------
+    estimator_class : class
+        The same.
+    """
     CLASSES[estimator_class.__name__] = estimator_class
     return estimator_class
 
