@@ -19,10 +19,7 @@ from .functional import (
 )
 
 if TYPE_CHECKING:  # what __getattr__ gives
-    from .estimators.classifier import SoftmaxClassifier
-    from .estimators.cross_validation import SoftmaxClassifierCV
-    from .estimators.logistic_regression import LogisticRegression
-    from .interchange.files import load
+    from .estimators import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV, load
 
 __version__ = "0.1.0"
 
@@ -43,20 +40,15 @@ __all__ = [
 ]
 
 
-#: Names that need scikit-learn, and the modules they are in.
-_LAZY = {
-    "LogisticRegression": "estimators",
-    "SoftmaxClassifier": "estimators",
-    "SoftmaxClassifierCV": "estimators",
-    "load": "estimators",
-}
+#: Names that need scikit-learn.
+_LAZY = ("LogisticRegression", "SoftmaxClassifier", "SoftmaxClassifierCV", "load")
 
 
 def __getattr__(name):
     if name in _LAZY:
         from importlib import import_module
 
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        return getattr(import_module(".estimators", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -19,9 +19,6 @@ from sklearn import config_context
 
 from .. import __version__
 from .encoding import decode, encode
-
-if TYPE_CHECKING:
-    from ..estimators.base import LinearClassifier
 
 __all__ = ["load", "savable", "save"]
 
@@ -116,7 +113,7 @@ def save(estimator, path):
     _replace_file(os.fspath(path), safetensors.numpy.save(arrays, metadata))
 
 
-def load(path: str | os.PathLike[str]) -> "LinearClassifier":
+def load(path: str | os.PathLike[str]) -> Any:
     """Read an estimator that ``save`` wrote, of this version of fastsoftmax or an older one.
 
     Nothing in the file is executed, and no name in it is looked up: it holds numbers and text.
