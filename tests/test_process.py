@@ -6,6 +6,7 @@ forks runs in a child process: a test that hangs would hang them all.
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -133,6 +134,73 @@ def test_affinity_counts_at_once():
 # --- Fits at the same time ------------------------------------------------------------------------
 
 
+#: A fit A in a thread of its own and a fit B in the main one; who comes and goes first.
+OVERLAP = """
+import sys, threading, warnings
+import numpy as np
+from threadpoolctl import threadpool_info
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV
+
+def blas():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+warnings.simplefilter("ignore")
+X, y = np.random.default_rng(0).normal(size=(60, 5)), np.arange(60) % 3
+inside, go_on = threading.Event(), threading.Event()
+before, seen = blas(), []
+
+def stay(info):
+    inside.set()
+    seen.append(blas())
+    return not go_on.wait(60)
+
+def wait_for_the_other(info):
+    seen.append(blas())
+    go_on.set()
+    worker.join(60)
+    seen.append(blas())
+    return True
+
+worker = threading.Thread(target=SoftmaxClassifier(callbacks=[stay], max_iter=6).fit, args=(X, y))
+if sys.argv[1] == "A comes first, B goes last":
+    worker.start()
+    assert inside.wait(60)
+    for estimator in (LogisticRegression(), SoftmaxClassifierCV(cv=2, alphas=2)):
+        estimator.fit(X, y)  # comes after A and goes before it
+        seen.append(blas())
+    SoftmaxClassifier(callbacks=[wait_for_the_other]).fit(X, y)
+else:
+    def let_the_other_in(info):
+        if not inside.is_set():
+            worker.start()
+            assert inside.wait(60)
+            seen.append(blas())
+        return True
+
+    SoftmaxClassifier(callbacks=[let_the_other_in]).fit(X, y)
+    seen.append(blas())
+    go_on.set()
+    worker.join(60)
+assert len(seen) > 2 and all(set(threads) <= {1} for threads in seen), seen
+assert blas() == before, (before, blas())
+"""
+
+
+@pytest.mark.parametrize("order", ["A comes first, B goes last", "B comes first, A goes last"])
+def test_overlapping_fits_leave_blas_as_it_was(order):
+    if not any(pool["user_api"] == "blas" for pool in threadpool_info()):
+        pytest.skip("threadpoolctl knows no BLAS here")
+    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "2")
+    run = subprocess.run(
+        [sys.executable, "-c", OVERLAP, order],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **threads},
+    )
+    assert run.returncode == 0, run.stderr
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_fits_in_several_python_threads(build, n_jobs):
     settings = [
@@ -225,10 +293,38 @@ if child == 0:
 _, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 0
 """,
-    "os.fork before any fit": """
+    "os.fork of one thread alone": """
+assert len(os.listdir("/proc/self/task")) == 1  # BLAS too has no other
 child = os.fork()
 if child == 0:
+    grandchild = os.fork()
     os._exit(0 if effective_n_threads(2) == 2 and len(fit(2)) else 1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+""",
+    "os.fork beside a thread of somebody's": """
+import threading
+end = threading.Event()
+threading.Thread(target=end.wait).start()
+child = os.fork()
+if child == 0:
+    os._exit(0 if effective_n_threads(2) == 1 and len(fit(2)) else 1)
+_, status = os.waitpid(child, 0)
+end.set()
+assert os.waitstatus_to_exitcode(status) == 0
+""",
+    "os.fork after another library's OpenMP": """
+import ctypes, subprocess, tempfile
+source = os.path.join(tempfile.mkdtemp(), "team")
+lines = ["int team(void) { int n = 0;", "#pragma omp parallel num_threads(2) reduction(+ : n)"]
+with open(source + ".c", "w") as file:
+    print(*lines, "n += 1;", "return n; }", sep=chr(10), file=file)
+command = ["cc", "-shared", "-fPIC", "-fopenmp", "-o", source + ".so", source + ".c"]
+subprocess.run(command, check=True)
+ctypes.CDLL(source + ".so").team()
+child = os.fork()
+if child == 0:
+    os._exit(0 if len(fit(None)) else 1)
 _, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 0
 """,
@@ -260,11 +356,19 @@ assert equal(
 @needs_openmp
 @needs_fork
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_fit_in_another_process_after_a_fit_in_this_one(name):
+def test_fit_in_another_process(name):
+    environment = dict(os.environ)
+    if "one thread alone" in name:
+        if not os.path.isdir("/proc/self/task"):
+            pytest.skip("threads can't be counted here")
+        environment |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    if "another library" in name and shutil.which("cc") is None:
+        pytest.skip("no C compiler here")
     run = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PARENT + SCRIPTS[name]],
         capture_output=True,
         text=True,
         timeout=60,
+        env=environment,
     )
     assert run.returncode == 0, run.stderr

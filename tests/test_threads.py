@@ -14,9 +14,9 @@ from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from fastsoftmax import kernels
+from fastsoftmax import kernels, softmax
 from fastsoftmax.kernels import _cpu
-from fastsoftmax.kernels.threads import effective_n_threads
+from fastsoftmax.kernels.threads import MOST_A_CORE, effective_n_threads
 
 needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
 
@@ -83,7 +83,18 @@ def test_at_least_one_and_at_most_the_cores():
 
 @needs_openmp
 def test_a_number_is_taken_as_it_is():
-    assert [effective_n_threads(n_jobs) for n_jobs in (1, 3, 64)] == [1, 3, 64]
+    assert [effective_n_threads(n_jobs) for n_jobs in (1, 3, 8)] == [1, 3, 8]
+
+
+@needs_openmp
+def test_a_number_beyond_reason_is_capped():
+    most = MOST_A_CORE * os.cpu_count()
+    assert [effective_n_threads(n) for n in (most, most + 1, 10000, 2**31, 2**70)] == [most] * 5
+    assert effective_n_threads(-(2**70)) == 1
+    X, y = np.random.default_rng(0).normal(size=(3000, 40)), np.arange(3000) % 3
+    one, many = (sgd_classifier(n_jobs=n, max_iter=2, random_state=0).fit(X, y) for n in (1, 2**31))
+    np.testing.assert_array_equal(many.coef_, one.coef_)
+    assert softmax(X, n_jobs=2**40).shape == X.shape
 
 
 @needs_openmp

@@ -5,18 +5,36 @@ from functools import cache
 
 from . import _cpu
 
-_threads_were_used = False
-_forked_after_threads = False
+#: Times the machine's cores that a call may ask for: more only wait for each other.
+MOST_A_CORE = 8
+
+_threads_before_fork = 1
+_unsafe_since_fork = False
+
+
+def _threads_now():
+    """Threads of this process, whoever started them; 2, as if there were others, where unknown."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 2
+
+
+def _before_fork():
+    global _threads_before_fork
+    _threads_before_fork = _threads_now()
 
 
 def _after_fork():
-    # libgomp's thread pool does not survive a fork, and waiting for it hangs the child.
-    global _forked_after_threads
-    _forked_after_threads = _threads_were_used
+    # An OpenMP pool does not survive a fork, and waiting for it hangs the child: this library's or
+    # any other's that has run a parallel region with the same runtime. Whether one did can't be
+    # asked, but its threads stay: a process that had one thread alone had no pool.
+    global _unsafe_since_fork
+    _unsafe_since_fork = _unsafe_since_fork or _threads_before_fork > 1
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
 
 
 @cache
@@ -59,21 +77,19 @@ def effective_n_threads(n_jobs=None):
     n_jobs : int or None
         None and -1: every core this process may use, which is what its affinity mask and its
         control group leave it, and no more than OMP_NUM_THREADS or threadpoolctl allow. A
-        positive number is taken as it is. Below -1: all but ``-n_jobs - 1`` of the cores. The
-        control group's limit is read once; changes of all others count at once.
+        positive number is taken as it is, up to eight times the machine's cores. Below -1: all but
+        ``-n_jobs - 1`` of the cores. The control group's limit is read once; changes of all others
+        count at once.
 
     Returns
     -------
     n_threads : int
-        Always 1 in a forked child of a process that ran threads, and without OpenMP.
+        Always 1 without OpenMP, and in a child forked off a process that had threads of any kind,
+        since a pool of OpenMP's may be among them.
     """
-    global _threads_were_used
-    if _forked_after_threads or not _cpu.has_openmp():
+    if _unsafe_since_fork or not _cpu.has_openmp():
         return 1
     if n_jobs is not None and n_jobs > 0:
-        n_threads = n_jobs
-    else:
-        cores = max(1, min(_cores(), _cpu.openmp_max_threads()))
-        n_threads = cores if n_jobs is None else max(1, cores + 1 + n_jobs)
-    _threads_were_used |= n_threads > 1
-    return n_threads
+        return min(n_jobs, MOST_A_CORE * (os.cpu_count() or 1))
+    cores = max(1, min(_cores(), _cpu.openmp_max_threads()))
+    return cores if n_jobs is None else max(1, cores + 1 + n_jobs)

@@ -8,9 +8,9 @@ that it remembers. Called by cross_validation.py.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ..problem.objective import State
+from .blas import one_blas_thread
 from .history import History
 from .preconditioning import FullHessian
 from .solver import Descent, form_and_rows
@@ -75,8 +75,7 @@ class Path:
         self._n_iter = 0
         self.n_factors = 0
 
-    # BLAS keeps to one thread, as in solver.solve.
-    @threadpool_limits.wrap(limits=1, user_api="blas")
+    @one_blas_thread()
     def minimum(self, alpha):
         """Go on to the minimum for this strength of the penalty.
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from ..problem.rows import SparseRows
+from .blas import one_blas_thread
 from .certificate import GapEstimate, profiled_bound
 from .curvature import Subsample, learning_rate_for, square_gradient
 from .history import Epoch, History
@@ -125,9 +125,7 @@ class _Rates:
         )
 
 
-# BLAS keeps to one thread: its pool spins on the cores that the kernels' threads need, and on a
-# busy machine its eigenvalue routines take ten times as long with two threads as with one.
-@threadpool_limits.wrap(limits=1, user_api="blas")
+@one_blas_thread()
 def solve(
     problem,
     state,
