@@ -28,11 +28,14 @@ def path(tmp_path):
     return tmp_path / "model.safetensors"
 
 
+def small_classifier():
+    return sgd_classifier(random_state=0, max_iter=2).fit(*small_digits())
+
+
 @pytest.fixture
 def saved(path):
     """The path of a fitted estimator's file."""
-    X, y = small_digits()
-    sgd_classifier(random_state=0, max_iter=2).fit(X, y).save(path)
+    small_classifier().save(path)
     return path
 
 
@@ -377,3 +380,114 @@ def test_a_new_file_has_usual_permissions(path):
 def test_any_reader_of_safetensors_finds_the_coefficients(saved):
     tensors = safetensors_numpy.load_file(saved)
     np.testing.assert_array_equal(tensors["coef_"], fastsoftmax.load(saved).coef_)
+
+
+# --- What is no file, and what no document holds --------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_what_is_no_regular_file(tmp_path):
+    classifier = small_classifier()
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(pipe)
+    for path in (pipe, link, folder):
+        with pytest.raises(OSError, match="no regular file"):
+            classifier.save(path)
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link", "pipe"]
+    for path in (pipe, link):
+        with pytest.raises(ValueError, match="no regular file"):
+            fastsoftmax.load(path)
+    with pytest.raises(IsADirectoryError):
+        fastsoftmax.load(folder)
+    with pytest.raises(FileNotFoundError):
+        fastsoftmax.load(tmp_path / "nothing")
+    if os.path.exists("/dev/null"):
+        with pytest.raises(OSError, match="no regular file"):
+            classifier.save("/dev/null")
+        with pytest.raises(ValueError, match="no regular file"):
+            fastsoftmax.load("/dev/null")
+
+
+def test_paths_of_bytes(tmp_path):
+    path = os.fsencode(tmp_path / "model.safetensors")
+    classifier = small_classifier()
+    classifier.save(path)
+    np.testing.assert_array_equal(fastsoftmax.load(path).coef_, classifier.coef_)
+
+
+DOCUMENTS = {
+    "nested too deeply": '{"format_version": ' + "[" * 100000 + "]" * 100000 + "}",
+    "infinity": '{"format_version": 1, "package_version": "0.1.0", "x": Infinity}',
+    "no number": '{"format_version": NaN, "package_version": "0.1.0"}',
+    "a version beyond float": '{"format_version": 1e999, "package_version": "0.1.0"}',
+    "a number of many digits": '{"format_version": ' + "1" * 5000 + ', "package_version": "0.1.0"}',
+    "a list": "[1, 2]",
+    "a number": "7",
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_documents_that_are_not_ours(saved, document):
+    path = saved
+    metadata, arrays = files._read_file(path)
+    text = DOCUMENTS[document]
+    metadata = {"fastsoftmax": text, "sha256": files._checksum(text, arrays)}
+    path.write_bytes(safetensors_numpy.save(arrays, metadata))
+    with pytest.raises(ValueError, match="model"):
+        fastsoftmax.load(path)
+
+
+CONTENTS = {
+    "text of a width for nobody": lambda d, a: d["attributes"].update(
+        x_={"text": {"values": ["a"], "width": 2**27}}
+    ),
+    "text wider than its width": lambda d, a: d["attributes"].update(
+        x_={"text": {"values": ["abc"], "width": 2}}
+    ),
+    "coefficients that are no numbers": lambda d, a: a["coef_"].fill(np.nan),
+    "an infinite intercept": lambda d, a: a["intercept_"].fill(np.inf),
+    "a row that jumps": lambda d, a: (
+        a.update(
+            {
+                "p": np.array([0, 2**31 - 1, -(2**31), 0], np.int32),
+                "i": np.zeros(0, np.int32),
+                "v": np.zeros(0),
+            }
+        ),
+        d["attributes"].update(
+            x_={
+                "csr": {
+                    "shape": [3, 4],
+                    "is_array": True,
+                    "data": {"array": "v"},
+                    "indices": {"array": "i"},
+                    "indptr": {"array": "p"},
+                }
+            }
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_contents_that_no_estimator_has(saved, content):
+    path = saved
+    forge(path, CONTENTS[content])
+    with pytest.raises(ValueError, match="model"):
+        fastsoftmax.load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("coef_", [[1.0]]), ("coef_", np.full((10, 64), np.nan)), ("intercept_", np.zeros(3))],
+)
+def test_attributes_that_could_not_be_loaded_are_not_saved(path, name, value):
+    classifier = small_classifier()
+    setattr(classifier, name, value)
+    with pytest.raises(ValueError, match=f"can't be saved: it has {name}"):
+        classifier.save(path)
+    assert not path.exists()

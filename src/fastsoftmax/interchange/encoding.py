@@ -11,6 +11,8 @@ import math
 import numpy as np
 from scipy import sparse
 
+from ..problem.rows import SparseRows
+
 __all__ = ["decode", "encode"]
 
 #: dtypes of the arrays and NumPy scalars that are written, by name.
@@ -21,6 +23,9 @@ NUMBERS = {
         *("float16", "float32", "float64"),
     )
 }
+
+#: Characters of an array's items, unless one of them is longer.
+WIDEST_TEXT = 4096
 
 #: Scalar types that may be a parameter's value themselves, as in ``dtype=np.float32``.
 TYPES = {"float32": np.float32, "float64": np.float64}
@@ -120,7 +125,7 @@ def decode(document, arrays):
     if kind == "array":
         return arrays[content]
     if kind == "text":
-        return np.array(content["values"], dtype=f"<U{int(content['width'])}").astype("=U")
+        return _decode_text(content["values"], content["width"])
     if kind == "objects":
         array = np.empty(len(content), dtype=object)
         array[:] = [decode(value, arrays) for value in content]
@@ -149,12 +154,20 @@ def _encode_array(array, name, arrays):
     )
 
 
+def _decode_text(values, width):
+    """An array of text, of the width that it had; one too wide for memory is nobody's."""
+    longest = max(map(len, values), default=0)
+    if not longest <= width <= max(longest, WIDEST_TEXT):
+        raise ValueError(f"text of width {width}")
+    return np.array(values, dtype=f"<U{width}").astype("=U")
+
+
 def _decode_csr(content, arrays):
     """The CSR matrix, once its indices are known to lie within its shape."""
     data, indices, indptr = (decode(content[p], arrays) for p in ("data", "indices", "indptr"))
     make = sparse.csr_array if content["is_array"] else sparse.csr_matrix
     matrix = make((data, indices, indptr), shape=tuple(content["shape"]))
-    matrix.check_format(full_check=True)
+    SparseRows.of(matrix)  # scipy's own check subtracts neighbours, and a difference may overflow
     return matrix
 
 

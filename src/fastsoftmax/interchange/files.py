@@ -6,11 +6,13 @@ themselves known by :func:`savable`. Called by the estimators' ``save`` and, as
 ``fastsoftmax.load``, by users.
 """
 
+import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import stat
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,9 @@ FORMAT_VERSION = 1
 
 #: What a file may say that it holds.
 CLASSES: dict[str, Any] = {}
+
+#: What a document that ``save`` has not written may lead to.
+NOT_OURS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 #: Keys of the header's metadata: the document, and the SHA-256 of it and of the arrays.
 DOCUMENT, CHECKSUM = "fastsoftmax", "sha256"
@@ -70,10 +75,12 @@ def save(estimator, path):
     TypeError
         If a parameter or attribute is not plain data, such as a ``RandomState`` or a function, or
         if the estimator is of another class, subclasses included.
+    ValueError
+        If the arrays that a user has set don't fit each other, or aren't finite.
     ImportError
         If safetensors is missing.
     OSError
-        If the file can't be written.
+        If the file can't be written, or what is there is no regular file.
     """
     safetensors = _safetensors()
     class_name = type(estimator).__name__
@@ -82,6 +89,7 @@ def save(estimator, path):
             f"what can be saved is one of {', '.join(CLASSES)}; got a "
             f"{type(estimator).__qualname__}, of which load could not make one again"
         )
+    path = os.fsdecode(path)
     arrays = {}
     parameters = estimator.get_params(deep=False)
     attributes = {
@@ -95,6 +103,11 @@ def save(estimator, path):
                 f"attribute {name!r} can't be saved: fitted attributes begin or end with '_'; "
                 f"delete it first, del estimator.{name}"
             )
+    if "coef_" in attributes:
+        try:
+            _check_arrays(attributes)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"this {class_name} can't be saved: it has {error}") from error
     document = json.dumps(
         {
             "format_version": FORMAT_VERSION,
@@ -110,7 +123,7 @@ def save(estimator, path):
         allow_nan=False,
     )
     metadata = {DOCUMENT: document, CHECKSUM: _checksum(document, arrays)}
-    _replace_file(os.fspath(path), safetensors.numpy.save(arrays, metadata))
+    _replace_file(path, safetensors.numpy.save(arrays, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -150,15 +163,15 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> bool((fastsoftmax.load(path).predict(X) == classifier.predict(X)).all())
     True
     """
-    path = os.fspath(path)
+    path = os.fsdecode(path)
     metadata, arrays = _read_file(path)
     if DOCUMENT not in metadata:
         raise ValueError(f"{path!r} is a safetensors file, but not one of fastsoftmax")
     try:
-        document = json.loads(metadata[DOCUMENT])
+        document = json.loads(metadata[DOCUMENT], parse_constant=_no_number)
         format_version = int(document["format_version"])
         package_version = str(document["package_version"])
-    except (ValueError, TypeError, KeyError) as error:
+    except NOT_OURS as error:
         raise ValueError(f"{path!r} is damaged: its header can't be read") from error
     if format_version > FORMAT_VERSION:
         raise ValueError(
@@ -169,7 +182,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{path!r} is damaged: its checksum is that of other content")
     try:
         return _estimator(document, arrays)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except NOT_OURS as error:
         raise ValueError(
             f"{path!r}, written by fastsoftmax {package_version}, holds what fastsoftmax "
             f"{__version__} has no use for: {error}"
@@ -193,6 +206,8 @@ def _safetensors():
 def _replace_file(path, content):
     """Put the content where the path leads, at once or not at all; a link stays a link."""
     path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device would be gone
+        raise OSError(f"{path!r} is no regular file, and is not replaced by one")
     folder = os.path.dirname(path)
     temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
     try:
@@ -218,7 +233,11 @@ def _replace_file(path, content):
 def _read_file(path):
     """Metadata and arrays of a safetensors file."""
     safetensors = _safetensors()
-    with open(path, "rb"):  # the system's own error where there is none, or it is a folder
+    if stat.S_ISDIR(os.stat(path).st_mode):  # the system's own error where there is none
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not os.path.isfile(path):  # to read from a pipe may take for ever
+        raise ValueError(f"{path!r} is no regular file")
+    with open(path, "rb"):  # or may not be read
         pass
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
@@ -229,6 +248,11 @@ def _read_file(path):
         raise ValueError(
             f"{path!r} is damaged, cut short or no safetensors file: {error}"
         ) from error
+
+
+def _no_number(name):
+    """JSON has no infinity and no NaN, whatever Python's reader takes for them."""
+    raise ValueError(f"{name} in the header")
 
 
 def _checksum(document, arrays):
@@ -282,7 +306,7 @@ def _estimator(document, arrays):
         if name in parameters or not _is_attribute(name, estimator_class):
             raise ValueError(f"attribute {name}")
     if "coef_" in attributes:
-        _check_shapes(attributes)
+        _check_arrays(attributes)
     estimator = estimator_class(**parameters)
     vars(estimator).update(attributes)
     with config_context(enable_metadata_routing=True):
@@ -293,8 +317,8 @@ def _estimator(document, arrays):
     return estimator
 
 
-def _check_shapes(attributes):
-    """An error unless the arrays that kernels read fit each other."""
+def _check_arrays(attributes):
+    """An error unless the arrays that kernels read fit each other and are finite."""
     coef, classes = attributes["coef_"], attributes["classes_"]
     if not (isinstance(coef, np.ndarray) or sparse.issparse(coef)) or coef.ndim != 2:
         raise ValueError("coef_ that is no matrix")
@@ -303,7 +327,7 @@ def _check_shapes(attributes):
     n_classes, n_features = coef.shape
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
         raise ValueError("classes_ that is no list of at least 2 labels")
-    if n_classes != (1 if len(classes) == 2 else len(classes)):
+    if n_classes != len(classes) and not (n_classes == 1 and len(classes) == 2):
         raise ValueError(f"coef_ of shape {coef.shape} for {len(classes)} classes")
     if attributes["n_features_in_"] != n_features:
         raise ValueError(f"coef_ of shape {coef.shape} for {attributes['n_features_in_']} features")
@@ -317,3 +341,9 @@ def _check_shapes(attributes):
             isinstance(value, np.ndarray) and value.shape == shape and value.dtype == dtype
         ):
             raise ValueError(f"{name} that is no {dtype} array of shape {shape}")
+    for name in ("coef_", *expected):
+        value = attributes.get(name)
+        if value is not None:
+            values = value.data if sparse.issparse(value) else value
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} that is not finite")

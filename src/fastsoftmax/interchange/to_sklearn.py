@@ -15,7 +15,7 @@ __all__ = ["to_sklearn"]
 def to_sklearn(estimator):
     """See ``Portable.to_sklearn``."""
     check_is_fitted(estimator)
-    if len(estimator.coef_) > 1 and getattr(estimator, "multi_class", "softmax") == "ovr":
+    if estimator.coef_.shape[0] > 1 and getattr(estimator, "multi_class", "softmax") == "ovr":
         return _one_vs_rest(estimator)
     return _logistic_regression(
         estimator, estimator.coef_.copy(), estimator.intercept_.copy(), estimator.classes_.copy()
