@@ -5,9 +5,9 @@ needed to convert, nothing of it at all to run the graph. Called by users.
 """
 
 import numpy as np
-from scipy import sparse
 
 from .estimators import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV
+from .estimators.coefficients import kernel_model
 
 __all__ = ["register"]
 
@@ -132,7 +132,7 @@ def _convert(scope, operator, container):
 
     if wants_raw:
         return
-    if len(labels) == 2:
+    if len(kernel_model(classifier)[0]) == 1:
         node("Sigmoid", [raw], score)
         return
     if classifier._loss() == "logistic":
@@ -147,9 +147,7 @@ def _convert(scope, operator, container):
 
 def _both_classes(classifier):
     """Coef and intercept with a row for each class, of two classes too."""
-    coef, intercept = classifier.coef_, classifier.intercept_
-    if sparse.issparse(coef):
-        coef = coef.toarray()
+    coef, intercept = kernel_model(classifier)
     if len(coef) > 1:
         return coef, intercept
     return np.concatenate([-coef, coef]), np.concatenate([-intercept, intercept])

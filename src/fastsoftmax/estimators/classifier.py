@@ -11,11 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 
 from ..callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from ..interchange.files import savable
-from ..optimization.fitting import Memory, fit
-from ..problem.checks import check_batch, check_data, check_warm_start
+from ..optimization.fitting import fit
+from ..problem.checks import check_batch, check_data
 from ..problem.held_out import SetAside
 from .base import LinearClassifier, inverse_strength, raise_if_interrupted
-from .memory import parameters_of, remember, remembered, set_fitted, unchanged_on_failure
+from .memory import remember, remembered, set_fitted, starting_point, unchanged_on_failure
 from .parameters import (
     PARAMETER_CONSTRAINTS,
     check_parameters,
@@ -413,11 +413,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier):
                 set_aside=set_aside,
                 shows_rows=settings.scoring.scorer is not None,
             )
-            memory = Memory()
-            if self.warm_start and hasattr(self, "coef_"):
-                check_warm_start(data, self.coef_, self.classes_)
-                memory = parameters_of(self).astype(data.dtype)
-            fitted = fit(data, settings, memory)
+            fitted = fit(data, settings, starting_point(self, data))
             set_fitted(self, data.classes, fitted)
             remember(self, fitted.memory)
         if task is not None:

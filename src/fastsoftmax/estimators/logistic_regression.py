@@ -16,13 +16,13 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
 from ..callbacks import CallbackSupportMixin, FitTask, observed, with_callbacks
 from ..interchange.files import savable
-from ..optimization.fitting import Memory, Settings, fit
+from ..optimization.fitting import Settings, fit
 from ..optimization.sgd import Plan
-from ..problem.checks import check_data, check_warm_start
+from ..problem.checks import check_data
 from ..problem.held_out import Scoring
 from ..problem.posing import Formulation
 from .base import LinearClassifier, raise_if_interrupted
-from .memory import fitted_copy, parameters_of, set_fitted, unchanged_on_failure
+from .memory import fitted_copy, set_fitted, starting_point, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS
 
 __all__ = ["LogisticRegression"]
@@ -224,11 +224,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
         is_float32 = getattr(X, "dtype", None) == np.float32
         with unchanged_on_failure(self):
             data = check_data(self, X, y, sample_weight, dtype="float64", n_jobs=self.n_jobs)
-            memory = Memory()
-            if self.warm_start and hasattr(self, "coef_"):
-                check_warm_start(data, self.coef_, self.classes_)
-                memory = parameters_of(self).astype(data.dtype)
-            fitted = fit(data, self._settings(task), memory)
+            fitted = fit(data, self._settings(task), starting_point(self, data))
             set_fitted(self, data.classes, fitted)
             self.n_iter_ = np.array([self.n_iter_], dtype=np.int32)
             if is_float32:

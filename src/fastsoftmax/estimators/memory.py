@@ -6,20 +6,23 @@ and scalars, for pickle's sake. Nothing is computed here. Called by the estimato
 """
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 from scipy.sparse import issparse
 
 from ..optimization.fitting import Memory
 from ..optimization.history import columns_of
+from ..problem.checks import check_warm_start
 from ..problem.posing import Seen
 from ..problem.statistics import ColumnStatistics
+from .coefficients import kernel_model
 
 __all__ = [
     "fitted_copy",
-    "parameters_of",
     "remember",
     "remembered",
     "set_fitted",
+    "starting_point",
     "unchanged_on_failure",
 ]
 
@@ -48,20 +51,21 @@ def remembered(estimator):
     """All that partial_fit goes on from; that of a first call where the estimator is not fitted."""
     if not hasattr(estimator, "coef_"):
         return Memory()
+    parameters = parameters_of(estimator)
     if not hasattr(estimator, "_coef_state"):  # see fitted_copy
-        return parameters_of(estimator)
-    _check_dense(estimator)
+        return parameters
     statistics = None
     if hasattr(estimator, "mean_"):
         statistics = ColumnStatistics(
             estimator._column_weight_sum, estimator.mean_, estimator._column_squares
         )
-    return Memory(
-        coef=estimator.coef_,
-        intercept=estimator.intercept_,
+    # A user who has set coef_ to one of another shape has no use for its optimiser's state.
+    is_of_coef = estimator._coef_state.shape == parameters.coef.shape
+    return replace(
+        parameters,
         coef_state=estimator._coef_state,
         intercept_state=estimator._intercept_state,
-        update=estimator._update,
+        update=estimator._update if is_of_coef else None,
         seen=Seen(
             weight_sum=estimator._weight_sum,
             n_rows=estimator._n_rows,
@@ -72,13 +76,27 @@ def remembered(estimator):
         history=getattr(estimator, "history_", None) or columns_of(estimator.loss_curve_),
         n_halvings=estimator._n_halvings,
         learning_rate=getattr(estimator, "learning_rate_", None),
+        rate_settings=getattr(estimator, "_rate_settings", None),
     )
 
 
 def parameters_of(estimator):
-    """Only where the parameters stand, for ``warm_start``."""
-    _check_dense(estimator)
-    return Memory(coef=estimator.coef_, intercept=estimator.intercept_)
+    """Only where the parameters stand, for ``warm_start``; one row for two classes."""
+    if issparse(estimator.coef_):
+        raise ValueError("coef_ was made sparse by sparsify(); call densify() before training on")
+    coef, intercept = kernel_model(estimator)
+    if len(coef) == len(estimator.classes_) == 2:  # as good a point to begin from as any
+        coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+    return Memory(coef=coef, intercept=intercept)
+
+
+def starting_point(estimator, data):
+    """Where a fit begins: nowhere, or with ``warm_start`` where the last one ended."""
+    if not (estimator.warm_start and hasattr(estimator, "coef_")):
+        return Memory()
+    memory = parameters_of(estimator)
+    check_warm_start(data, memory.coef, estimator.classes_)
+    return memory.astype(data.dtype)
 
 
 def remember(estimator, memory):
@@ -89,6 +107,7 @@ def remember(estimator, memory):
     estimator._weight_sum, estimator._n_rows = seen.weight_sum, seen.n_rows
     estimator._class_total = seen.class_total
     estimator.learning_rate_ = memory.learning_rate
+    estimator._rate_settings = memory.rate_settings
     if seen.statistics is None:
         _forget(estimator, ("_column_squares", "_column_weight_sum"))
     else:
@@ -128,8 +147,3 @@ def fitted_copy(estimator, classes, coef, intercept):
             setattr(copy, name, getattr(estimator, name))
     copy.classes_, copy.coef_, copy.intercept_ = classes, coef, intercept
     return copy
-
-
-def _check_dense(estimator):
-    if issparse(estimator.coef_):
-        raise ValueError("coef_ was made sparse by sparsify(); call densify() before training on")

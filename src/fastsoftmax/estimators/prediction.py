@@ -18,7 +18,8 @@ from ..problem.rows import (
     rows_of,
     well_behaved,
 )
-from .coefficients import dense_coef
+from .coefficients import kernel_model
+from .overflow import predict_overflown
 
 __all__ = ["LinearPrediction"]
 
@@ -46,7 +47,7 @@ class LinearPrediction:
             With two classes, above 0 means ``classes_[1]``.
         """
         raw_prediction = self._raw_prediction(X)
-        return raw_prediction[:, 0] if len(self.classes_) == 2 else raw_prediction
+        return raw_prediction[:, 0] if raw_prediction.shape[1] == 1 else raw_prediction
 
     def predict(self, X):
         """Label of the largest raw prediction; no matrix of probabilities is formed.
@@ -59,9 +60,9 @@ class LinearPrediction:
         -------
         labels : ndarray of shape (n_samples,)
         """
-        X = self._check_prediction_data(X)
+        X, coef, intercept = self._checked(X)
         codes = np.empty(len(X), dtype=np.intp)
-        self._compute("predict", X, codes)
+        self._compute("predict", X, coef, intercept, codes)
         return self.classes_[codes]
 
     def predict_proba(self, X):
@@ -77,9 +78,9 @@ class LinearPrediction:
             In [0, 1], rows summing to 1. Softmax of the raw predictions; with
             ``multi_class="ovr"`` the sigmoids of the raw predictions divided by their sum.
         """
-        X = self._check_prediction_data(X)
-        probability = np.empty((len(X), len(self.classes_)), dtype=self.coef_.dtype)
-        self._compute("predict_proba", X, probability, self._loss())
+        X, coef, intercept = self._checked(X)
+        probability = np.empty((len(X), len(self.classes_)), dtype=coef.dtype)
+        self._compute("predict_proba", X, coef, intercept, probability, self._loss())
         return probability
 
     def predict_log_proba(self, X):
@@ -97,7 +98,7 @@ class LinearPrediction:
         log_probability : ndarray of shape (n_samples, n_classes)
         """
         raw_prediction = self._raw_prediction(X)
-        if len(self.classes_) == 2:
+        if raw_prediction.shape[1] == 1:
             return -np.logaddexp(0, np.hstack([raw_prediction, -raw_prediction]))
         if self._loss() == "logistic":
             raw_prediction = -np.logaddexp(0, -raw_prediction)
@@ -107,21 +108,30 @@ class LinearPrediction:
 
     def _raw_prediction(self, X):
         """Raw predictions, one column a row of coef_."""
-        X = self._check_prediction_data(X)
-        raw_prediction = np.empty((len(X), self.coef_.shape[0]), dtype=self.coef_.dtype)
-        self._compute("decision_function", X, raw_prediction)
+        X, coef, intercept = self._checked(X)
+        raw_prediction = np.empty((len(X), len(coef)), dtype=coef.dtype)
+        self._compute("decision_function", X, coef, intercept, raw_prediction)
         return raw_prediction
 
-    def _compute(self, kernel, X, out, *loss):
+    def _compute(self, kernel, X, coef, intercept, out, *loss):
         """Run a kernel over checked X; an error where it finds that X isn't finite."""
         n_threads = effective_n_threads(self.n_jobs)
-        # False also where finite values overflowed, which is no error: only then X is searched.
-        coef = dense_coef(self.coef_)
-        if not kernel_for(kernel, X)(coef, self.intercept_, out, *loss, n_threads):
-            check_finite(X, self.coef_.dtype, n_threads)
+        if kernel_for(kernel, X)(coef, intercept, out, *loss, n_threads):
+            return
+        # Either X isn't finite, or finite values overflowed: only now X is searched.
+        check_finite(X, coef.dtype, n_threads)
+        predict_overflown(kernel, X, coef, intercept, out, *loss)
+
+    def _checked(self, X):
+        """X as the kernels take it, maybe not finite, and the parameters likewise."""
+        X = self._check_prediction_data(X)
+        coef, intercept = kernel_model(self)
+        if X.shape[1] != coef.shape[1]:
+            raise ValueError(f"coef_ has {coef.shape[1]} features and X has {X.shape[1]}")
+        return X, coef, intercept
 
     def _check_prediction_data(self, X):
-        """X as the kernels take it, of the features that the fit had; maybe not finite."""
+        """X as the kernels take it, of the features that the fit had."""
         if self._needs_no_check(X):
             return X
         check_is_fitted(self)
@@ -131,7 +141,7 @@ class LinearPrediction:
                 well_behaved(X),
                 reset=False,
                 accept_sparse="csr",
-                dtype=dtypes_read(X, self.coef_.dtype),
+                dtype=dtypes_read(X, getattr(self.coef_, "dtype", np.float64)),
                 ensure_all_finite=False,
             )
         )
@@ -151,6 +161,6 @@ class LinearPrediction:
         )
 
     def _loss(self):
-        """The kernels' name of the loss: one row of coef_ is logistic, whatever multi_class."""
+        """The kernels' name of the loss: that of two classes is logistic, whatever multi_class."""
         is_ovr = getattr(self, "multi_class", "softmax") == "ovr"
-        return "logistic" if is_ovr or self.coef_.shape[0] == 1 else "softmax"
+        return "logistic" if is_ovr or len(self.classes_) == 2 else "softmax"

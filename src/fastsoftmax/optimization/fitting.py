@@ -88,6 +88,8 @@ class Memory:
         Of the learning rate, after divergence.
     learning_rate : float or None
         At the start, in the units of X; None before one was chosen.
+    rate_settings : tuple or None
+        What it was chosen for; None where an older version chose it.
     """
 
     coef: np.ndarray | None = None
@@ -99,6 +101,7 @@ class Memory:
     history: dict = field(default_factory=lambda: columns_of(()))
     n_halvings: int = 0
     learning_rate: float | None = None
+    rate_settings: tuple | None = None
 
     def astype(self, dtype):
         """The same in the dtype to compute in; never an array that is written to later."""
@@ -109,12 +112,29 @@ class Memory:
             **{name: None if a is None else a.astype(dtype) for name, a in arrays.items()},
         )
 
-    def state(self, units, update):
+    def under(self, settings):
+        """What is still valid under these settings, where the last call had others.
+
+        A learning rate, and the halvings of it, are of the parameters that it was chosen for; the
+        optimiser's state is in the units of the last call, which differ by more than a drift where
+        one call scaled the features and the other doesn't.
+        """
+        rate_settings = settings.plan.rate_settings
+        memory = replace(self, rate_settings=rate_settings)
+        if self.rate_settings not in (None, rate_settings):
+            memory = replace(memory, learning_rate=None, n_halvings=0)
+        was_scaled, scales = self.seen.statistics is not None, settings.formulation.standardize
+        return memory if was_scaled == bool(scales) else replace(memory, update=None)
+
+    def state(self, units, update, fit_intercept):
         """Parameters in ``units``, and the optimiser's state where it is that of ``update``."""
         coef, intercept = units.from_original(self.coef, self.intercept)
-        if update != self.update:
-            return State.at(coef, intercept)
-        return State(coef, intercept, self.coef_state.copy(), self.intercept_state.copy())
+        state = State.at(coef, intercept)
+        if update == self.update:
+            state.coef_state[:], state.intercept_state[:] = self.coef_state, self.intercept_state
+        if not fit_intercept:  # in these units there is none, whatever the last call had
+            state.intercept[:] = state.intercept_state[:] = 0
+        return state
 
 
 @dataclass(frozen=True)
@@ -157,13 +177,14 @@ def fit(data, settings, memory):
     fitted : Fitted
     """
     random_state = check_random_state(settings.random_state)
+    memory = memory.under(settings)
     posed = pose(data, settings.formulation, memory.seen)
     problem, units = posed.problem, posed.units
     # What a learning rate is multiplied by, from the units of X to those of training.
     rate_unit = posed.unit if settings.plan.update == "adagrad" else posed.unit**2
     plan = _plan_in_units(settings.plan, memory, rate_unit)
     if memory.coef is not None:
-        state = memory.state(units, plan.update)
+        state = memory.state(units, plan.update, problem.fit_intercept)
     else:
         state = State.drawn(data.coef_shape, data.dtype, settings.init_scale, random_state)
 
@@ -218,6 +239,7 @@ def fit(data, settings, memory):
         history=joined_columns(memory.history, history),
         n_halvings=memory.n_halvings + history.n_halvings,
         learning_rate=first_rate,
+        rate_settings=memory.rate_settings,
     )
     return Fitted(memory, posed.scale, history, outcome, validation is not None)
 

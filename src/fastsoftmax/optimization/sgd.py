@@ -71,6 +71,11 @@ class Plan:
     shuffle: bool = True
     lower_on_plateau: bool = False
 
+    @property
+    def rate_settings(self):
+        """What a learning rate is chosen for, and what its halvings are of."""
+        return self.learning_rate, self.update, self.momentum, self.batch_size
+
 
 def train(
     problem,

@@ -14,7 +14,15 @@ from sklearn.utils.validation import validate_data
 from ..kernels.threads import effective_n_threads
 from .held_out import HeldOut, given_rows, rows_set_aside
 from .labels import check_classes, check_known_classes, encode_labels, some
-from .rows import SparseRows, check_finite, computing_dtype, dtypes_read, rows_of, well_behaved
+from .rows import (
+    SparseRows,
+    check_finite,
+    computing_dtype,
+    dtypes_read,
+    order_read,
+    rows_of,
+    well_behaved,
+)
 from .weights import check_sample_weight
 
 __all__ = ["CheckedData", "check_batch", "check_data", "check_warm_start"]
@@ -157,9 +165,15 @@ def _rows_and_labels(estimator, X, y, dtype, first):
     """X as the kernels take it, maybe not finite, and y as scikit-learn's checks leave it."""
     # scikit-learn's own search for NaN would make arrays of X's size: check_finite comes later.
     X = well_behaved(X)
-    dtypes = dtypes_read(X, dtype or np.float64)
     X, y = validate_data(
-        estimator, X, y, reset=first, accept_sparse="csr", dtype=dtypes, ensure_all_finite=False
+        estimator,
+        X,
+        y,
+        reset=first,
+        accept_sparse="csr",
+        dtype=dtypes_read(X, dtype or np.float64),
+        order=order_read(X),
+        ensure_all_finite=False,
     )
     return rows_of(X), y
 

@@ -27,6 +27,7 @@ from .rows import (
     SparseRows,
     check_finite,
     dtypes_read,
+    order_read,
     rows_of,
     well_behaved,
 )
@@ -88,6 +89,7 @@ def given_rows(estimator, data, X_val, y_val, sample_weight_val, dtype, shows_ro
             reset=False,
             accept_sparse="csr",
             dtype=dtypes_read(X_val, dtype or np.float64),
+            order=order_read(X_val),
             ensure_all_finite=False,
         )
         X = rows_of(X)

@@ -21,6 +21,7 @@ __all__ = [
     "computing_dtype",
     "dtypes_read",
     "kernel_for",
+    "order_read",
     "rows_of",
     "well_behaved",
 ]
@@ -32,11 +33,12 @@ READ_IN_PLACE = frozenset(
 
 #: What a sparse X may hold without being converted.
 SPARSE_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
 
 @dataclass(frozen=True)
 class SparseRows:
-    """The arrays of a CSR matrix, as the kernels take them; the matrix's own, never copies.
+    """The arrays of a CSR matrix, as the kernels take them; the matrix's own wherever they can be.
 
     Parameters
     ----------
@@ -53,20 +55,21 @@ class SparseRows:
     @classmethod
     def of(cls, X):
         """The rows of a scipy CSR matrix or array whose numbers of rows and features are sound."""
-        indptr, n_features = X.indptr, X.shape[1]
-        held = X.indices[: indptr[-1]]
+        data = _kernel_array(X.data, SPARSE_DTYPES, np.float64)
+        indices = _kernel_array(X.indices, INDEX_DTYPES, np.int64)
+        indptr, n_features = _kernel_array(X.indptr, INDEX_DTYPES, np.int64), X.shape[1]
+        held = indices[: indptr[-1]]
         if (
             indptr[0] != 0
-            or indptr[-1] > min(len(X.data), len(X.indices))
-            or (np.diff(indptr) < 0).any()
+            or indptr[-1] > min(len(data), len(indices))
+            or (indptr[1:] < indptr[:-1]).any()  # a difference may overflow
             or (len(held) > 0 and not (held.min() >= 0 and held.max() < n_features))
         ):
             raise ValueError(
                 "X is a damaged CSR matrix: indptr must rise from 0 to at most the number of "
                 f"values, and indices must be in [0, {n_features})"
             )
-        arrays = (np.ascontiguousarray(array) for array in (X.data, X.indices, indptr))
-        return cls(*arrays, X.shape)
+        return cls(data, indices, indptr, X.shape)
 
     def __len__(self):
         return self.shape[0]
@@ -104,6 +107,13 @@ def rows_of(X):
     return SparseRows.of(X) if issparse(X) else X
 
 
+def _kernel_array(array, dtypes, otherwise):
+    """The array itself where a kernel can read it, else a copy of another dtype or alignment."""
+    if array.dtype not in dtypes:
+        array = array.astype(otherwise)
+    return array if array.flags.c_contiguous and array.flags.aligned else array.copy()
+
+
 def kernel_for(name, X):
     """The kernel of this name for X, to be called with the arguments that follow X."""
     if isinstance(X, SparseRows):
@@ -125,6 +135,15 @@ def dtypes_read(X, otherwise):
     dtype = getattr(X, "dtype", None)
     others = [dtype] if getattr(dtype, "name", None) == "bfloat16" else []
     return [np.dtype(otherwise), *READ_IN_PLACE, *others]
+
+
+def order_read(X):
+    """The memory order that X is to be converted to; None where it is read as it lies.
+
+    A frame holds its columns one by one. Rows in a shuffled order are then read a value at a time,
+    which takes an epoch several times as long as turning all of X does.
+    """
+    return None if isinstance(X, np.ndarray) or issparse(X) else "C"
 
 
 def computing_dtype(dtype, X):
