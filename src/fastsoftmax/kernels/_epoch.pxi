@@ -365,7 +365,7 @@ def epoch(
     str loss, str update, double momentum, double alpha, bint fit_intercept, int n_threads,
     double label_smoothing=0.0,
 ):
-    """See reference.epoch."""
+    """See reference/dense.py."""
     cdef Training t
     cdef int dtype = _dtype(coef_inplace, "coef_inplace")
     _describe(&t.X, X, shift, inverse_scale, dtype)

@@ -92,7 +92,7 @@ cdef void _run_rows(RowFunction function, const fs_table *table, int n_threads) 
 
 
 def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
-    """See reference.softmax."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
@@ -106,7 +106,7 @@ def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
 def cross_entropy_gradient(
     cnp.ndarray raw_prediction, cnp.ndarray y_true, weight, cnp.ndarray out, int n_threads
 ):
-    """See reference.cross_entropy_gradient."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
@@ -126,7 +126,7 @@ def cross_entropy_gradient(
 
 
 def log_softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
-    """See reference.log_softmax."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
@@ -148,7 +148,7 @@ cdef int _write_values(
 
 
 def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
-    """See reference.logsumexp."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_values(&table, raw_prediction, out, "out")
@@ -163,7 +163,7 @@ def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
 def cross_entropy(
     cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray loss_out, int n_threads
 ):
-    """See reference.cross_entropy."""
+    """See reference/functions.py."""
     cdef fs_table table
     cdef double total
     _read_rows(&table, raw_prediction)
@@ -181,7 +181,7 @@ def cross_entropy(
 
 
 def exp(cnp.ndarray values, cnp.ndarray out):
-    """See reference.exp."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(values, "values")
     cdef void *v = _data(values, "values", dtype, (values.size,))
     cdef void *o = _data(out, "out", dtype, (values.size,))
@@ -192,7 +192,7 @@ def exp(cnp.ndarray values, cnp.ndarray out):
 
 
 def log1p(cnp.ndarray values, cnp.ndarray out):
-    """See reference.log1p."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(values, "values")
     cdef void *v = _data(values, "values", dtype, (values.size,))
     cdef void *o = _data(out, "out", dtype, (values.size,))
@@ -221,7 +221,7 @@ def momentum_update(
     cnp.ndarray params_inplace, cnp.ndarray velocity_inplace, cnp.ndarray gradient,
     double learning_rate, double momentum, bint nesterov,
 ):
-    """See reference.momentum_update."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(params_inplace, "params")
     cdef Py_ssize_t n = params_inplace.size
     cdef void *p = _data(params_inplace, "params", dtype, (n,))
@@ -252,7 +252,7 @@ def adagrad_update(
     cnp.ndarray params_inplace, cnp.ndarray accumulator_inplace, cnp.ndarray gradient,
     double learning_rate, double epsilon,
 ):
-    """See reference.adagrad_update."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(params_inplace, "params")
     cdef Py_ssize_t n = params_inplace.size
     cdef void *p = _data(params_inplace, "params", dtype, (n,))

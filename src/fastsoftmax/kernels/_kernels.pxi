@@ -1,9 +1,8 @@
 # The kernels: one source, compiled once for each instruction set by the stubs that include it.
 #
-# Each `def` has the name, signature and meaning of its NumPy twin in fastsoftmax/reference.py,
-# which documents it; it checks the dtype, order and size of what it is given (the values are
-# checked by the callers, estimator.py and functional.py), lets the GIL go and calls the `cdef`s
-# above it.
+# Each `def` has the name, signature and meaning of its NumPy twin in reference/, whose docstring is
+# its documentation; it checks the dtype, order and size of what it is given (values are checked by
+# the callers, the estimators and functional.py), lets the GIL go and calls the `cdef`s above it.
 # How vectors and register tiles work is in simd.h; no Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
 # minibatch, an epoch, an epoch of narrow rows, passes that change nothing, the search for NaN,

@@ -457,7 +457,7 @@ def sparse_epoch(
     str loss, str update, double momentum, double alpha, bint fit_intercept, int n_threads,
     double label_smoothing=0.0,
 ):
-    """See reference_sparse.sparse_epoch."""
+    """See reference/sparse.py."""
     cdef Sparse s
     cdef Training *t = &s.samples
     cdef list keep = []
@@ -497,7 +497,7 @@ def sparse_loss_gradient(
     shift, inverse_scale, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray coef_gradient_out,
     cnp.ndarray intercept_gradient_out, str loss, int n_threads, double label_smoothing=0.0,
 ):
-    """See reference_sparse.sparse_loss_gradient."""
+    """See reference/sparse.py."""
     cdef Sparse s
     cdef Training *t = &s.samples
     cdef list keep = []

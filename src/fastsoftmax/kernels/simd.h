@@ -59,9 +59,9 @@
 /* Terms of a sum, in fours of vectors, before it is added to those before (functions.h). */
 #define FS_RUN 32
 
-/* What a step does with the gradient; the order is that of UPDATES in reference.py. */
+/* What a step does with the gradient; the order is that of UPDATES in reference/dense.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
-#define FS_ADAGRAD_EPSILON 1e-10 /* reference.ADAGRAD_EPSILON */
+#define FS_ADAGRAD_EPSILON 1e-10 /* of reference/functions.py too */
 
 /* Rows of X that will be staged next, asked for line by line while these ones are computed: the
  * tiles call fs_fetch once a step, so that the memory is kept busy and never flooded. */
