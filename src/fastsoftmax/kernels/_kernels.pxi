@@ -132,7 +132,7 @@ cdef extern from "simd.h" nogil:
     void fs_step_array_f64(const double *, double *, double *, ptrdiff_t, double, double, double,
                            int)
 
-cdef extern from "threads.h" nogil:
+cdef extern from "team.h" nogil:
     ctypedef struct fs_barrier:
         pass
     void fs_barrier_init(fs_barrier *)
