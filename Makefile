@@ -5,17 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi')
+CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 # Whose docstrings users read; the rest has house rules that numpydoc doesn't know.
 DOCSTRINGS := $(addprefix src/fastsoftmax/, functional.py onnx.py kernels/__init__.py \
 	$(addprefix estimators/, classifier.py cross_validation.py logistic_regression.py prediction.py) \
 	$(addprefix interchange/, files.py portable.py) \
 	$(addprefix displays/, coefficients.py learning_rate.py loss_curve.py))
-SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi')
-# Whose docstrings users read; the rest has house rules that numpydoc doesn't know.
-DOCSTRINGS := $(addprefix src/fastsoftmax/, $(addprefix estimators/, classifier.py cross_validation.py logistic_regression.py prediction.py) \
-	interchange/portable.py interchange/files.py functional.py onnx.py displays/coefficients.py \
-	displays/learning_rate.py displays/loss_curve.py kernels/__init__.py)
 SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.toml
 
 .DEFAULT_GOAL := help

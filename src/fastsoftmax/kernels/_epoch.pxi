@@ -4,6 +4,12 @@
 # in the fourth, with a barrier between. Nothing is added up in the order of threads, so the result
 # is the same bit for bit at any number of them. Included by _kernels.pxi.
 
+from .fetch cimport fs_fetch_between, fs_fetcher
+from .team cimport (
+    fs_barrier, fs_barrier_init, fs_barrier_wait, fs_cores, fs_seconds, fs_spread, fs_team_size,
+    fs_thread_number,
+)
+
 cdef struct Model:  # parameters and optimiser state in the form that the kernels use
     void *coef  # (n_rows, stride), padded with zeros
     void *coef_state

@@ -2,6 +2,9 @@
 #
 # Where and what the bad value is, problem/rows.py finds out. Included by _kernels.pxi.
 
+from .convert cimport fs_all_finite_f32, fs_all_finite_f64
+from .team cimport fs_raise_flag, fs_team_size, fs_thread_number
+
 cdef enum:
     RUN = 2048  # items converted at once: they stay in the nearest cache
 

@@ -3,6 +3,17 @@
 # What is done with a row is in functions.h; here arguments are checked and rows are dealt out to
 # threads. Included by _kernels.pxi; called by functional.py.
 
+from .functions cimport (
+    fs_log_softmax_f32, fs_log_softmax_f64, fs_losses_f32, fs_losses_f64, fs_softmax_f32,
+    fs_softmax_f64,
+)
+from .rows cimport (
+    fs_exp_array_f32, fs_exp_array_f64, fs_log1p_array_f32, fs_log1p_array_f64, fs_sum_of_f32,
+    fs_sum_of_f64,
+)
+from .table cimport fs_table, fs_wrong_code
+from .team cimport fs_team_size, fs_thread_number
+
 ctypedef void (*RowFunction)(const fs_table *, ptrdiff_t, ptrdiff_t) noexcept nogil
 
 cdef enum:

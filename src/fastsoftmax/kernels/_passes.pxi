@@ -3,6 +3,12 @@
 # Blocks of rows are staged, predicted and finished one by one, so that no array but the result is
 # as long as X. Each block is computed alike whichever thread takes it. Included by _kernels.pxi.
 
+from .fetch cimport fs_fetch_between, fs_fetcher
+from .team cimport (
+    fs_barrier, fs_barrier_init, fs_cores, fs_raise_flag, fs_spread, fs_take, fs_team_size,
+    fs_thread_number,
+)
+
 cdef enum:
     RAW, PROBABILITY, CODE, LOSS  # what a pass leaves behind
 

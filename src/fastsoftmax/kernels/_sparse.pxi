@@ -4,6 +4,11 @@
 # Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of its
 # feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
 
+from .sparse cimport (
+    fs_sparse_gather_f32, fs_sparse_gather_f64, fs_sparse_pack_f32, fs_sparse_pack_f64,
+)
+from .team cimport fs_barrier_init, fs_spread, fs_take, fs_team_size, fs_thread_number
+
 ctypedef fused entry:  # what X may hold
     float
     double

@@ -6,6 +6,17 @@
 # up in the order of threads. Beyond the values, only coef is gone through once at each end, to turn
 # it feature-major and back. Included by _kernels.pxi.
 
+from .decay cimport FS_DECAY_BLOCK, fs_decay, fs_decay_start, fs_decay_step, fs_matrix
+from .fetch cimport fs_prefetch
+from .simd cimport FS_SGD
+from .sparse cimport (
+    fs_sparse_catch_up_f32, fs_sparse_catch_up_f64, fs_sparse_scatter_f32, fs_sparse_scatter_f64,
+    fs_sparse_unpack_f32, fs_sparse_unpack_f64, fs_sparse_update_f32, fs_sparse_update_f64,
+)
+from .team cimport (
+    fs_barrier_init, fs_barrier_wait, fs_seconds, fs_spread, fs_team_size, fs_thread_number,
+)
+
 cdef enum:
     PART_ENTRIES = 65536  # values of a part on average, at most, unless that is GROUP rows
     GRADIENT_BATCH = 4096  # rows whose gradients are summed before they are added to the others'

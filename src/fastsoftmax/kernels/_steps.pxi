@@ -2,6 +2,8 @@
 #
 # They copy into padded tiles and back and are not fast. Included by _kernels.pxi.
 
+from .fetch cimport fs_fetcher
+
 cdef int _dtype(cnp.ndarray array, str name) except -1:
     """NumPy's type number of float32 or float64, or an error."""
     cdef int dtype = cnp.PyArray_TYPE(array)
