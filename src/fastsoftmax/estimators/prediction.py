@@ -61,7 +61,7 @@ class LinearPrediction:
         """
         X = self._check_prediction_data(X)
         codes = np.empty(len(X), dtype=np.intp)
-        self._compute("predict", X, codes)
+        self._compute("predict", X, code_out=codes)
         return self.classes_[codes]
 
     def predict_proba(self, X):
@@ -79,7 +79,7 @@ class LinearPrediction:
         """
         X = self._check_prediction_data(X)
         probability = np.empty((len(X), len(self.classes_)), dtype=self.coef_.dtype)
-        self._compute("predict_proba", X, probability, self._loss())
+        self._compute("predict_proba", X, probability_out=probability, loss=self._loss())
         return probability
 
     def predict_log_proba(self, X):
@@ -109,15 +109,17 @@ class LinearPrediction:
         """Raw predictions, one column a row of coef_."""
         X = self._check_prediction_data(X)
         raw_prediction = np.empty((len(X), self.coef_.shape[0]), dtype=self.coef_.dtype)
-        self._compute("decision_function", X, raw_prediction)
+        self._compute("decision_function", X, raw_prediction_out=raw_prediction)
         return raw_prediction
 
-    def _compute(self, kernel, X, out, *loss):
+    def _compute(self, kernel, X, **arguments):
         """Run a kernel over checked X; an error where it finds that X isn't finite."""
         n_threads = effective_n_threads(self.n_jobs)
         # False also where finite values overflowed, which is no error: only then X is searched.
         coef = dense_coef(self.coef_)
-        if not kernel_for(kernel, X)(coef, self.intercept_, out, *loss, n_threads):
+        if not kernel_for(kernel, X)(
+            coef=coef, intercept=self.intercept_, n_threads=n_threads, **arguments
+        ):
             check_finite(X, self.coef_.dtype, n_threads)
 
     def _check_prediction_data(self, X):
