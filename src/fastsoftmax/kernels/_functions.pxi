@@ -1,7 +1,7 @@
 # softmax, log-sum-exp, cross-entropy and the update rules on the caller's own arrays.
 #
 # What is done with a row is in functions.h; here arguments are checked and rows are dealt out to
-# threads. Included by _kernels.pxi; called by functional.py.
+# threads. Included by _kernels.pxi; called by functional/.
 
 from .functions cimport (
     fs_log_softmax_f32, fs_log_softmax_f64, fs_losses_f32, fs_losses_f64, fs_softmax_f32,

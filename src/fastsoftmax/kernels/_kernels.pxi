@@ -2,7 +2,7 @@
 #
 # Each `def` has the name, signature and meaning of its NumPy twin in reference/, whose docstring is
 # its documentation; it checks the dtype, order and size of what it is given (values are checked by
-# the callers, the estimators and functional.py), lets the GIL go and calls the `cdef`s above it.
+# the callers, the estimators and functional/), lets the GIL go and calls the `cdef`s above it.
 # How vectors and register tiles work is in simd.h; what is called of a header is declared in the
 # .pxd file beside it. No Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
