@@ -5,9 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi')
+CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 # Whose docstrings users read; the rest has house rules that numpydoc doesn't know.
-DOCSTRINGS := $(addprefix src/fastsoftmax/, functional.py onnx.py kernels/__init__.py \
+DOCSTRINGS := $(addprefix src/fastsoftmax/, onnx.py kernels/__init__.py \
+	$(addprefix functional/, losses.py preprocessing.py probabilities.py updates.py) \
 	$(addprefix estimators/, classifier.py cross_validation.py logistic_regression.py prediction.py) \
 	$(addprefix interchange/, files.py portable.py) \
 	$(addprefix displays/, coefficients.py learning_rate.py loss_curve.py))

@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.errors import CompileError, LinkError
 
 KERNELS = "src/fastsoftmax/kernels"
-INCLUDED = (".pxi", ".h")
+INCLUDED = (".pxi", ".pxd", ".h")
 # Not -ffast-math: it drops NaN checks and, when linked, flips denormals for the whole process.
 COMMON_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 AVX2_FLAGS = ["-mavx2", "-mfma", "-mf16c"]

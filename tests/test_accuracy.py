@@ -1,7 +1,7 @@
 """Errors of every function in ULP, on every build, against mpmath.
 
 An ULP is the distance of neighbouring numbers at the exact result, that of subnormal numbers
-included. The bounds asserted here are those that the docstrings of functional.py and vector.h
+included. The bounds asserted here are those that the docstrings of functional/ and vector.h
 state. The reference computes in float64 and rounds raw − max there, so that for float64 it is
 allowed as many ULP more as that is large; the builds are not.
 """

@@ -17,7 +17,7 @@ ROOT = Path(str(files("fastsoftmax")))
 #: Rooms by floor, the lowest first: a room may import from those of lower floors, and from itself.
 FLOORS = [
     ["kernels", "progress"],
-    ["functional", "_arrays", "problem", "callbacks"],
+    ["functional", "problem", "callbacks"],
     ["optimization", "interchange", "displays"],
     ["estimators"],
     # Old names for what pickles hold, and what stands on all else.

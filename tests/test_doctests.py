@@ -12,7 +12,12 @@ import fastsoftmax
 NEEDS = {"displays": "matplotlib", "onnx": "skl2onnx", "interchange.files": "safetensors"}
 
 #: Modules that have examples; a test that found none would prove nothing.
-WITH_EXAMPLES = ("estimators.classifier", "functional", "interchange.files", "onnx")
+WITH_EXAMPLES = (
+    "estimators.classifier",
+    "functional.probabilities",
+    "interchange.files",
+    "onnx",
+)
 
 MODULES = [
     module.name.removeprefix("fastsoftmax.")

@@ -79,9 +79,9 @@ def test_kernels_get_the_array_itself(monkeypatch, layout, dtype):
     for name in ("epoch", "column_statistics", "predict", "predict_proba", "decision_function"):
         real = getattr(reference, name)
 
-        def spy(given, *arguments, real=real):
+        def spy(given, *arguments, real=real, **named):
             seen.append(given)
-            return real(given, *arguments)
+            return real(given, *arguments, **named)
 
         monkeypatch.setattr(reference, name, spy)
     with kernels.use("reference"):

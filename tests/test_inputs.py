@@ -162,9 +162,9 @@ def test_fit_reads_it_in_place(monkeypatch, dtype, layout):
     for name in ("epoch", "loss_sum", "column_statistics", "all_finite", "predict"):
         real = getattr(reference, name)
 
-        def spy(given, *arguments, real=real):
+        def spy(given, *arguments, real=real, **named):
             seen.append(given)
-            return real(given, *arguments)
+            return real(given, *arguments, **named)
 
         monkeypatch.setattr(reference, name, spy)
     with kernels.use("reference"):

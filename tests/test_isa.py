@@ -101,7 +101,7 @@ def test_the_headers_compile_without_a_warning(tmp_path, compiler, isa):
     if isa != "baseline" and platform.machine() != "x86_64":
         pytest.skip(f"{isa} is for x86-64 alone")
     source = tmp_path / "headers.c"
-    source.write_text('#include "simd.h"\n#include "convert.h"\n#include "threads.h"\n')
+    source.write_text('#include "simd.h"\n#include "convert.h"\n#include "team.h"\n')
     command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=fast"]
     command += [*FLAGS[isa], f"-I{HEADER}", "-c", str(source), "-o", str(tmp_path / "headers.o")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -23,6 +23,13 @@ from .overflow import predict_overflown
 
 __all__ = ["LinearPrediction"]
 
+#: What each kernel calls the array that it writes to.
+RESULTS = {
+    "decision_function": "raw_prediction_out",
+    "predict": "code_out",
+    "predict_proba": "probability_out",
+}
+
 
 class LinearPrediction:
     """decision_function, predict, predict_proba and predict_log_proba from ``coef_``.
@@ -80,7 +87,7 @@ class LinearPrediction:
         """
         X, coef, intercept = self._checked(X)
         probability = np.empty((len(X), len(self.classes_)), dtype=coef.dtype)
-        self._compute("predict_proba", X, coef, intercept, probability, self._loss())
+        self._compute("predict_proba", X, coef, intercept, probability, loss=self._loss())
         return probability
 
     def predict_log_proba(self, X):
@@ -113,14 +120,15 @@ class LinearPrediction:
         self._compute("decision_function", X, coef, intercept, raw_prediction)
         return raw_prediction
 
-    def _compute(self, kernel, X, coef, intercept, out, *loss):
+    def _compute(self, kernel, X, coef, intercept, out, **loss):
         """Run a kernel over checked X; an error where it finds that X isn't finite."""
         n_threads = effective_n_threads(self.n_jobs)
-        if kernel_for(kernel, X)(coef, intercept, out, *loss, n_threads):
+        run, result = kernel_for(kernel, X), {RESULTS[kernel]: out}
+        if run(coef=coef, intercept=intercept, n_threads=n_threads, **result, **loss):
             return
         # Either X isn't finite, or finite values overflowed: only now X is searched.
         check_finite(X, coef.dtype, n_threads)
-        predict_overflown(kernel, X, coef, intercept, out, *loss)
+        predict_overflown(kernel, X, coef, intercept, out, **loss)
 
     def _checked(self, X):
         """X as the kernels take it, maybe not finite, and the parameters likewise."""

@@ -1,2 +1,2 @@
 # The signatures are those of the NumPy twin; a test holds the compiled ones to them.
-from fastsoftmax.reference import *  # noqa: F403
+from fastsoftmax.kernels.reference import *  # noqa: F403

@@ -4,6 +4,12 @@
 # in the fourth, with a barrier between. Nothing is added up in the order of threads, so the result
 # is the same bit for bit at any number of them. Included by _kernels.pxi.
 
+from .fetch cimport fs_fetch_between, fs_fetcher
+from .team cimport (
+    fs_barrier, fs_barrier_init, fs_barrier_wait, fs_cores, fs_seconds, fs_spread, fs_team_size,
+    fs_thread_number,
+)
+
 cdef struct Model:  # parameters and optimiser state in the form that the kernels use
     void *coef  # (n_rows, stride), padded with zeros
     void *coef_state
@@ -365,7 +371,7 @@ def epoch(
     str loss, str update, double momentum, double alpha, bint fit_intercept, int n_threads,
     double label_smoothing=0.0,
 ):
-    """See reference.epoch."""
+    """See reference/dense.py."""
     cdef Training t
     cdef int dtype = _dtype(coef_inplace, "coef_inplace")
     _describe(&t.X, X, shift, inverse_scale, dtype)

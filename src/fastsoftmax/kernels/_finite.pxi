@@ -1,6 +1,9 @@
 # Whether a matrix is finite, without the arrays of X's size that NumPy would need to tell.
 #
-# Where and what the bad value is, validation.py finds out. Included by _kernels.pxi.
+# Where and what the bad value is, problem/rows.py finds out. Included by _kernels.pxi.
+
+from .convert cimport fs_all_finite_f32, fs_all_finite_f64
+from .team cimport fs_raise_flag, fs_team_size, fs_thread_number
 
 cdef enum:
     RUN = 2048  # items converted at once: they stay in the nearest cache
@@ -42,7 +45,7 @@ cdef void _look_at_all(Runs *runs, const real *unused, int n_threads) noexcept n
 
 
 def all_finite(cnp.ndarray X, cnp.dtype dtype, int n_threads):
-    """See reference.all_finite."""
+    """See reference/dense.py."""
     cdef Runs runs
     cdef Rows *rows = &runs.X
     cdef bint narrow = dtype.num == cnp.NPY_FLOAT32

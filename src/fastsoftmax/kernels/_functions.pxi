@@ -1,7 +1,18 @@
 # softmax, log-sum-exp, cross-entropy and the update rules on the caller's own arrays.
 #
 # What is done with a row is in functions.h; here arguments are checked and rows are dealt out to
-# threads. Included by _kernels.pxi; called by functional.py.
+# threads. Included by _kernels.pxi; called by functional/.
+
+from .functions cimport (
+    fs_log_softmax_f32, fs_log_softmax_f64, fs_losses_f32, fs_losses_f64, fs_softmax_f32,
+    fs_softmax_f64,
+)
+from .rows cimport (
+    fs_exp_array_f32, fs_exp_array_f64, fs_log1p_array_f32, fs_log1p_array_f64, fs_sum_of_f32,
+    fs_sum_of_f64,
+)
+from .table cimport fs_table, fs_wrong_code
+from .team cimport fs_team_size, fs_thread_number
 
 ctypedef void (*RowFunction)(const fs_table *, ptrdiff_t, ptrdiff_t) noexcept nogil
 
@@ -92,7 +103,7 @@ cdef void _run_rows(RowFunction function, const fs_table *table, int n_threads) 
 
 
 def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
-    """See reference.softmax."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
@@ -106,7 +117,7 @@ def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
 def cross_entropy_gradient(
     cnp.ndarray raw_prediction, cnp.ndarray y_true, weight, cnp.ndarray out, int n_threads
 ):
-    """See reference.cross_entropy_gradient."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
@@ -126,7 +137,7 @@ def cross_entropy_gradient(
 
 
 def log_softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
-    """See reference.log_softmax."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
@@ -148,7 +159,7 @@ cdef int _write_values(
 
 
 def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
-    """See reference.logsumexp."""
+    """See reference/functions.py."""
     cdef fs_table table
     _read_rows(&table, raw_prediction)
     _write_values(&table, raw_prediction, out, "out")
@@ -163,7 +174,7 @@ def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
 def cross_entropy(
     cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray loss_out, int n_threads
 ):
-    """See reference.cross_entropy."""
+    """See reference/functions.py."""
     cdef fs_table table
     cdef double total
     _read_rows(&table, raw_prediction)
@@ -181,7 +192,7 @@ def cross_entropy(
 
 
 def exp(cnp.ndarray values, cnp.ndarray out):
-    """See reference.exp."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(values, "values")
     cdef void *v = _data(values, "values", dtype, (values.size,))
     cdef void *o = _data(out, "out", dtype, (values.size,))
@@ -192,7 +203,7 @@ def exp(cnp.ndarray values, cnp.ndarray out):
 
 
 def log1p(cnp.ndarray values, cnp.ndarray out):
-    """See reference.log1p."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(values, "values")
     cdef void *v = _data(values, "values", dtype, (values.size,))
     cdef void *o = _data(out, "out", dtype, (values.size,))
@@ -221,7 +232,7 @@ def momentum_update(
     cnp.ndarray params_inplace, cnp.ndarray velocity_inplace, cnp.ndarray gradient,
     double learning_rate, double momentum, bint nesterov,
 ):
-    """See reference.momentum_update."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(params_inplace, "params")
     cdef Py_ssize_t n = params_inplace.size
     cdef void *p = _data(params_inplace, "params", dtype, (n,))
@@ -252,7 +263,7 @@ def adagrad_update(
     cnp.ndarray params_inplace, cnp.ndarray accumulator_inplace, cnp.ndarray gradient,
     double learning_rate, double epsilon,
 ):
-    """See reference.adagrad_update."""
+    """See reference/functions.py."""
     cdef int dtype = _dtype(params_inplace, "params")
     cdef Py_ssize_t n = params_inplace.size
     cdef void *p = _data(params_inplace, "params", dtype, (n,))

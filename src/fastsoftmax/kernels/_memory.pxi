@@ -2,6 +2,8 @@
 #
 # Values are not looked at here: the callers in Python do that. Included by _kernels.pxi.
 
+from .simd cimport FS_VECTOR_BYTES
+
 cdef void *_data(cnp.ndarray array, str name, int dtype, tuple shape) except NULL:
     """Pointer to a C-contiguous array of this dtype and shape, or an error that names it."""
     if cnp.PyArray_TYPE(array) != dtype or not cnp.PyArray_IS_C_CONTIGUOUS(array):

@@ -3,6 +3,14 @@
 # They work on padded tiles (_memory.pxi), on a range of samples or features that is one thread's
 # share, and know nothing of threads. Included by _kernels.pxi; called by _epoch.pxi, _passes.pxi.
 
+from .fetch cimport fs_fetch_row, fs_fetcher
+from .simd cimport FS_BACKWARD_CLASSES, FS_FORWARD_CLASSES, FS_FORWARD_SAMPLES
+from .vector cimport (
+    fs_add_lanes_f32, fs_add_lanes_f64, fs_backward_f32, fs_backward_f64, fs_forward_f32,
+    fs_forward_f64, fs_sigmoid_lanes_f32, fs_sigmoid_lanes_f64, fs_softmax_lanes_f32,
+    fs_softmax_lanes_f64, fs_step_array_f32, fs_step_array_f64,
+)
+
 # --- Forward --------------------------------------------------------------------------------------
 
 cdef void _forward(

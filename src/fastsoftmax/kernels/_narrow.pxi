@@ -7,6 +7,10 @@
 # a minibatch alone, so the number of threads changes no bit. Included by _kernels.pxi; called by
 # _epoch.pxi.
 
+from .fetch cimport fs_fetch_between, fs_fetcher
+from .team cimport fs_barrier_wait
+from .vector cimport fs_add_shares_f32, fs_add_shares_f64, fs_step_array_f32, fs_step_array_f64
+
 cdef inline bint _is_narrow(const Model *model, const real *unused) noexcept nogil:
     return model.n_rows * model.stride * <Py_ssize_t> sizeof(real) <= NARROW_BYTES
 

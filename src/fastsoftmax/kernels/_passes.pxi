@@ -3,6 +3,12 @@
 # Blocks of rows are staged, predicted and finished one by one, so that no array but the result is
 # as long as X. Each block is computed alike whichever thread takes it. Included by _kernels.pxi.
 
+from .fetch cimport fs_fetch_between, fs_fetcher
+from .team cimport (
+    fs_barrier, fs_barrier_init, fs_cores, fs_raise_flag, fs_spread, fs_take, fs_team_size,
+    fs_thread_number,
+)
+
 cdef enum:
     RAW, PROBABILITY, CODE, LOSS  # what a pass leaves behind
 
@@ -219,7 +225,7 @@ def decision_function(
     cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray raw_prediction_out,
     int n_threads,
 ):
-    """See reference.decision_function."""
+    """See reference/dense.py."""
     cdef void *out = _data(raw_prediction_out, "raw_prediction_out", _dtype(coef, "coef"),
                            (X.shape[0], coef.shape[0]))
     return _run_prediction(RAW, X, coef, intercept, out, "softmax", n_threads)
@@ -229,7 +235,7 @@ def predict_proba(
     cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray probability_out, str loss,
     int n_threads,
 ):
-    """See reference.predict_proba."""
+    """See reference/dense.py."""
     cdef void *out = _data(probability_out, "probability_out", _dtype(coef, "coef"),
                            (X.shape[0], max(coef.shape[0], 2)))
     return _run_prediction(PROBABILITY, X, coef, intercept, out, loss, n_threads)
@@ -238,7 +244,7 @@ def predict_proba(
 def predict(
     cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray code_out, int n_threads
 ):
-    """See reference.predict."""
+    """See reference/dense.py."""
     cdef void *out = _data(code_out, "code_out", cnp.NPY_INTP, (X.shape[0],))
     _dtype(coef, "coef")
     return _run_prediction(CODE, X, coef, intercept, out, "softmax", n_threads)
@@ -248,7 +254,7 @@ def loss_sum(
     cnp.ndarray X, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, shift, inverse_scale,
     cnp.ndarray coef, cnp.ndarray intercept, str loss, int n_threads, double label_smoothing=0.0,
 ):
-    """See reference.loss_sum."""
+    """See reference/dense.py."""
     cdef Pass p
     cdef int dtype = _dtype(coef, "coef")
     _describe(&p.samples.X, X, shift, inverse_scale, dtype)
@@ -322,7 +328,7 @@ cdef double _merge_columns(const Statistics *s, int thread, int n_threads) noexc
 def column_statistics(
     cnp.ndarray X, sample_weight, cnp.ndarray mean_out, cnp.ndarray squares_out, int n_threads
 ):
-    """See reference.column_statistics."""
+    """See reference/dense.py."""
     cdef list keep = []
     cdef Statistics s
     cdef double total = 0

@@ -4,17 +4,10 @@
 # where they lie if they are just what the next steps read. Included by
 # _kernels.pxi; called by the epoch and by every pass over the data.
 
-cdef extern from "convert.h" nogil:
-    ctypedef struct fs_half:
-        pass
-    ctypedef struct fs_bfloat16:
-        pass
-    float fs_half_to_float(fs_half)
-    float fs_bfloat16_to_float(fs_bfloat16)
-    void fs_halves_to_floats(const fs_half *, ptrdiff_t, float *)
-    int fs_all_finite_f32(const float *, ptrdiff_t)
-    int fs_all_finite_f64(const double *, ptrdiff_t)
-    void fs_prefetch "__builtin_prefetch" (const void *)
+from .convert cimport (
+    fs_bfloat16, fs_bfloat16_to_float, fs_half, fs_half_to_float, fs_halves_to_floats,
+)
+from .fetch cimport fs_prefetch
 
 ctypedef fused item:  # what X may hold
     uint8_t

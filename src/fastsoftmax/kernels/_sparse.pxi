@@ -4,6 +4,11 @@
 # Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of its
 # feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
 
+from .sparse cimport (
+    fs_sparse_gather_f32, fs_sparse_gather_f64, fs_sparse_pack_f32, fs_sparse_pack_f64,
+)
+from .team cimport fs_barrier_init, fs_spread, fs_take, fs_team_size, fs_thread_number
+
 ctypedef fused entry:  # what X may hold
     float
     double
@@ -234,7 +239,7 @@ def sparse_decision_function(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
     cnp.ndarray intercept, cnp.ndarray raw_prediction_out, int n_threads,
 ):
-    """See reference_sparse.sparse_decision_function."""
+    """See reference/sparse.py."""
     cdef void *out = _data(raw_prediction_out, "raw_prediction_out", _dtype(coef, "coef"),
                            (indptr.size - 1, coef.shape[0]))
     return _run_sparse_prediction(
@@ -245,7 +250,7 @@ def sparse_predict_proba(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
     cnp.ndarray intercept, cnp.ndarray probability_out, str loss, int n_threads,
 ):
-    """See reference_sparse.sparse_predict_proba."""
+    """See reference/sparse.py."""
     cdef void *out = _data(probability_out, "probability_out", _dtype(coef, "coef"),
                            (indptr.size - 1, max(coef.shape[0], 2)))
     return _run_sparse_prediction(
@@ -256,7 +261,7 @@ def sparse_predict(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
     cnp.ndarray intercept, cnp.ndarray code_out, int n_threads,
 ):
-    """See reference_sparse.sparse_predict."""
+    """See reference/sparse.py."""
     cdef void *out = _data(code_out, "code_out", cnp.NPY_INTP, (indptr.size - 1,))
     _dtype(coef, "coef")
     return _run_sparse_prediction(
@@ -276,7 +281,7 @@ def sparse_loss_sum(
     cnp.ndarray y_true, sample_weight, shift, inverse_scale, cnp.ndarray coef,
     cnp.ndarray intercept, str loss, int n_threads, double label_smoothing=0.0,
 ):
-    """See reference_sparse.sparse_loss_sum."""
+    """See reference/sparse.py."""
     cdef Pass p
     cdef SparseRows X
     cdef list keep = []
@@ -333,7 +338,7 @@ def sparse_column_statistics(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, sample_weight,
     cnp.ndarray mean_out, cnp.ndarray squares_out, int n_threads,
 ):
-    """See reference_sparse.sparse_column_statistics."""
+    """See reference/sparse.py."""
     cdef SparseRows X
     cdef list keep = []
     cdef Py_ssize_t d = mean_out.size

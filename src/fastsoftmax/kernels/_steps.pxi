@@ -2,6 +2,8 @@
 #
 # They copy into padded tiles and back and are not fast. Included by _kernels.pxi.
 
+from .fetch cimport fs_fetcher
+
 cdef int _dtype(cnp.ndarray array, str name) except -1:
     """NumPy's type number of float32 or float64, or an error."""
     cdef int dtype = cnp.PyArray_TYPE(array)
@@ -15,7 +17,7 @@ cdef const intptr_t *_row_numbers(cnp.ndarray rows) except? NULL:
 
 
 def stage(cnp.ndarray X, cnp.ndarray rows, shift, inverse_scale, cnp.ndarray tile_out):
-    """See reference.stage."""
+    """See reference/dense.py."""
     cdef Rows source
     cdef int dtype = _dtype(tile_out, "tile_out")
     _describe(&source, X, shift, inverse_scale, dtype)
@@ -76,7 +78,7 @@ cdef int _forward_arrays(
 def forward(
     cnp.ndarray tile, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray raw_prediction_out
 ):
-    """See reference.forward."""
+    """See reference/dense.py."""
     if _dtype(tile, "tile") == cnp.NPY_FLOAT32:
         _forward_arrays(<float *> NULL, tile, coef, intercept, raw_prediction_out)
     else:
@@ -118,7 +120,7 @@ def softmax_gradient(
     cnp.ndarray raw_prediction_inplace, cnp.ndarray y_true, cnp.ndarray weight,
     cnp.ndarray loss_out, double label_smoothing=0.0,
 ):
-    """See reference.softmax_gradient."""
+    """See reference/dense.py."""
     if _dtype(raw_prediction_inplace, "raw_prediction_inplace") == cnp.NPY_FLOAT32:
         _gradient_arrays(<float *> NULL, SOFTMAX, raw_prediction_inplace, y_true, weight,
                          loss_out, label_smoothing)
@@ -131,7 +133,7 @@ def logistic_gradient(
     cnp.ndarray raw_prediction_inplace, cnp.ndarray y_true, cnp.ndarray weight,
     cnp.ndarray loss_out, double label_smoothing=0.0,
 ):
-    """See reference.logistic_gradient."""
+    """See reference/dense.py."""
     if _dtype(raw_prediction_inplace, "raw_prediction_inplace") == cnp.NPY_FLOAT32:
         _gradient_arrays(<float *> NULL, LOGISTIC, raw_prediction_inplace, y_true, weight,
                          loss_out, label_smoothing)
@@ -196,7 +198,7 @@ def backward_update(
     cnp.ndarray coef_state_inplace, intercept_state_inplace, double learning_rate,
     double momentum, double alpha, str update,
 ):
-    """See reference.backward_update."""
+    """See reference/dense.py."""
     cdef Step step
     step.learning_rate = learning_rate
     step.momentum = momentum

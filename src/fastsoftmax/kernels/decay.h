@@ -10,7 +10,7 @@
  * steps that s is in is over, to the end of that block; and for each block the product of the blocks
  * after it that are over. A lookup is two products at most. Keeping this up costs DECAY_BLOCK/2
  * products a step and one a block that is over at each block's end.
- * Included by simd.h; used by sparse.h and _sparse_epoch.pxi.
+ * Included by simd.h; used by sparse.h and _sparse_features.pxi.
  */
 #ifndef FS_DECAY_H
 #define FS_DECAY_H

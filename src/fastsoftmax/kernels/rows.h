@@ -1,10 +1,11 @@
-/* Rows of the caller's own arrays into vectors and back: any length, any alignment, no padding.
+/* What functions of the caller's rows share: where a row and its weight lie, parts of vectors, sums.
  *
- * A long row goes along itself, a vector at a time (functions.h). Short rows go LANES at
- * once, turned into a block that is class-major, one row a lane, so that ten classes waste no lane
- * of sixteen. Included by simd.h after vector.h, once for float and once for double; used by
- * functions.h.
+ * Rows have any length and alignment, and no padding. Short rows are taken as short_rows.h says,
+ * long ones as long_rows.h does; what is computed is in functions.h. Included by simd.h after
+ * vector.h, once for float and once for double.
  */
+
+/* --- Parts of vectors --------------------------------------------------------------------------*/
 
 /* The first n ≤ LANES items of a vector, then zeros; for where speed is not asked for. */
 FS_INLINE VEC FS_(load_some)(const REAL *p, ptrdiff_t n)
@@ -40,107 +41,28 @@ FS_INLINE VEC FS_(totals)(VEC *x, ptrdiff_t n)
     return FS_(load)(out);
 }
 
-/* --- Blocks of short rows ----------------------------------------------------------------------*/
+/* --- Where things lie --------------------------------------------------------------------------*/
 
-#define PIECE (16 / ITEM) /* items in the 16 bytes taken of a row at once */
-
-FS_INLINE VEC FS_(load_pieces)(const char *p, ptrdiff_t stride)
+FS_INLINE const REAL *FS_(row)(const fs_table *table, ptrdiff_t i)
 {
-#if FS_VECTOR_BYTES == 16
-    (void)stride;
-    return FS_(load)((const REAL *)p);
-#else
-    return (VEC)fs_load_pieces(p, stride);
-#endif
+    return (const REAL *)(table->source + i * table->source_stride);
 }
-FS_INLINE void FS_(store_pieces)(char *p, ptrdiff_t stride, VEC x)
+FS_INLINE REAL *FS_(row_out)(const fs_table *table, ptrdiff_t i)
 {
-#if FS_VECTOR_BYTES == 64
-    fs_store_pieces(p, stride, (__m512)x);
-#elif FS_VECTOR_BYTES == 32
-    fs_store_pieces(p, stride, (__m256)x);
-#else
-    (void)stride;
-    FS_(store)((REAL *)p, x);
-#endif
+    return (REAL *)(table->target + i * table->target_stride);
+}
+FS_INLINE REAL FS_(weight)(const fs_table *table, ptrdiff_t i)
+{
+    return table->y_true ? ((const REAL *)table->weight)[i * table->weight_step] : (REAL)1;
 }
 
-/* Transposes each 16 bytes × PIECE vectors: pieces of rows to classes, or classes to pieces. */
-FS_INLINE void FS_(transpose)(VEC *v)
+/* The weights of rows i to i + n - 1, n ≤ LANES. */
+FS_INLINE VEC FS_(weights)(const fs_table *table, ptrdiff_t i, ptrdiff_t n)
 {
-#if ITEM == 4
-    VEC a = FS_SHUFFLE(v[0], v[1], FS_PAIR_LO_4), b = FS_SHUFFLE(v[2], v[3], FS_PAIR_LO_4);
-    VEC c = FS_SHUFFLE(v[0], v[1], FS_PAIR_HI_4), d = FS_SHUFFLE(v[2], v[3], FS_PAIR_HI_4);
-    v[0] = FS_SHUFFLE(a, b, FS_QUAD_LO_4);
-    v[1] = FS_SHUFFLE(a, b, FS_QUAD_HI_4);
-    v[2] = FS_SHUFFLE(c, d, FS_QUAD_LO_4);
-    v[3] = FS_SHUFFLE(c, d, FS_QUAD_HI_4);
-#else
-    VEC a = FS_SHUFFLE(v[0], v[1], FS_PAIR_LO_8);
-    v[1] = FS_SHUFFLE(v[0], v[1], FS_PAIR_HI_8);
-    v[0] = a;
-#endif
-}
-
-/* The class after k where the next piece begins: the last piece overlaps the one before it, so that
- * it neither reads nor writes beyond its row. */
-FS_INLINE ptrdiff_t FS_(next_piece)(ptrdiff_t k, ptrdiff_t n_classes)
-{
-    if (k + PIECE >= n_classes)
-        return n_classes;
-    return k + 2 * PIECE <= n_classes ? k + PIECE : n_classes - PIECE;
-}
-
-/* block[k][lane] = class k of row `lane`. Reads PIECE items of rows that are shorter. */
-FS_INLINE void FS_(load_block)(const char *rows, ptrdiff_t stride, ptrdiff_t n_classes, REAL *block)
-{
-    for (ptrdiff_t k = 0; k < n_classes; k = FS_(next_piece)(k, n_classes)) {
-        VEC v[PIECE];
-        FS_UNROLL
-        for (int r = 0; r < PIECE; r++)
-            v[r] = FS_(load_pieces)(rows + k * ITEM + r * stride, PIECE * stride);
-        FS_(transpose)(v);
-        FS_UNROLL
-        for (int r = 0; r < PIECE; r++)
-            FS_(store)(block + (k + r) * LANES, v[r]);
-    }
-}
-
-/* Rows shorter than a piece, from pieces that lie side by side. */
-FS_INLINE void FS_(store_narrow)(char *rows, ptrdiff_t stride, const size_t n_bytes,
-                                 const char *pieces)
-{
-    for (int l = 0; l < LANES; l++)
-        memcpy(rows + l * stride, pieces + l * 16, n_bytes);
-}
-
-/* The way back of block · factor, or with is_log of (block - factor) - less. Never writes beyond a
- * row. */
-FS_INLINE void FS_(store_block)(char *rows, ptrdiff_t stride, ptrdiff_t n_classes,
-                                const REAL *block, VEC factor, VEC less, const int is_log)
-{
-    char narrow[LANES * 16];
-    char *to = n_classes < PIECE ? narrow : rows;
-    const ptrdiff_t step = n_classes < PIECE ? 16 : stride;
-    for (ptrdiff_t k = 0; k < n_classes; k = FS_(next_piece)(k, n_classes)) {
-        VEC v[PIECE];
-        FS_UNROLL
-        for (int r = 0; r < PIECE; r++) {
-            v[r] = FS_(load)(block + (k + r) * LANES);
-            v[r] = is_log ? (v[r] - factor) - less : v[r] * factor;
-        }
-        FS_(transpose)(v);
-        FS_UNROLL
-        for (int r = 0; r < PIECE; r++)
-            FS_(store_pieces)(to + k * ITEM + r * step, PIECE * step, v[r]);
-    }
-    if (n_classes >= PIECE)
-        return;
-    switch (n_classes) { /* a length known to the compiler: memcpy becomes a move or two */
-        case 1: FS_(store_narrow)(rows, stride, 1 * ITEM, narrow); break;
-        case 2: FS_(store_narrow)(rows, stride, 2 * ITEM % 16, narrow); break;
-        case 3: FS_(store_narrow)(rows, stride, 3 * ITEM % 16, narrow); break;
-    }
+    if (!table->y_true || table->weight_step == 0)
+        return FS_(broadcast)(FS_(weight)(table, i));
+    const REAL *weight = (const REAL *)table->weight + i;
+    return n == LANES ? FS_(load)(weight) : FS_(load_some)(weight, n);
 }
 
 /* --- Values, one by one ------------------------------------------------------------------------*/

@@ -1,9 +1,9 @@
 /* Vectors, exp, log1p and register tiles: the little that Cython cannot say.
  *
- * This file fixes the vector width of the build and the shapes of its tiles, then includes
- * vector.h, rows.h and functions.h once for float and once for double. No allocation, no threads,
- * no Python here.
- * Needs GCC's vector extensions (gcc or clang). Included by _kernels.pxi alone.
+ * This file fixes the vector width of the build and the shapes of its tiles, then includes vector.h
+ * and what rests on it once for float and once for double: none of these can be included without
+ * this one. No allocation, no threads, no Python here. Needs GCC's vector extensions (gcc or clang).
+ * What Cython calls is declared in the .pxd file beside each header.
  */
 #ifndef FS_SIMD_H
 #define FS_SIMD_H
@@ -49,74 +49,18 @@
 #define FS_FORWARD_SAMPLES 4
 #define FS_FORWARD_SUMS 28 /* the most that any tile holds */
 #define FS_BACKWARD_SUMS 24
-#define FS_FETCH_LEVEL 2 /* into the second-level cache: a part does not fit the first */
 
-/* Rows of up to so many classes, at least a vector, are taken in blocks (rows.h). Measured: at 32
- * blocks are slower, as their stores of 16 bytes go to too many places at once. */
+/* Rows of up to so many classes, at least a vector, are taken in blocks (short_rows.h). Measured: at
+ * 32 blocks are slower, as their stores of 16 bytes go to too many places at once. */
 #define FS_BLOCK_CLASSES 16
 /* Long rows that are taken together fill no more than this of the first cache. */
 #define FS_GROUP_BYTES 16384
-/* Terms of a sum, in fours of vectors, before it is added to those before (functions.h). */
+/* Terms of a sum, in fours of vectors, before it is added to those before (long_rows.h). */
 #define FS_RUN 32
 
-/* What a step does with the gradient; the order is that of UPDATES in reference.py. */
+/* What a step does with the gradient; the order is that of UPDATES in reference/dense.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
-#define FS_ADAGRAD_EPSILON 1e-10 /* reference.ADAGRAD_EPSILON */
-
-/* Rows of X that will be staged next, asked for line by line while these ones are computed: the
- * tiles call fs_fetch once a step, so that the memory is kept busy and never flooded. */
-typedef struct {
-    const char *line, *end;   /* the next line to ask for, and the end of its row */
-    const char *data;         /* X, or its next row where there are no numbers */
-    const intptr_t *rows;     /* row numbers from the next row on, or NULL */
-    const int32_t *y_true;    /* a row's class code is asked for with it, or NULL */
-    ptrdiff_t n_rows;         /* how many are left after this row */
-    ptrdiff_t row_stride;     /* bytes */
-    ptrdiff_t row_size;       /* bytes */
-    ptrdiff_t lines_per_step; /* 0: nothing left */
-    ptrdiff_t lines_between;  /* to ask for between the forward and the backward step */
-} fs_fetcher;
-
-FS_INLINE void fs_fetch_row(fs_fetcher *f)
-{
-    if (f->n_rows <= 0) {
-        f->lines_per_step = 0;
-        return;
-    }
-    const char *row = f->data;
-    if (f->rows) {
-        if (f->y_true)
-            __builtin_prefetch(f->y_true + *f->rows, 0, FS_FETCH_LEVEL);
-        row += *f->rows++ * f->row_stride;
-    } else {
-        f->data += f->row_stride;
-    }
-    f->line = (const char *)((uintptr_t)row & ~(uintptr_t)63);
-    f->end = row + f->row_size;
-    f->n_rows--;
-}
-
-FS_INLINE void fs_fetch(fs_fetcher *f)
-{
-    for (ptrdiff_t i = 0; i < f->lines_per_step; i++) {
-        __builtin_prefetch(f->line, 0, FS_FETCH_LEVEL);
-        f->line += 64;
-        if (f->line >= f->end)
-            fs_fetch_row(f);
-    }
-}
-
-/* What the steps alone would leave for the stage to wait for. */
-FS_INLINE void fs_fetch_between(fs_fetcher *f)
-{
-    const ptrdiff_t lines_per_step = f->lines_per_step;
-    if (!lines_per_step)
-        return;
-    f->lines_per_step = f->lines_between;
-    fs_fetch(f);
-    if (f->lines_per_step || !f->lines_between)
-        f->lines_per_step = lines_per_step;
-}
+#define FS_ADAGRAD_EPSILON 1e-10 /* of reference/functions.py too */
 
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
@@ -250,46 +194,8 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 #endif
 
 #include "decay.h"
-
-/* Rows of the caller's, and what a function of them reads and writes. */
-typedef struct {
-    const char *source;
-    ptrdiff_t source_stride; /* bytes from row to row; the items of a row are neighbours */
-    ptrdiff_t n_rows;
-    ptrdiff_t n_classes;
-    char *target;            /* rows, or for a function that gives one value a row, values */
-    ptrdiff_t target_stride; /* bytes */
-    const void *y_true;      /* class codes, or NULL */
-    ptrdiff_t code_bytes;    /* 4 or 8 */
-    const void *weight;      /* with y_true: one a row, or where weight_step is 0 one for all */
-    ptrdiff_t weight_step;
-} fs_table;
-
-FS_INLINE ptrdiff_t fs_code(const fs_table *table, ptrdiff_t row)
-{
-    return table->code_bytes == 4 ? (ptrdiff_t)((const int32_t *)table->y_true)[row]
-                                  : (ptrdiff_t)((const int64_t *)table->y_true)[row];
-}
-
-/* The first row whose class code is not in [0, n_classes), or -1. */
-FS_INLINE ptrdiff_t fs_wrong_code(const fs_table *table)
-{
-    const uint64_t limit = (uint64_t)table->n_classes;
-    for (ptrdiff_t first = 0; first < table->n_rows; first += 4096) {
-        const ptrdiff_t last = first + 4096 < table->n_rows ? first + 4096 : table->n_rows;
-        int wrong = 0;
-        if (table->code_bytes == 4)
-            for (ptrdiff_t i = first; i < last; i++)
-                wrong |= (uint32_t)((const int32_t *)table->y_true)[i] >= limit;
-        else
-            for (ptrdiff_t i = first; i < last; i++)
-                wrong |= (uint64_t)((const int64_t *)table->y_true)[i] >= limit;
-        for (ptrdiff_t i = first; wrong && i < last; i++)
-            if ((uint64_t)fs_code(table, i) >= limit)
-                return i;
-    }
-    return -1;
-}
+#include "fetch.h"
+#include "table.h"
 
 #define FS_JOIN2(a, b) a##b
 #define FS_JOIN(a, b) FS_JOIN2(a, b)
@@ -306,16 +212,20 @@ FS_INLINE ptrdiff_t fs_wrong_code(const fs_table *table)
 #define LN2_LO 0x1.7f7d1cp-20f
 #define EXP_LOWEST -104.0f    /* e^-104 is below half the smallest subnormal */
 #define EXP_HIGHEST 89.0f     /* e^89 is above the largest number */
-#define SHIFT_LIMIT 240.0f    /* twice -EXP_LOWEST, and a bit: functions.h; n stays below 512 */
+#define SHIFT_LIMIT 240.0f    /* twice -EXP_LOWEST, and a bit: exponentials.h; n stays below 512 */
 #define SQRT_HALF_BITS 0x3f3504f3
 /* bench/exp_coefficients.py derives these and their error, 0.09 ULP. */
 #define EXP_TERMS 0x1.6d110ap-10f, 0x1.120b6ep-7f, 0x1.55551ap-5f, 0x1.5554dcp-3f, 0x1p-1f
 /* (log((1+s)/(1-s)) - 2s)/s in powers of s², lowest first: error 2^-34 (fdlibm's e_logf.c). */
 #define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
 #include "vector.h"
-#include "rows.h"
 #include "sparse.h"
+#include "rows.h"
+#include "exponentials.h"
+#include "short_rows.h"
+#include "long_rows.h"
 #include "functions.h"
+#include "undefine.h"
 
 #define REAL double
 #define ITEM 8
@@ -340,8 +250,12 @@ FS_INLINE ptrdiff_t fs_wrong_code(const fs_table *table)
     2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01, \
     6.666666666666735130e-01
 #include "vector.h"
-#include "rows.h"
 #include "sparse.h"
+#include "rows.h"
+#include "exponentials.h"
+#include "short_rows.h"
+#include "long_rows.h"
 #include "functions.h"
+#include "undefine.h"
 
 #endif

@@ -3,7 +3,7 @@
  * Weights are feature-major here, `stride` items a feature, which fs_sparse_pack and _unpack turn
  * coef into and back. No checks, no threads, and no dtypes of X: entries of rows come as int32
  * numbers and values of the computed type. Included by simd.h after vector.h, once for float
- * and once for double; used by _sparse.pxi and _sparse_epoch.pxi.
+ * and once for double; used by _sparse.pxi and _sparse_features.pxi.
  */
 #define WIDTH 1
 #define W_(name) FS_JOIN(FS_(name), _w1)

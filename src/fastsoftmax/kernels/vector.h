@@ -35,7 +35,7 @@ FS_INLINE VEC FS_(power_of_two)(IVEC n)
  * within 512 (float: LN2_HI) or 4096 (double) and the result's exponent within EXP_LOWEST and
  * EXP_HIGHEST. Cody-Waite reduction x = n ln 2 + r, then 1 + r + r² q(r), then 2^(n - power) in one
  * rounding, so that subnormal results are right. The power costs one subtraction, and spares
- * softmax the rounding of raw - max (functions.h). */
+ * softmax the rounding of raw - max (exponentials.h). */
 FS_INLINE VEC FS_(exp_over)(VEC x, VEC power)
 {
     static const REAL terms[] = {EXP_TERMS};

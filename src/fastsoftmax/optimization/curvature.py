@@ -119,7 +119,7 @@ def staged(problem, rows, dtype):
     if shift is None and X.dtype == dtype and _is_range(rows):
         return X[rows[0] : rows[-1] + 1]
     values = np.empty((len(rows), X.shape[1]), dtype)
-    kernels.implementation.stage(X, rows, shift, inverse_scale, values)
+    kernels.implementation.stage(X, rows, shift=shift, inverse_scale=inverse_scale, tile_out=values)
     return values
 
 

@@ -61,16 +61,10 @@ class Problem:
         """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
         with np.errstate(all="ignore"):
             total = kernel_for("loss_sum", self.X)(
-                rows,
-                self.y_true,
-                self.sample_weight,
-                self.shift,
-                self.inverse_scale,
-                state.coef,
-                state.intercept,
-                self.loss,
-                self.n_threads,
-                self.label_smoothing,
+                rows=rows,
+                coef=state.coef,
+                intercept=state.intercept,
+                **self._data_and_loss,
             )
             return total / self._weight_of(rows) + self.penalty(state.coef)
 
@@ -109,40 +103,28 @@ class Problem:
                 kept[self.rows] = 1 if weight is None else weight[self.rows]
                 weight = kept
             return kernel_for("loss_gradient", self.X)(
-                self.y_true,
-                weight,
-                None,
-                self.inverse_scale,
-                coef,
-                intercept,
-                coef_gradient,
-                intercept_gradient,
-                self.loss,
-                self.n_threads,
-                self.label_smoothing,
+                coef=coef,
+                intercept=intercept,
+                coef_gradient_out=coef_gradient,
+                intercept_gradient_out=intercept_gradient,
+                **(self._data_and_loss | {"sample_weight": weight}),
             )
         # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
         # gradient then, and where the step leads isn't looked at.
         total = kernels.implementation.epoch(
             self.X,
-            self.rows,
-            self.y_true,
-            self.sample_weight,
-            self.shift,
-            self.inverse_scale,
-            coef,
-            intercept,
-            coef_gradient,
-            intercept_gradient,
-            np.ones(1),
-            len(self.rows),
-            self.loss,
-            "momentum",
-            0.0,
-            0.0,
-            self.fit_intercept,
-            self.n_threads,
-            self.label_smoothing,
+            rows=self.rows,
+            coef_inplace=coef,
+            intercept_inplace=intercept,
+            coef_state_inplace=coef_gradient,
+            intercept_state_inplace=intercept_gradient,
+            learning_rates=np.ones(1),
+            batch_size=len(self.rows),
+            update="momentum",
+            momentum=0.0,
+            alpha=0.0,
+            fit_intercept=self.fit_intercept,
+            **self._data_and_loss,
         )
         share = len(self.rows) / self.weight_sum
         coef_gradient *= share
@@ -172,26 +154,33 @@ class Problem:
         # An overflow is divergence, which the caller looks for itself.
         with np.errstate(all="ignore"):
             total = kernel_for("epoch", self.X)(
-                rows,
-                self.y_true,
-                self.sample_weight,
-                self.shift,
-                self.inverse_scale,
-                state.coef,
-                state.intercept,
-                state.coef_state,
-                state.intercept_state,
-                rates,
-                plan.batch_size,
-                self.loss,
-                plan.update,
-                plan.momentum,
-                self.alpha,
-                self.fit_intercept,
-                self.n_threads,
-                self.label_smoothing,
+                rows=rows,
+                coef_inplace=state.coef,
+                intercept_inplace=state.intercept,
+                coef_state_inplace=state.coef_state,
+                intercept_state_inplace=state.intercept_state,
+                learning_rates=rates,
+                batch_size=plan.batch_size,
+                update=plan.update,
+                momentum=plan.momentum,
+                alpha=self.alpha,
+                fit_intercept=self.fit_intercept,
+                **self._data_and_loss,
             )
             return total / self.weight_sum
+
+    @cached_property
+    def _data_and_loss(self):
+        """What every kernel over the problem's rows is told, by the names of its arguments."""
+        return {
+            "y_true": self.y_true,
+            "sample_weight": self.sample_weight,
+            "shift": self.shift,
+            "inverse_scale": self.inverse_scale,
+            "loss": self.loss,
+            "label_smoothing": self.label_smoothing,
+            "n_threads": self.n_threads,
+        }
 
 
 @dataclass

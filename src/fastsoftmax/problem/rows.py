@@ -92,14 +92,14 @@ class SparseRows:
         row = int(np.searchsorted(self.indptr, value, side="right")) - 1
         return row, int(self.indices[value])
 
-    def call(self, name, *arguments):
+    def call(self, name, **arguments):
         """Run the sparse kernel; rows are scaled and never shifted (standardization.measure)."""
-        if name in ("epoch", "loss_sum"):
-            rows, y_true, sample_weight, _, *rest = arguments
-            shift = (None,) if name == "loss_sum" else ()
-            arguments = (rows, y_true, sample_weight, *shift, *rest)
+        if "shift" in arguments:
+            arguments["shift"] = None
+        if name == "epoch":  # which can't shift at all
+            del arguments["shift"]
         function = getattr(kernels.implementation, f"sparse_{name}")
-        return function(self.data, self.indices, self.indptr, *arguments)
+        return function(self.data, self.indices, self.indptr, **arguments)
 
 
 def rows_of(X):
@@ -115,7 +115,7 @@ def _kernel_array(array, dtypes, otherwise):
 
 
 def kernel_for(name, X):
-    """The kernel of this name for X, to be called with the arguments that follow X."""
+    """The kernel of this name for X, to be called with the other arguments, by their names."""
     if isinstance(X, SparseRows):
         return partial(X.call, name)
     return partial(getattr(kernels.implementation, name), X)

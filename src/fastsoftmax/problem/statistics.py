@@ -41,7 +41,9 @@ class ColumnStatistics:
         """Statistics of the columns of X, weighted by float64 ``sample_weight`` unless None."""
         mean, squares = np.empty(X.shape[1]), np.empty(X.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):  # scale() finds it and names the column
-            weight_sum = kernel_for("column_statistics", X)(sample_weight, mean, squares, n_threads)
+            weight_sum = kernel_for("column_statistics", X)(
+                sample_weight=sample_weight, mean_out=mean, squares_out=squares, n_threads=n_threads
+            )
         return cls(weight_sum, mean, squares)
 
     def merged(self, other):

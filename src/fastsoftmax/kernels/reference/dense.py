@@ -258,21 +258,21 @@ def epoch(
             weight *= sample_weight[batch]
         losses = np.empty(size, dtype)
 
-        stage(X, batch, shift, inverse_scale, tile)
+        stage(X, batch, shift=shift, inverse_scale=inverse_scale, tile_out=tile)
         forward(tile, coef_inplace, intercept_inplace, raw_prediction)
         gradient_step(loss)(raw_prediction, y_true[batch], weight, losses, label_smoothing)
         loss_sum += size * losses.sum(dtype=np.float64)
         backward_update(
             tile,
-            raw_prediction,
-            coef_inplace,
-            intercept_inplace if fit_intercept else None,
-            coef_state_inplace,
-            intercept_state_inplace if fit_intercept else None,
-            learning_rates[step],
-            momentum,
-            alpha,
-            update,
+            gradient=raw_prediction,
+            coef_inplace=coef_inplace,
+            intercept_inplace=intercept_inplace if fit_intercept else None,
+            coef_state_inplace=coef_state_inplace,
+            intercept_state_inplace=intercept_state_inplace if fit_intercept else None,
+            learning_rate=learning_rates[step],
+            momentum=momentum,
+            alpha=alpha,
+            update=update,
         )
         if not np.isfinite(loss_sum):
             break
@@ -307,7 +307,7 @@ def loss_sum(
         raw_prediction = np.empty((len(coef), len(block)), coef.dtype)
         losses = np.empty(len(block), coef.dtype)
         weight = np.ones(len(block), coef.dtype) if sample_weight is None else sample_weight[block]
-        stage(X, block, shift, inverse_scale, tile)
+        stage(X, block, shift=shift, inverse_scale=inverse_scale, tile_out=tile)
         forward(tile, coef, intercept, raw_prediction)
         gradient_step(loss)(raw_prediction, y_true[block], weight, losses, label_smoothing)
         total += losses.sum(dtype=np.float64)

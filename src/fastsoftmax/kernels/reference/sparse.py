@@ -95,24 +95,24 @@ def sparse_epoch(
                 coef_inplace.dtype,
                 inverse_scale,
             ),
-            np.arange(len(batch)),
-            y_true[batch],
-            None if sample_weight is None else sample_weight[batch],
-            None,
-            None,
-            coef_inplace,
-            intercept_inplace,
-            coef_state_inplace,
-            intercept_state_inplace,
-            learning_rates[step : step + 1],
-            batch_size,
-            loss,
-            update,
-            momentum,
-            alpha,
-            fit_intercept,
-            n_threads,
-            label_smoothing,
+            rows=np.arange(len(batch)),
+            y_true=y_true[batch],
+            sample_weight=None if sample_weight is None else sample_weight[batch],
+            shift=None,
+            inverse_scale=None,
+            coef_inplace=coef_inplace,
+            intercept_inplace=intercept_inplace,
+            coef_state_inplace=coef_state_inplace,
+            intercept_state_inplace=intercept_state_inplace,
+            learning_rates=learning_rates[step : step + 1],
+            batch_size=batch_size,
+            loss=loss,
+            update=update,
+            momentum=momentum,
+            alpha=alpha,
+            fit_intercept=fit_intercept,
+            n_threads=n_threads,
+            label_smoothing=label_smoothing,
         )
         if not np.isfinite(total):
             break
@@ -195,16 +195,16 @@ def sparse_loss_sum(
         chosen = rows[block]
         total += dense.loss_sum(
             _dense(data, indices, indptr, chosen, coef.shape[1], coef.dtype, inverse_scale, shift),
-            np.arange(len(chosen)),
-            y_true[chosen],
-            None if sample_weight is None else sample_weight[chosen],
-            None,
-            None,
-            coef,
-            intercept,
-            loss,
-            n_threads,
-            label_smoothing,
+            rows=np.arange(len(chosen)),
+            y_true=y_true[chosen],
+            sample_weight=None if sample_weight is None else sample_weight[chosen],
+            shift=None,
+            inverse_scale=None,
+            coef=coef,
+            intercept=intercept,
+            loss=loss,
+            n_threads=n_threads,
+            label_smoothing=label_smoothing,
         )
     return total
 
@@ -236,14 +236,14 @@ def sparse_column_statistics(
 # --- Prediction -----------------------------------------------------------------------------------
 
 
-def _predict_blocks(kernel, data, indices, indptr, coef, intercept, out, *more):
+def _predict_blocks(kernel, data, indices, indptr, coef, intercept, out, **more):
     finite = True
     for block in _blocks(len(indptr) - 1):
         rows = np.arange(block.start, block.stop)
         with np.errstate(over="ignore"):  # what is beyond coef's dtype is an infinity
             tile = _dense(data, indices, indptr, rows, coef.shape[1], coef.dtype)
         with np.errstate(invalid="ignore"):
-            finite &= kernel(tile, coef, intercept, out[block], *more)
+            finite &= kernel(tile, coef, intercept, out[block], **more)
     return finite
 
 
@@ -254,10 +254,10 @@ def sparse_decision_function(data, indices, indptr, coef, intercept, raw_predict
         data,
         indices,
         indptr,
-        coef,
-        intercept,
-        raw_prediction_out,
-        n_threads,
+        coef=coef,
+        intercept=intercept,
+        out=raw_prediction_out,
+        n_threads=n_threads,
     )
 
 
@@ -268,16 +268,23 @@ def sparse_predict_proba(data, indices, indptr, coef, intercept, probability_out
         data,
         indices,
         indptr,
-        coef,
-        intercept,
-        probability_out,
-        loss,
-        n_threads,
+        coef=coef,
+        intercept=intercept,
+        out=probability_out,
+        loss=loss,
+        n_threads=n_threads,
     )
 
 
 def sparse_predict(data, indices, indptr, coef, intercept, code_out, n_threads):
     """Parameters and result as in :func:`dense.predict`."""
     return _predict_blocks(
-        dense.predict, data, indices, indptr, coef, intercept, code_out, n_threads
+        dense.predict,
+        data,
+        indices,
+        indptr,
+        coef=coef,
+        intercept=intercept,
+        out=code_out,
+        n_threads=n_threads,
     )

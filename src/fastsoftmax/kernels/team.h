@@ -2,10 +2,11 @@
  *
  * A minibatch takes some ten microseconds, so waiting threads spin; they give the core away after
  * a while, so that a team larger than the machine still gets on. Without OpenMP a team is one
- * thread and nothing waits. Included by _kernels.pxi alone.
+ * thread and nothing waits. Knows nothing of what the threads do; declared in team.pxd. Not called
+ * threads.h, as C11 has a header of that name.
  */
-#ifndef FS_THREADS_H
-#define FS_THREADS_H
+#ifndef FS_TEAM_H
+#define FS_TEAM_H
 
 #include <sched.h>
 #include <stddef.h>

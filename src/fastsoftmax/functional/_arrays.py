@@ -1,8 +1,8 @@
-"""Checks and shapes the caller's arrays into what a row kernel takes, and back.
+"""Checks and shapes what a function is given, arrays above all, into what a kernel takes, and back.
 
 A row kernel takes 2-D float32 or float64 arrays in native byte order, aligned, each row
 contiguous. These helpers decide when the caller's own memory can be handed over and when a copy
-is needed. They know nothing of softmax; called by functional.py alone. NumPy only.
+is needed. They know nothing of softmax; called by the other modules of the package. NumPy only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
+from ..kernels.threads import effective_n_threads
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,6 +24,9 @@ FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 INT32 = np.dtype(np.int32)
 INT64 = np.dtype(np.int64)
+
+#: Values below which a call runs on one thread (VALUES_PER_THREAD in _functions.pxi).
+WORTH_THREADS = 1 << 18
 
 
 def is_plain(array: Any) -> TypeGuard[NDArray]:
@@ -216,6 +221,13 @@ def check_sample_weight(
         raise ValueError("sample_weight must have a positive sum; got only zeros")
     weight /= largest  # so that the sum neither overflows nor is denormal
     return weight / weight.sum()
+
+
+def threads_for(n_jobs: int | None, size: int) -> int:
+    """Threads for a call on so many values; the common answer, 1, costs next to nothing."""
+    if n_jobs is not None:
+        check_n_jobs(n_jobs)
+    return 1 if size < WORTH_THREADS or n_jobs == 1 else effective_n_threads(n_jobs)
 
 
 def check_n_jobs(n_jobs: int) -> None:

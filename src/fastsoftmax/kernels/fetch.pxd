@@ -1,0 +1,21 @@
+# fetch.h: rows that are needed next. It can't be included without simd.h.
+
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int32_t, intptr_t
+
+cdef extern from "simd.h" nogil:
+    ctypedef struct fs_fetcher:
+        const char *data
+        const intptr_t *rows
+        const int32_t *y_true
+        ptrdiff_t n_rows
+        ptrdiff_t row_stride
+        ptrdiff_t row_size
+        ptrdiff_t lines_per_step
+        ptrdiff_t lines_between
+
+    void fs_fetch_row(fs_fetcher *fetcher) noexcept
+    void fs_fetch_between(fs_fetcher *fetcher) noexcept
+
+cdef extern from * nogil:  # the compiler's own
+    void fs_prefetch "__builtin_prefetch" (const void *address) noexcept
