@@ -267,8 +267,8 @@ def test_predictions_of_rows_near_the_largest_float(estimator, n_classes, is_spa
     expected = (wide[:, 0] > 0).astype(int) if wide.shape[1] == 1 else wide.argmax(axis=1)
     np.testing.assert_array_equal(labels, expected)
     if n_classes == 3 and getattr(estimator, "multi_class", "softmax") == "softmax":
-        above = np.maximum((wide - wide.max(axis=1, keepdims=True)).astype(float), -800)
-        share = np.exp(above)
+        above = np.maximum(wide - wide.max(axis=1, keepdims=True), -800)
+        share = np.exp(above.astype(float))
         np.testing.assert_allclose(
             probability, share / share.sum(axis=1, keepdims=True), rtol=1e-4, atol=1e-6
         )
