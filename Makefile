@@ -17,11 +17,12 @@ SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.to
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test fuzz lint bench clean
 
 help:
 	@echo "make demo    train on handwritten digits, compare, draw the loss curve"
 	@echo "make test    run the tests on every instruction set this machine has"
+	@echo "make fuzz    throw anything at the public functions and estimators (FUZZ=2000 examples each)"
 	@echo "make lint    check style, docstrings and types"
 	@echo "make bench   time against NumPy, PyTorch and scikit-learn, as ratios"
 	@echo "make clean   remove all that was built, .venv included"
@@ -32,6 +33,11 @@ demo: $(VENV)/stamp-built
 
 test: $(VENV)/stamp-test
 	@$(BIN)/python -m pytest
+
+# Examples a test; the seed is new each time, and a failure prints what to call it with.
+FUZZ ?= 2000
+fuzz: $(VENV)/stamp-test
+	@FASTSOFTMAX_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/test_fuzz.py
 
 lint: $(VENV)/stamp-dev
 	@$(BIN)/ruff check .

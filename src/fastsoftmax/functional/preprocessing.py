@@ -42,7 +42,7 @@ def one_hot(
     TypeError
         If ``y_true`` does not hold integers, or ``n_classes`` isn't one.
     ValueError
-        If a code is out of range, or ``n_classes`` is negative.
+        If a code is out of range, or ``n_classes`` is negative or too large for memory.
     """
     array = np.asarray(y_true)
     if n_classes is None:
@@ -55,7 +55,13 @@ def one_hot(
     if n_classes < 0:
         raise ValueError(f"n_classes must be at least 0; got {n_classes}")
     codes = _arrays.check_codes(array, n_classes)
-    targets = np.zeros((len(codes), n_classes), dtype)
+    try:
+        targets = np.zeros((len(codes), n_classes), dtype)
+    except (ValueError, MemoryError) as error:
+        raise ValueError(
+            f"y_true of {len(codes)} codes and n_classes={n_classes} ask for too large an array: "
+            f"{error}"
+        ) from error
     targets[np.arange(len(codes)), codes] = 1
     return targets.reshape(*array.shape, n_classes)
 
