@@ -17,7 +17,8 @@ from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fastsoftmax import SoftmaxClassifier, SoftmaxClassifierCV, path, preconditioning
+from fastsoftmax import SoftmaxClassifier, SoftmaxClassifierCV
+from fastsoftmax.optimization import path, preconditioning
 
 ALPHAS = [1.0, 1e-1, 1e-2, 1e-3, 1e-4]
 

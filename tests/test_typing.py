@@ -11,13 +11,8 @@ from importlib.resources import files
 
 import pytest
 
-from fastsoftmax import (
-    LogisticRegression,
-    SoftmaxClassifier,
-    SoftmaxClassifierCV,
-    kernels,
-    reference,
-)
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV, kernels
+from fastsoftmax.kernels import reference
 
 KERNELS = [
     name
@@ -41,14 +36,14 @@ def test_the_package_says_that_it_is_typed():
 
 
 ESTIMATORS = {
-    "estimator": SoftmaxClassifier,
-    "logistic": LogisticRegression,
-    "selection": SoftmaxClassifierCV,
+    "classifier": SoftmaxClassifier,
+    "logistic_regression": LogisticRegression,
+    "cross_validation": SoftmaxClassifierCV,
 }
 
 
 def _stub(module):
-    text = files("fastsoftmax").joinpath(f"{module}.pyi").read_text(encoding="utf-8")
+    text = files("fastsoftmax.estimators").joinpath(f"{module}.pyi").read_text(encoding="utf-8")
     (cls,) = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
     return cls.body
 
