@@ -14,6 +14,7 @@ No data, no helpers.
 
 import fcntl
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -36,6 +37,14 @@ def kernel(request):
     with kernels.use(request.param) as module:
         assert module.__name__ == f"fastsoftmax.kernels._{request.param}"
         yield module
+
+
+@pytest.fixture
+def ctrl_c():
+    """SIGINT is KeyboardInterrupt, which a shell takes from what it starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 # --- Two processes --------------------------------------------------------------------------------
