@@ -31,17 +31,19 @@ def test_epoch(kernel, dtype, update, n_rows, loss, batch_size):
     assert np.abs(actual[0]).max() > 1e-4  # it did move
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("update", reference.UPDATES)
-@pytest.mark.parametrize("n_features", [1, 21, 1100])
-def test_epoch_goes_on_from_where_it_is(kernel, update, n_features):
-    data, parameters = problem(np.float64, 3, "softmax", n_features=n_features)
+# Two narrow ones, and one wide, whose minibatches are taken in parts; all end within a vector.
+@pytest.mark.parametrize("n_features", [1, 21, 1101])
+def test_epoch_goes_on_from_where_it_is(kernel, update, n_features, dtype):
+    data, parameters = problem(dtype, 3, "softmax", n_features=n_features)
     rng = np.random.default_rng(4)
-    parameters = [rng.uniform(1, 2, array.shape) / n_features for array in parameters]
+    parameters = [(rng.uniform(1, 2, a.shape) / n_features).astype(dtype) for a in parameters]
     total, actual = run_epoch(kernel, data, parameters, 64, "softmax", update)
     expected_total, expected = run_epoch(reference, data, parameters, 64, "softmax", update)
-    assert total == pytest.approx(expected_total, rel=1e-12)
+    assert total == pytest.approx(expected_total, rel=100 * float(np.finfo(dtype).eps))
     for array, twin in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(array, twin, rtol=1e-10, atol=1e-12)
+        assert_close(array, twin, 1 + np.abs(twin).max(), 30)  # measured: 3 at most
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
