@@ -5,7 +5,6 @@ test_training.py, data and weights in test_estimator_data.py, calls that follow 
 divergence in test_partial_fit.py, bad input in test_bad_input.py.
 """
 
-import doctest
 import os
 import pickle
 import sys
@@ -23,7 +22,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import fastsoftmax
-from fastsoftmax import estimator
 
 # --- Names and copies -----------------------------------------------------------------------------
 
@@ -34,11 +32,6 @@ def test_public_names():
         assert getattr(fastsoftmax, name).__name__ == name
     with pytest.raises(AttributeError, match="nothing_here"):
         fastsoftmax.nothing_here  # noqa: B018
-
-
-def test_docstring_example():
-    assert doctest.testmod(estimator).attempted > 0
-    assert doctest.testmod(estimator).failed == 0
 
 
 def test_clone_and_pickle(build):
