@@ -103,6 +103,7 @@ def test_memory_map_is_read_in_place(tmp_path, build):
     assert_same_fit(classifier, sgd_classifier(random_state=0).fit(X, y))
 
 
+@pytest.mark.alone
 def test_peak_memory_is_well_below_a_copy(build):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60_000, 100)).astype(np.float32)[::2]  # 12 MB that aren't contiguous

@@ -213,6 +213,7 @@ def test_nothing_is_read_or_written_beyond_an_array(build):
     assert result.stdout.strip() == "untouched", (result.returncode, result.stderr)
 
 
+@pytest.mark.alone
 def test_a_strided_input_is_worked_on_in_out(build):
     if build == "reference":
         pytest.skip("the reference is free to allocate")

@@ -16,6 +16,8 @@ from fastsoftmax import functional as F
 from fastsoftmax import kernels
 from fastsoftmax.kernels import _cpu
 
+pytestmark = pytest.mark.alone
+
 #: Rows and classes, 2¹⁷ values for each of seven threads: short rows, long ones, few.
 SIZES = [(91_759, 10), (9_177, 101), (917, 1003), (10, 100_001)]
 

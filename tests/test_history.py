@@ -170,6 +170,7 @@ def test_verbose_shows_the_validation_score(capfd, monkeypatch, tqdm):
 
 
 @pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupted_fit_keeps_the_epochs_done(build, standardize):
     X, y = small_digits()
 
@@ -188,6 +189,7 @@ def test_interrupted_fit_keeps_the_epochs_done(build, standardize):
     assert_same_fit(again.partial_fit(X, y), expected.partial_fit(X, y))
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_interrupted_fit_with_early_stopping_keeps_the_best_epoch():
     X, y = small_digits()
 
@@ -209,6 +211,8 @@ def test_interrupted_fit_with_early_stopping_keeps_the_best_epoch():
     assert_same_fit(classifier, expected.fit(X, y))
 
 
+@pytest.mark.alone
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_comes_through_within_an_epoch():
     # From outside, while the kernels work: what a terminal or a notebook does.
     rng = np.random.default_rng(0)
@@ -309,6 +313,7 @@ def test_protocol_is_torn_down_after_a_failure(fault):
 
 
 @needs_protocol
+@pytest.mark.usefixtures("ctrl_c")
 def test_protocol_and_an_interrupt():
     X, y = small_digits()
     recorder = Recorder()

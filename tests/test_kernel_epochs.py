@@ -31,20 +31,21 @@ def test_epoch(kernel, dtype, update, n_rows, loss, batch_size):
     assert np.abs(actual[0]).max() > 1e-4  # it did move
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("update", reference.UPDATES)
-@pytest.mark.parametrize("n_features", [1, 21, 1100])
-def test_epoch_goes_on_from_where_it_is(kernel, update, n_features):
-    data, parameters = problem(np.float64, 3, "softmax", n_features=n_features)
+# Two narrow ones, and one wide, whose minibatches are taken in parts; all end within a vector.
+@pytest.mark.parametrize("n_features", [1, 21, 1101])
+def test_epoch_goes_on_from_where_it_is(kernel, update, n_features, dtype):
+    data, parameters = problem(dtype, 3, "softmax", n_features=n_features)
     rng = np.random.default_rng(4)
-    parameters = [rng.uniform(1, 2, array.shape) / n_features for array in parameters]
+    parameters = [(rng.uniform(1, 2, a.shape) / n_features).astype(dtype) for a in parameters]
     total, actual = run_epoch(kernel, data, parameters, 64, "softmax", update)
     expected_total, expected = run_epoch(reference, data, parameters, 64, "softmax", update)
-    assert total == pytest.approx(expected_total, rel=1e-12)
+    assert total == pytest.approx(expected_total, rel=100 * float(np.finfo(dtype).eps))
     for array, twin in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(array, twin, rtol=1e-10, atol=1e-12)
+        assert_close(array, twin, 1 + np.abs(twin).max(), 30)  # measured: 3 at most
 
 
-@pytest.mark.parametrize("n_threads", [2, 3, 7])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
     ("n_features", "n_rows", "loss"),
@@ -58,29 +59,34 @@ def test_epoch_goes_on_from_where_it_is(kernel, update, n_features):
     ],
 )
 @pytest.mark.parametrize("batch_size", [128, 1000])
-def test_threads_change_no_bit(kernel, n_threads, dtype, n_features, n_rows, loss, batch_size):
+@pytest.mark.alone
+def test_threads_change_no_bit(kernel, dtype, n_features, n_rows, loss, batch_size):
     # Enough work for a team (2^22 multiply-adds), and enough minibatches for it to be judged; seven
     # threads on fewer cores are broken up in the middle of the epoch.
     n_samples = 2**22 // (n_features * n_rows) + 3001
     data, parameters = problem(dtype, n_rows, loss, n_samples=n_samples, n_features=n_features)
     once = run_epoch(kernel, data, parameters, batch_size, loss, "momentum")
-    again = run_epoch(kernel, data, parameters, batch_size, loss, "momentum", n_threads)
-    assert once[0] == again[0]
-    for array, twin in zip(once[1], again[1], strict=True):
-        np.testing.assert_array_equal(array, twin)
+    for n_threads in (2, 3, 7):
+        again = run_epoch(kernel, data, parameters, batch_size, loss, "momentum", n_threads)
+        assert once[0] == again[0], n_threads
+        for array, twin in zip(once[1], again[1], strict=True):
+            np.testing.assert_array_equal(array, twin, err_msg=f"{n_threads} threads")
 
 
-@pytest.mark.parametrize("n_threads", [1, 2, 7])
 @pytest.mark.parametrize("update", reference.UPDATES)
-def test_minibatches_of_many_narrow_rows(kernel, update, n_threads):
+@pytest.mark.alone
+def test_minibatches_of_many_narrow_rows(kernel, update):
     # A share of these is taken in three pieces, and the last minibatch has only a share and a bit.
     data, parameters = problem(np.float64, 3, "softmax", n_samples=41_000, n_features=40)
     arguments = data, parameters, 40_000, "softmax", update
-    total, actual = run_epoch(kernel, *arguments, n_threads)
     expected_total, expected = run_epoch(reference, *arguments)
-    assert total == pytest.approx(expected_total, rel=1e-12)
-    for array, twin in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(array, twin, rtol=1e-9, atol=1e-12)
+    for n_threads in (1, 2, 7):
+        total, actual = run_epoch(kernel, *arguments, n_threads)
+        assert total == pytest.approx(expected_total, rel=1e-12), n_threads
+        for array, twin in zip(actual, expected, strict=True):
+            np.testing.assert_allclose(
+                array, twin, rtol=1e-9, atol=1e-12, err_msg=f"{n_threads} threads"
+            )
 
 
 @pytest.mark.parametrize(
@@ -105,6 +111,7 @@ def test_gaps_between_items_change_no_bit(kernel, gaps, n_rows):
 
 
 @pytest.mark.parametrize("n_features", [60, 1500])  # narrow and wide
+@pytest.mark.alone
 def test_a_team_takes_every_row_once(kernel, n_features):
     # At zero parameters that never move, every row's loss is log 2.
     data, parameters = problem(

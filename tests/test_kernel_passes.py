@@ -59,6 +59,7 @@ def test_predict_of_one_row_is_its_sign(kernel):
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 7])
+@pytest.mark.alone
 def test_threads_change_no_bit_of_a_pass(kernel, n_threads):
     # Enough for a team: 2^22 multiply-adds, or values where nothing is multiplied.
     rng = np.random.default_rng(8)

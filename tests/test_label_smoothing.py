@@ -197,6 +197,7 @@ def test_history_has_the_smoothed_loss_and_validation_the_plain_one(build):
     )
 
 
+@pytest.mark.alone
 def test_same_bits_at_any_number_of_threads():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(3000, 300)).astype(np.float32), rng.integers(7, size=3000)

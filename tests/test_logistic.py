@@ -64,14 +64,15 @@ def test_any_strength(n_classes, C, tol):
     _assert_equal(ours, _peer(X, y, C=C), TOLERANCES[tol])
 
 
-@pytest.mark.parametrize("tol", TOLERANCES)
 @pytest.mark.parametrize("C", [1e-3, 1.0, 100.0])
 @pytest.mark.parametrize("n_classes", [2, 10])
-def test_digits(n_classes, C, tol):
-    X, y = DIGITS
+def test_digits(n_classes, C):
+    X, y = DIGITS[0][::3], DIGITS[1][::3]  # the peer's steps cost seconds with all rows
     X, y = X[y < n_classes] / 16, y[y < n_classes]
-    ours = LogisticRegression(C=C, tol=tol, max_iter=1000).fit(X, y)
-    _assert_equal(ours, _peer(X, y, C=C), TOLERANCES[tol])
+    peer = _peer(X, y, C=C)
+    for tol, allowed in TOLERANCES.items():
+        ours = LogisticRegression(C=C, tol=tol, max_iter=1000).fit(X, y)
+        _assert_equal(ours, peer, allowed)
 
 
 @pytest.mark.parametrize("tol", TOLERANCES)

@@ -49,6 +49,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float64"])
 @pytest.mark.parametrize("build_name", kernels.available)
+@pytest.mark.alone
 def test_same_bits_at_any_number_of_threads(build_name, dtype, order):
     data = np.asarray(np.abs(10 * X[:1000]), dtype=dtype, order=order)
     with kernels.use(build_name):
@@ -72,6 +73,7 @@ def _settings():
 
 @pytest.mark.parametrize("limit", [None, 1, 3])
 @pytest.mark.parametrize("n_jobs", [None, 1, 2, 5])
+@pytest.mark.alone
 def test_thread_settings_stay_as_they_are(build, n_jobs, limit):
     with threadpool_limits(limit):
         before = _settings()
@@ -86,6 +88,7 @@ def test_thread_settings_stay_as_they_are(build, n_jobs, limit):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.alone
 def test_thread_settings_stay_as_they_are_when_it_fails(build, monkeypatch, error):
     before = _settings()
     real = objective.Problem.run_epoch
@@ -109,6 +112,7 @@ def test_thread_settings_stay_as_they_are_when_it_fails(build, monkeypatch, erro
 
 
 @needs_openmp
+@pytest.mark.alone
 def test_changed_limits_count_at_once(monkeypatch):
     monkeypatch.setattr(_cpu, "openmp_max_threads", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
@@ -121,6 +125,7 @@ def test_changed_limits_count_at_once(monkeypatch):
 
 @needs_openmp
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+@pytest.mark.alone
 def test_affinity_counts_at_once():
     cores = os.sched_getaffinity(0)
     effective_n_threads()

@@ -116,6 +116,7 @@ def test_bar_of_partial_fit_is_that_of_the_call(capfd):
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 3, 6])
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_the_last_iterate(epoch):
     X, y = small_digits()
     kept = []
@@ -135,6 +136,8 @@ def test_ctrl_c_leaves_the_last_iterate(epoch):
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+@pytest.mark.alone
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_from_outside_comes_through_within_an_iteration():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20_000, 50)).astype(np.float32), rng.integers(10, size=20_000)

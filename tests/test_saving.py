@@ -189,7 +189,7 @@ def test_attributes_to_come(path):
         ({"dtype": np.int8}, "parameter dtype can't be saved"),
         ({"tol": 1j}, "parameter tol can't be saved: 1j of type complex"),
     ],
-    ids=str,
+    ids=lambda value: str(value).split(" at 0x")[0],  # the same in every process
 )
 def test_parameters_that_are_not_data(path, setting, message):
     with pytest.raises(TypeError, match=message):

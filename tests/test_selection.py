@@ -233,6 +233,7 @@ def _forgetful(minimum):
 # --- Data -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_x_is_not_copied():
     random = np.random.default_rng(0)
     X = random.integers(0, 256, (20000, 500), dtype=np.uint8)
@@ -333,7 +334,7 @@ def test_verbose(capsys):
         ({"tol": -1}, "'tol' parameter"),
         ({"scoring": lambda estimator, X, y: np.nan}, "it gave NaN"),
     ],
-    ids=str,
+    ids=lambda value: str(value).split(" at 0x")[0],  # the same in every process
 )
 def test_errors_name_the_argument_and_change_nothing(parameters, message):
     X, y = small_digits(50, n_classes=2)

@@ -72,23 +72,23 @@ def test_ends_at_the_optimum_and_says_how_near(shape, dtype):
     assert classifier.suboptimality_ <= classifier.suboptimality_bound_
 
 
-@pytest.mark.parametrize("tol", [1e-4, 1e-6, 1e-8])
 @pytest.mark.parametrize("shape", [*SHAPES.values(), "digits"], ids=[*SHAPES, "digits"])
-def test_estimate_is_within_a_factor_of_three(shape, tol):
+def test_estimate_is_within_a_factor_of_three(shape):
     X, y = DIGITS if shape == "digits" else _drawn(*shape)
     X = X / np.abs(X).max()
     least = _objective(_least(X, y), X, y, 1e-4)
-    classifier = SoftmaxClassifier(tol=tol, random_state=0).fit(X, y)
-    above = _objective(classifier, X, y, 1e-4) - least
-    # Superlinear convergence goes below what it promised; above, the factor is a promise.
-    assert above <= 3 * classifier.suboptimality_ + 1e-13
-    assert classifier.suboptimality_ <= tol
+    for tol in (1e-4, 1e-6, 1e-8):
+        classifier = SoftmaxClassifier(tol=tol, random_state=0).fit(X, y)
+        above = _objective(classifier, X, y, 1e-4) - least
+        # Superlinear convergence goes below what it promised; above, the factor is a promise.
+        assert above <= 3 * classifier.suboptimality_ + 1e-13, tol
+        assert classifier.suboptimality_ <= tol
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_coefficients_are_scikit_learns(n_classes, fit_intercept):
-    X, y = DIGITS
+    X, y = DIGITS[0][::3], DIGITS[1][::3]  # the peer's steps cost seconds with all rows
     X, y = X[y < n_classes] / 16, y[y < n_classes]
     alpha = 1e-3
     peer = LogisticRegression(
@@ -147,6 +147,7 @@ def test_far_off_features_cost_nothing(scale):
 
 
 @pytest.mark.parametrize("solver", ["auto", "lbfgs"])
+@pytest.mark.alone
 def test_same_bits_at_any_number_of_threads(solver):
     X, y = _drawn(20_000, 40, 8)
     fits = [
@@ -324,15 +325,15 @@ def test_warm_start_goes_on_from_the_optimum():
 # --- The learning rate ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("shape", [SHAPES["whole"], SHAPES["Kronecker"]], ids=["small", "wide"])
-def test_sgd_needs_no_learning_rate(shape, scale):
+def test_sgd_needs_no_learning_rate(shape):
     X, y = _drawn(4 * shape[0], *shape[1:])
-    X = X * scale
-    alpha = 1e-4 * scale**2  # the same objective in other units
-    least = _objective(_least(X, y, alpha), X, y, alpha)
-    classifier = SoftmaxClassifier(solver="sgd", alpha=alpha, random_state=0).fit(X, y)
-    assert _objective(classifier, X, y, alpha) - least < 0.02
+    least = _objective(_least(X, y), X, y, 1e-4)
+    for scale in (1e-3, 1.0, 1e3):
+        alpha = 1e-4 * scale**2  # the same objective in other units, with the same minimum
+        classifier = SoftmaxClassifier(solver="sgd", alpha=alpha, random_state=0)
+        classifier.fit(X * scale, y)
+        assert _objective(classifier, X * scale, y, alpha) - least < 0.02, scale
 
 
 @pytest.mark.parametrize(("n_samples", "n_epochs"), [(300, 100), (6400, 28), (57_600, 6)])

@@ -7,6 +7,7 @@ The estimator on sparse X is tested in test_sparse_estimator.py.
 
 import itertools
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -41,8 +42,9 @@ class Rows:
         return self.data, self.indices, self.indptr
 
 
-def sparse_rows(n_samples, n_features, dtype=np.float32, index=np.int32, seed=0):
-    """Rows of 0 to 12 values in shuffled order; some rows and columns empty, many rare."""
+@cache  # a draw without replacement takes 50 µs, and there is one a row
+def drawn(n_samples, n_features, seed):
+    """How many values each row has, their features, and the values in float64."""
     rng = np.random.default_rng(seed)
     popularity = rng.pareto(1, n_features) + 0.02
     popularity[:: max(7, n_features // 10)] = 0
@@ -55,9 +57,15 @@ def sparse_rows(n_samples, n_features, dtype=np.float32, index=np.int32, seed=0)
         rng.choice(n_features, count, replace=False, p=popularity / popularity.sum())
         for count in counts
     ]
+    indices = np.concatenate(indices)
+    return counts, indices, rng.normal(size=len(indices))
+
+
+def sparse_rows(n_samples, n_features, dtype=np.float32, index=np.int32, seed=0):
+    """Rows of 0 to 12 values in shuffled order; some rows and columns empty, many rare."""
+    counts, indices, values = drawn(n_samples, n_features, seed)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(index)
-    indices = np.concatenate(indices).astype(index)
-    data = rng.normal(size=len(indices)).astype(dtype)
+    indices, data = indices.astype(index), values.astype(dtype)
     dense = np.zeros((n_samples, n_features), dtype)
     dense[np.repeat(np.arange(n_samples), counts), indices] = data
     return Rows(data, indices, indptr, dense)
@@ -246,15 +254,20 @@ def test_a_loss_that_is_not_finite_ends_the_epoch(build):
 
 
 @pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("batch_size", [16, 300, 2000])
+@pytest.mark.parametrize("batch_size", [50, 300, 2000])
+@pytest.mark.alone
 def test_same_bits_at_any_number_of_threads(kernel, batch_size, update):
-    X = sparse_rows(20000, 3000, seed=6)
+    # A team is for 2^22 multiply-adds in all, 2^15 of them a part; more than 24 batches have it
+    # judged, more than 128 are a block of decay.h, more than 256 rows are parts of a batch.
+    X = sparse_rows(8000, 3000, seed=6)
     rng = np.random.default_rng(6)
     state = parameters(rng, 120, 3000, np.float32)
     epoch = work(rng, X, 120, np.float32, batch_size, update=update, alpha=1e-3)
+    lengths = np.diff(X.indptr)[epoch.rows]
+    assert 120 * lengths.sum() > 2**22
+    assert 120 * np.add.reduceat(lengths, np.arange(0, len(lengths), batch_size)).max() > 2**15
     if update == "adagrad":
         state[0][:, 5:] = 0  # else it is as slow as dense rows
-        epoch.rows, epoch.rates = epoch.rows[:8000], epoch.rates[: -(-8000 // batch_size)]
     one, total = epoch.run_sparse(kernel, X, state)
     for n_threads in (2, 3, 7):
         other, other_total = epoch.run_sparse(kernel, X, state, n_threads=n_threads)
@@ -329,11 +342,12 @@ def test_gradient(kernel, dtype):
                 assert_near(mine, theirs, 200)
 
 
+@pytest.mark.alone
 def test_gradient_has_the_same_bits_at_any_number_of_threads(kernel):
-    X = sparse_rows(20000, 3000, seed=8)
+    X = sparse_rows(8000, 3000, seed=6)  # enough for a team, as above, and two batches
     rng = np.random.default_rng(8)
     coef, intercept, _, _ = parameters(rng, 120, 3000, np.float32)
-    rest = (X, targets(rng, 20000, 120, "softmax"), None, (None, None), coef, intercept, "softmax")
+    rest = (X, targets(rng, 8000, 120, "softmax"), None, (None, None), coef, intercept, "softmax")
     one = gradient(kernel, *rest)
     for n_threads in (2, 3, 7):
         for mine, theirs in zip(gradient(kernel, *rest, n_threads), one, strict=True):

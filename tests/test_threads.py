@@ -18,6 +18,8 @@ from fastsoftmax import kernels, softmax
 from fastsoftmax.kernels import _cpu
 from fastsoftmax.kernels.threads import MOST_A_CORE, effective_n_threads
 
+pytestmark = pytest.mark.alone
+
 needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
 
 #: Samples, features, classes, batch: the digits' size, then sizes that no tile divides, then work

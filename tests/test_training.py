@@ -4,8 +4,6 @@ Divergence is provoked by real learning rates where its result is looked at, and
 ``Problem.run_epoch`` where the order of events is.
 """
 
-from functools import cache
-
 import numpy as np
 import pytest
 from sgd import sgd_classifier
@@ -28,7 +26,7 @@ TASKS = {
     "binary": {},
 }
 
-#: Of the largest coefficient, after 75 minibatches. Kernels and reference round at the same places
+#: Of the largest coefficient, after 40 minibatches. Kernels and reference round at the same places
 #: and differ in the order of sums of up to 128 terms, some 1e-7 a step in float32 and 2e-16 in
 #: float64; a momentum of 0.9 adds ten of them up, and AdaGrad's division by a root near 0 makes
 #: more of them where gradients are small.
@@ -37,12 +35,12 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 def _digits(task, dtype):
     X, y = load_digits(return_X_y=True)
+    X, y = X[::2], y[::2]
     if task == "binary":
         y = y > 4
     return (X / 16).astype(dtype), y
 
 
-@cache
 def _coef_after_5_epochs(build, update, task, dtype, weighted, standardize):
     X, y = _digits(task, dtype)
     weight = np.random.default_rng(0).exponential(size=len(X)) if weighted else None
@@ -59,14 +57,14 @@ def _coef_after_5_epochs(build, update, task, dtype, weighted, standardize):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("build_name", kernels.available)
-def test_same_coef_as_the_reference(build_name, update, task, dtype, weighted, standardize):
+def test_same_coef_as_the_reference(update, task, dtype, weighted, standardize):
     setting = (update, task, dtype, weighted, standardize)
-    coef = _coef_after_5_epochs(build_name, *setting)
     expected = _coef_after_5_epochs("reference", *setting)
-    assert coef.dtype == dtype
     atol = TOLERANCE[dtype] * np.abs(expected).max()
-    np.testing.assert_allclose(coef, expected, rtol=0, atol=atol)
+    for build_name in kernels.available:
+        coef = _coef_after_5_epochs(build_name, *setting)
+        assert coef.dtype == dtype
+        np.testing.assert_allclose(coef, expected, rtol=0, atol=atol, err_msg=build_name)
 
 
 # --- The formulas ---------------------------------------------------------------------------------
