@@ -287,15 +287,20 @@ class Descent:
     def on_iterate(self, iterate):
         """Note an iterate; True where it is good enough, or the user has had enough."""
         self.estimate.update(iterate.value, iterate.decrement)
-        allowed = _allowed(self._tol, self._problem, iterate.parameters[:, :-1])
-        if allowed is not None and not callable(self._tol):
-            # Nothing below the rounding errors of the objective can be said of it. Coefficients
-            # still get better there.
-            allowed = max(allowed, least_gap(self._problem, iterate.value))
+        allowed = self.allowed(iterate)
         stop = allowed is not None and self.estimate.highest <= allowed
         if iterate.n_evaluations == 1:
             return stop  # no step of this phase yet
         return self.note(iterate, stop)
+
+    def allowed(self, iterate):
+        """The suboptimality to stop at here, or None."""
+        allowed = _allowed(self._tol, self._problem, iterate.parameters[:, :-1])
+        if allowed is None or callable(self._tol):
+            return allowed
+        # Nothing below the rounding errors of the objective can be said of it. Coefficients still
+        # get better there.
+        return max(allowed, least_gap(self._problem, iterate.value))
 
     def note(self, iterate, is_last):
         """Write the iterate to the state and the history; True to stop."""
