@@ -14,13 +14,16 @@ import sklearn
 from digits import DIGITS
 from scipy.sparse import csc_matrix, csr_array
 from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression as ScikitLearns
+from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.fixes import parse_version
 
-from fastsoftmax import LogisticRegression
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV
+from fastsoftmax.optimization import lbfgs, solver
 
 
 def _drawn(n_classes, n_rows=400, n_features=7):
@@ -117,7 +120,7 @@ def test_features_of_sixteen_orders_of_scale(n_classes, tol):
     scale = np.logspace(-8, 8, X.shape[1])
     # Of scikit-learn's solvers none gets there: the minimum is that of each feature's own share.
     ours = LogisticRegression(tol=tol).fit(X * scale, y)
-    assert ours.converged_ or tol == 1e-12
+    assert ours.converged_
     raw = (X * scale) @ ours.coef_.T + ours.intercept_
     raw = np.hstack([-raw, np.zeros_like(raw)]) if n_classes == 2 else raw
     probability = np.exp(raw - raw.max(axis=1, keepdims=True))
@@ -136,6 +139,73 @@ def test_float32_rows_are_computed_with_in_float64():
     assert ours.coef_.dtype == ours.intercept_.dtype == np.float32
     assert ours.predict_proba(X).dtype == np.float32
     _assert_equal(ours, _peer(X.astype(np.float64), y), 1e-6)
+
+
+@pytest.mark.parametrize("rows", [np.float16, np.float32, np.float64, np.int8, np.int64, list])
+@pytest.mark.parametrize("fitted", [np.float32, np.float64])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_predictions_are_of_scikit_learns_dtype(n_classes, fitted, rows):
+    X, y = _drawn(n_classes)
+    X = np.round(X)
+    ours, peer = (cls().fit(X.astype(fitted), y) for cls in (LogisticRegression, ScikitLearns))
+    assert ours.coef_.dtype == peer.coef_.dtype == fitted
+    given = X.tolist() if rows is list else X.astype(rows)
+    for method in ("decision_function", "predict_proba", "predict_log_proba"):
+        got, expected = getattr(ours, method)(given), getattr(peer, method)(given)
+        assert got.dtype == expected.dtype
+    sparse = csr_array(X.astype(rows if rows in (np.float32, np.float64) else np.float64))
+    assert ours.predict_proba(sparse).dtype == peer.predict_proba(sparse).dtype
+
+
+def test_float32_coefficients_meet_float64_rows_in_float64():
+    X, y = _drawn(4)
+    ours = LogisticRegression().fit(X.astype(np.float32), y)
+    raw = X @ ours.coef_.T.astype(np.float64) + ours.intercept_
+    np.testing.assert_allclose(ours.decision_function(X), raw, rtol=1e-12)
+    X[0, 0] = 1e300  # no float32
+    assert np.isfinite(ours.predict_proba(X)).all()
+    np.testing.assert_array_equal(ours.predict(X[1:]), ours.classes_[raw[1:].argmax(axis=1)])
+
+
+@pytest.mark.parametrize("max_iter", [3, 100])
+@pytest.mark.parametrize("make", [np.asarray, csr_array])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_weights_are_repetitions(n_classes, make, max_iter):
+    X, y = _drawn(n_classes)
+    random = np.random.default_rng(0)
+    weight = random.integers(0, 4, len(y))
+    again = random.permutation(np.repeat(np.arange(len(y)), weight))
+    ours = LogisticRegression(max_iter=max_iter)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore" if max_iter == 3 else "error", ConvergenceWarning)
+        weighted = clone(ours).fit(make(X), y, weight)
+        repeated = clone(ours).fit(make(X[again]), y[again])
+    assert weighted.n_iter_ == repeated.n_iter_
+    # tol alone would allow 1e-4.
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(weighted.intercept_, repeated.intercept_, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("C", [1.0, np.inf])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_classes_sum_to_0(fit_intercept, C):
+    X, y = _drawn(4)
+    ours = LogisticRegression(C=C, fit_intercept=fit_intercept).fit(X, y)
+    np.testing.assert_allclose(ours.coef_.sum(axis=0), 0, atol=1e-13)
+    assert abs(ours.intercept_.sum()) < 1e-13
+
+
+def test_a_second_model_of_the_curvature_saves_passes(monkeypatch):
+    passes = []
+    for first in (8, 10**6):
+        monkeypatch.setattr(solver, "FIRST_PASSES", first)
+        counts = [
+            LogisticRegression(max_iter=1000).fit(*load(return_X_y=True)).n_iter_[0]
+            for load in (load_iris, load_wine, load_breast_cancer)
+        ]
+        passes.append(counts)
+    assert (np.array(passes[0]) < np.array(passes[1])).all()
+    assert sum(passes[0]) < 0.6 * sum(passes[1])
 
 
 @pytest.mark.parametrize("solver", ["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"])
@@ -206,6 +276,75 @@ def test_penalty_none_is_an_infinite_C():
     np.testing.assert_array_equal(ours.coef_, LogisticRegression(C=np.inf).fit(X, y).coef_)
 
 
+def test_a_grid_over_penalty_and_C_has_scores():
+    X, y = _drawn(4)
+    grid = {"penalty": [None, "l2"], "C": [1.0, 4.0]}
+    search = GridSearchCV(LogisticRegression(), grid, cv=2)
+    with pytest.warns(UserWarning, match="Setting penalty=None will ignore the C") as record:
+        search.fit(X, y)
+    assert len(record) == 2  # two folds of one candidate
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"penalty": None, "C": 4.0}, "Setting penalty=None will ignore the C that is given, 4"),
+        ({"penalty": None, "C": np.inf}, "Setting penalty=None will ignore the C"),
+        ({"penalty": None, "l1_ratio": 0.5}, "Inconsistent values: penalty=None with l1_ratio=0.5"),
+        ({"penalty": "l2", "l1_ratio": 1}, "Inconsistent values: penalty=l2 with l1_ratio=1"),
+    ],
+    ids=str,
+)
+def test_penalty_overrules(parameters, message):
+    X, y = _drawn(4)
+    with pytest.warns(UserWarning, match=message) as record:
+        ours = LogisticRegression(**parameters).fit(X, y)
+    assert len(record) == 1
+    assert record[0].filename == __file__
+    plain = LogisticRegression(C=np.inf if parameters["penalty"] is None else 1.0).fit(X, y)
+    np.testing.assert_array_equal(ours.coef_, plain.coef_)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # penalty is deprecated there
+        with pytest.warns(UserWarning, match="l1_ratio|penalty"):
+            ScikitLearns(**parameters).fit(X, y)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_no_iteration_is_the_starting_point(n_classes):
+    X, y = _drawn(n_classes)
+    with pytest.warns(ConvergenceWarning, match="after max_iter=0 iterations"):
+        ours = LogisticRegression(max_iter=0).fit(X, y)
+    assert not ours.coef_.any()
+    assert not ours.intercept_.any()
+    np.testing.assert_array_equal(ours.n_iter_, [0])
+    np.testing.assert_allclose(ours.predict_proba(X), 1 / n_classes)
+    assert not ours.converged_
+    assert len(ours.loss_curve_) == len(ours.history_["objective"]) == 0
+    minimum = LogisticRegression(tol=1e-12).fit(X, y)
+    alpha = 1 / len(X)
+    above = np.log(n_classes) - (minimum.loss_curve_[-1])
+    assert above <= ours.suboptimality_bound_ < 100 * above / alpha
+    # With warm_start it is where the last fit ended, to the bit.
+    again = LogisticRegression(warm_start=True, tol=1e-2).fit(X, y)
+    coef, intercept = again.coef_, again.intercept_
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        again.set_params(max_iter=0, tol=1e-12).fit(X, y)
+    np.testing.assert_array_equal(again.coef_, coef)
+    np.testing.assert_array_equal(again.intercept_, intercept)
+
+
+def test_is_scikit_learns_linear_classifier():
+    ours = LogisticRegression()
+    for estimator in (ours, SoftmaxClassifier(), SoftmaxClassifierCV()):
+        assert isinstance(estimator, LinearClassifierMixin)
+        for name in ("decision_function", "predict", "predict_proba"):
+            assert getattr(type(estimator), name).__module__.startswith("fastsoftmax.")
+    assert not hasattr(ours, "multi_class")
+    assert "multi_class" not in ours.get_params()
+
+
 def test_clone_pickle_and_search():
     X, y = _drawn(4)
     ours = LogisticRegression(C=0.3).fit(X, y)
@@ -245,13 +384,12 @@ def test_check(estimator, check):
         ({"l1_ratio": 0.5}, "l1_ratio must be 0 or None, as only the L2 penalty is there; got 0.5"),
         ({"penalty": "l1"}, "penalty must be 'l2' or None, .* got 'l1'"),
         ({"penalty": "elasticnet"}, "penalty must be 'l2' or None, .* got 'elasticnet'"),
-        ({"penalty": None, "C": 2.0}, "penalty=None leaves C without effect"),
         ({"solver": "liblinear"}, "solver='liblinear' penalises the intercept"),
         ({"solver": "saga!"}, "The 'solver' parameter of LogisticRegression must be"),
         ({"dual": True}, "dual must be False"),
         ({"C": 0.0}, "The 'C' parameter of LogisticRegression must be"),
         ({"tol": -1.0}, "The 'tol' parameter of LogisticRegression must be"),
-        ({"max_iter": 0}, "The 'max_iter' parameter of LogisticRegression must be"),
+        ({"max_iter": -1}, "The 'max_iter' parameter of LogisticRegression must be"),
         ({"n_jobs": 0}, "The 'n_jobs' parameter of LogisticRegression must be"),
     ],
 )
@@ -276,6 +414,31 @@ def test_a_failed_fit_leaves_the_last_one():
 def test_errors_name_this_estimator():
     with pytest.raises(ValueError, match="required by LogisticRegression"):
         LogisticRegression().fit(np.empty((3, 0)), [0, 1, 0])
+
+
+@pytest.mark.parametrize("tol", [1e-8, 1e-12, 0.0])
+@pytest.mark.parametrize("load", [load_iris, load_breast_cancer])
+def test_as_near_as_rounding_allows_is_converged(load, tol):
+    X, y = load(return_X_y=True)
+    ours = LogisticRegression(tol=tol, max_iter=2000).fit(X, y)  # and no warning
+    assert ours.converged_
+    # Where it ends is the minimum: the gradient there is rounding errors.
+    raw = ours.decision_function(X)
+    if raw.ndim == 1:
+        residual = (1 / (1 + np.exp(-raw)) - y)[:, None]
+    else:
+        residual = ours.predict_proba(X) - np.eye(3)[y]
+    off = np.abs(residual.T @ X + ours.coef_)
+    assert (off < 1e-6 * (np.abs(residual).T @ np.abs(X))).all()
+
+
+def test_rounding_far_from_the_minimum_is_said(monkeypatch):
+    monkeypatch.setattr(lbfgs, "MOST_SHORTENINGS", 0)  # no step is ever good enough
+    X, y = _drawn(4)
+    with pytest.warns(ConvergenceWarning, match="where rounding errors end the descent") as record:
+        ours = LogisticRegression().fit(X, y)
+    assert not ours.converged_
+    assert len(record) == 1
 
 
 def test_warns_of_too_few_iterations():

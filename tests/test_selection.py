@@ -191,7 +191,7 @@ def test_a_whole_hessian_serves_while_it_is_good(monkeypatch):
             super().__init__(*arguments)
             paths.append(self)
 
-    monkeypatch.setattr("fastsoftmax.estimators.cross_validation.Path", Watched)
+    monkeypatch.setattr("fastsoftmax.estimators.folds.Path", Watched)
     X, y = small_digits(1000, n_classes=2)
     ours = SoftmaxClassifierCV(alphas=10, cv=3, random_state=0).fit(X[:, ::4], y)
     assert [p._form for p in paths] == [preconditioning.FullHessian] * 3

@@ -4,7 +4,8 @@ No parameters and no fit of their own. Inherited by SoftmaxClassifier, LogisticR
 SoftmaxClassifierCV.
 """
 
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
+from sklearn.linear_model._base import LinearClassifierMixin
 
 from ..interchange.portable import Portable
 from .coefficients import SparseCoefficients
@@ -14,9 +15,12 @@ __all__ = ["LinearClassifier", "inverse_strength", "raise_if_interrupted"]
 
 
 class LinearClassifier(
-    Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
+    Portable, LinearPrediction, SparseCoefficients, LinearClassifierMixin, BaseEstimator
 ):
-    """A classifier of ``coef_`` and ``intercept_``, in every way but how they were found."""
+    """A classifier of ``coef_`` and ``intercept_``, in every way but how they were found.
+
+    scikit-learn's own mixin comes after ours, and is there for those who ask for it.
+    """
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

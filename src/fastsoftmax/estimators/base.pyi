@@ -6,7 +6,8 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
+from sklearn.linear_model._base import LinearClassifierMixin
 
 from ..interchange.portable import Portable
 from .coefficients import SparseCoefficients
@@ -16,7 +17,7 @@ from .prediction import LinearPrediction
 MatrixLike: TypeAlias = Any
 
 class LinearClassifier(
-    Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
+    Portable, LinearPrediction, SparseCoefficients, LinearClassifierMixin, BaseEstimator
 ):
     coef_: NDArray[Any]
     intercept_: NDArray[Any]

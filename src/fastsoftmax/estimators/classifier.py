@@ -102,8 +102,9 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier):
     scoring : str, callable or None, default="loss"
         The score: "loss", the loss that is minimised, with its sign turned and without penalty and
         ``label_smoothing``; any of scikit-learn's names or a scorer of the form
-        ``scorer(estimator, X, y)``; None for ``score``, the accuracy. The higher the better.
-        Scorers other than "loss" are given a copy of the rows set aside.
+        ``scorer(estimator, X, y)``, with ``sample_weight`` if it takes that; None for ``score``,
+        the accuracy. The higher the better. Scorers other than "loss" are given a copy of the rows
+        set aside.
     standardize : bool or {"population", "sample"}, default=False
         Train on z-scores (x − mean)/σ, with σ² the mean squared deviation ("population", or True)
         or its sum over Σ ``sample_weight`` − 1 ("sample"). ``coef_`` and ``intercept_`` are in the

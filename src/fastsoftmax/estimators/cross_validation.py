@@ -1,31 +1,27 @@
 """SoftmaxClassifierCV: the strength of the penalty chosen by cross-validation.
 
-Splits, scores and the choice; each fold's minima are path.py's, the last fit is fitting.py's.
-Held-out rows are rows of weight 0: X is not copied for training. Imported lazily by the package
-face.
+The grid, the choice and what is said of it; folds and their scores are folds.py's, the last fit is
+fitting.py's. X is not copied for training. Imported lazily by the package face.
 """
 
 import sys
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import check_cv
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval
 
 from ..interchange.files import savable
 from ..optimization.fitting import Memory, fit
-from ..optimization.path import Path
 from ..problem.checks import check_data
-from ..problem.held_out import HeldOut, Validation, rows_of_given
-from ..problem.posing import pose
 from ..problem.statistics import ColumnStatistics
 from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .classifier import SoftmaxClassifier
+from .folds import Fold, folds_of
 from .memory import set_fitted, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS
 from .settings import most_iterations, settings_of
@@ -75,7 +71,8 @@ class SoftmaxClassifierCV(LinearClassifier):
     scoring : str, callable or None, default=None
         The score: "loss", the loss that is minimised, with its sign turned and without penalty and
         ``label_smoothing``; any of scikit-learn's names or a scorer of the form
-        ``scorer(estimator, X, y)``; None for the accuracy. The higher the better.
+        ``scorer(estimator, X, y)``, with ``sample_weight`` if it takes that; None for the accuracy.
+        The higher the better.
     multi_class : {"softmax", "ovr"}, default="softmax"
     label_smoothing : float in [0, 1), default=0.0
     max_iter : int in [1, inf) or None, default=None
@@ -117,6 +114,11 @@ class SoftmaxClassifierCV(LinearClassifier):
     Notes
     -----
     ``score`` gives the accuracy, whatever ``scoring``. Ctrl-C leaves the estimator as it was.
+
+    A class that a fold has no row to train on of stays a class there, of probability 0; metrics
+    that take ``labels`` are told of it, as by scikit-learn's ``LogisticRegressionCV``. Its rows
+    that are held out are misses, and their loss counts as that of the ``eps`` of the dtype, as in
+    scikit-learn's ``log_loss``: a constant, which makes no alpha better than another.
 
     The curvature over features, whose eigenvectors cost as much as several passes over the rows, is
     factored once for a fold and serves all alphas; the curvature over classes is taken anew for
@@ -195,7 +197,8 @@ class SoftmaxClassifierCV(LinearClassifier):
         ------
         ValueError
             If a parameter or an argument is out of its range, if a fold trains on or holds out no
-            row of weight above 0, or if a score is NaN. The estimator is then as it was.
+            row of weight above 0, or if ``scoring`` fails on the rows held out, or gives NaN. The
+            estimator is then as it was.
         """
         self._validate_params()
         alphas = _given_alphas(self.alphas)
@@ -207,14 +210,15 @@ class SoftmaxClassifierCV(LinearClassifier):
             for name in ("n_features_in_", "feature_names_in_"):  # scorers are shown such a model
                 if hasattr(self, name):
                     setattr(model, name, getattr(self, name))
+            check_consistent_length(data.codes, groups)
             if alphas is None:
                 alphas = _grid(self, data)
-            folds = self._folds(data, given, groups, settings.scoring)
+            shows_rows = settings.scoring.scorer is not None
+            folds = folds_of(data, self.cv, given, {"groups": groups}, shows_rows)
             paths = self._paths(folds, alphas, settings)
             best = int(np.argmax(paths.scores.mean(axis=0)))
             alpha = model.alpha = float(alphas[best])
-            # The mean of the folds' coefficients is near the minimum.
-            memory = Memory(coef=paths.coef[best], intercept=paths.intercept[best])
+            memory = Memory(*paths.means(best))
             settings = settings_of(model, settings.plan.n_epochs)
             fitted = fit(data, settings, memory.astype(data.dtype))
             raise_if_interrupted(fitted)
@@ -240,41 +244,17 @@ class SoftmaxClassifierCV(LinearClassifier):
         """The ``C`` of scikit-learn's that is the penalty chosen."""
         return inverse_strength(self.alpha_, self._weight_sum)
 
-    def _folds(self, data, given, groups, scoring):
-        """The data of each fold: weights of the rows that it trains on, and what it holds out."""
-        y = data.classes[data.codes]
-        cv = check_cv(5 if self.cv is None else self.cv, y, classifier=True)
-        check_consistent_length(y, groups)
-        folds = []
-        for k, fold in enumerate(cv.split(given[0], y, groups)):
-            train, test = (_numbers(part, len(y)) for part in fold)
-            weight = np.bincount(train, minlength=len(y)).astype(np.float64)  # rows may repeat
-            if data.sample_weight is not None:
-                weight *= data.sample_weight
-                test = test[data.sample_weight[test] > 0]
-            if not weight.any() or len(test) == 0:
-                part = "trains on" if len(test) else "holds out"
-                raise ValueError(f"fold {k} of cv {part} no row of weight above 0")
-            shown = None if scoring.scorer is None else rows_of_given(*given, test)
-            held_out = HeldOut(data.X, test, data.codes, data.sample_weight, shown)
-            folds.append(replace(data, sample_weight=weight, held_out=held_out))
-        return folds
-
     def _paths(self, folds, alphas, settings):
         """Go from minimum to minimum in each fold."""
         paths = _Paths.of(len(folds), len(alphas), folds[0].coef_shape)
         for k, data in enumerate(folds):
-            fold = _Fold(data, settings)
+            fold = Fold(data, settings)
             for i, alpha in enumerate(alphas):
-                minimum, coef, intercept, score = fold.minimum(alpha)
-                paths.scores[k, i], paths.n_iter[k, i] = score, minimum.n_iter
-                paths.coef[i] += coef / len(folds)
-                paths.intercept[i] += intercept / len(folds)
-                if not minimum.converged:
-                    paths.missed.append(minimum.suboptimality)
+                minimum = fold.minimum(alpha)
+                paths.take(k, i, minimum)
                 if self.verbose:
-                    text = f"fold {k + 1}/{len(folds)}  alpha {alpha:.3g}  score {score:.5f}"
-                    print(text, file=sys.stderr)
+                    text = f"fold {k + 1}/{len(folds)}  alpha {alpha:.3g}"
+                    print(f"{text}  score {minimum.score:.5f}", file=sys.stderr)
         return paths
 
 
@@ -287,7 +267,9 @@ class _Paths:
     scores : float64 ndarray of shape (n_folds, n_alphas)
     n_iter : int64 ndarray of the same shape
     coef, intercept : float64 ndarrays of shapes (n_alphas, n_rows, n_features), (n_alphas, n_rows)
-        Means over the folds, in the units of X.
+        Sums over the folds that have learned the class, in the units of X.
+    n_learned : float64 ndarray of shape (n_alphas, n_rows)
+        How many folds these are.
     missed : list of float
         Estimated suboptimality of each minimum that wasn't reached.
     """
@@ -296,6 +278,7 @@ class _Paths:
     n_iter: np.ndarray
     coef: np.ndarray
     intercept: np.ndarray
+    n_learned: np.ndarray
     missed: list
 
     @classmethod
@@ -306,42 +289,24 @@ class _Paths:
             n_iter=np.empty((n_folds, n_alphas), dtype=np.int64),
             coef=np.zeros((n_alphas, *coef_shape)),
             intercept=np.zeros((n_alphas, coef_shape[0])),
+            n_learned=np.zeros((n_alphas, coef_shape[0])),
             missed=[],
         )
 
+    def take(self, fold, i, minimum):
+        """Take in a fold's minimum for the alpha of number i."""
+        self.scores[fold, i], self.n_iter[fold, i] = minimum.score, minimum.n_iter
+        learned = minimum.is_learned
+        self.coef[i, learned] += minimum.coef[learned]
+        self.intercept[i, learned] += minimum.intercept[learned]
+        self.n_learned[i] += learned
+        if not minimum.converged:
+            self.missed.append(minimum.suboptimality)
 
-class _Fold:
-    """The minima of one fold, and their scores on the rows that it holds out."""
-
-    def __init__(self, data, settings):
-        posed = pose(data, settings.formulation)
-        self._posed = posed
-        self._path = Path(
-            posed.problem,
-            data.coef_shape[0],
-            check_random_state(settings.random_state),
-            settings.allowed_gap,
-            settings.plan.n_epochs,
-        )
-
-        def fitted(state):
-            return settings.fitted(data.classes, *self._parameters(state))
-
-        self._validation = Validation(data.held_out, posed.problem, settings.scoring, fitted)
-
-    def _parameters(self, state):
-        return self._posed.units.to_original(state.coef, state.intercept)
-
-    def minimum(self, alpha):
-        """The minimum for this alpha, its coef and intercept in the units of X, and its score."""
-        minimum = self._path.minimum(alpha / self._posed.unit**2)
-        return minimum, *self._parameters(minimum.state), self._validation.score(minimum.state)
-
-
-def _numbers(part, n_samples):
-    """Numbers of rows, from numbers that may be negative or from a mask."""
-    part = np.asarray(part)
-    return np.arange(n_samples)[part if part.size else part.astype(np.intp)]
+    def means(self, i):
+        """Mean coef and intercept over the folds, which are near the minimum of all rows."""
+        n_learned = np.maximum(self.n_learned[i], 1)
+        return self.coef[i] / n_learned[:, None], self.intercept[i] / n_learned
 
 
 def _given_alphas(alphas):

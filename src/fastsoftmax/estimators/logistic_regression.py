@@ -6,6 +6,7 @@ penalties are errors. Imported lazily by the package face.
 """
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import ClassVar
@@ -17,10 +18,12 @@ from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 from ..callbacks import CallbackSupportMixin, FitTask, observed, with_callbacks
 from ..interchange.files import savable
 from ..optimization.fitting import Settings, fit
+from ..optimization.preconditioning import preconditioner_for
 from ..optimization.sgd import Plan
 from ..problem.checks import check_data
 from ..problem.held_out import Scoring
 from ..problem.posing import Formulation
+from ..problem.rows import SparseRows
 from .base import LinearClassifier, raise_if_interrupted
 from .memory import fitted_copy, set_fitted, starting_point, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS
@@ -33,6 +36,11 @@ SOLVERS = {"lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}
 #: ``max_iter`` up to which there is no stochastic phase: a fit that ends before the minimum then
 #: depends on the weights of rows alone, and not on whether they are weights or repetitions.
 FEWEST_WITH_EPOCHS = 10
+
+#: Where rounding errors end a fit short of ``tol``: the relative error of coef_ that is no failure,
+#: and the suboptimality in units of the objective's last place.
+CLOSE_ENOUGH = 1e-4
+ROUNDED = 1e3
 
 
 @savable
@@ -51,11 +59,11 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
     Parameters
     ----------
     penalty : {"l2", None}, default="deprecated"
-        Deprecated in scikit-learn, and tolerated: None is ``C=inf``. No other is there.
+        Deprecated in scikit-learn, and tolerated: None is ``C=inf``, whatever C. No other is there.
     C : float in (0, inf], default=1.0
         Inverse of the penalty's strength; inf is no penalty.
     l1_ratio : 0 or None, default=0.0
-        No other is there. None is 0.
+        No other is there. None is 0. Without effect where ``penalty`` is given.
     dual : False, default=False
         True is of scikit-learn's "liblinear" alone, and an error.
     tol : float in [0, inf), default=1e-4
@@ -69,7 +77,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
         For the rows that a fit looks at first. None is 0, so that two fits give the same bits.
     solver : {"lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"}, default="lbfgs"
         Without effect: they have one minimum. "liblinear" penalises the intercept, and is an error.
-    max_iter : int in [1, inf), default=100
+    max_iter : int in [0, inf), default=100
+        0 leaves the coefficients where they start: 0, or with ``warm_start`` those of the last fit.
     verbose : int in [0, inf) or bool, default=0
         Above 0: a tqdm bar where it is installed, else a line an iteration on stderr.
     warm_start : bool, default=False
@@ -82,13 +91,14 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
     ----------
     coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
         float32 where X is an array or sparse matrix of float32, float64 otherwise. It is computed
-        in float64 always, as float32 would end about 1e-3 off.
+        in float64 always, as float32 would end about 1e-3 off. Of three classes and more, the rows
+        sum to 0. Predictions are in the dtype of X · coef_ᵀ: float64 for X of float64.
     intercept_ : ndarray of shape (n_classes,), or (1,) for two classes
     classes_ : ndarray of shape (n_classes,)
     n_iter_ : int32 ndarray of shape (1,)
         Passes over the rows, the stochastic ones that a fit begins with included.
     converged_ : bool
-        Whether the estimate of the error came to ``tol``.
+        Whether the estimate of the error came to ``tol``, or as near as float64 allows.
     suboptimality_, suboptimality_bound_ : float
         How far the mean loss plus penalty is above its minimum: an estimate, and a bound.
     loss_curve_, history_
@@ -100,14 +110,21 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
     Warns
     -----
     ConvergenceWarning
-        If ``max_iter`` ended the fit. Rounding errors ending it, as a ``tol`` of 1e-12 may ask
-        for, are no failure: ``converged_`` tells of them.
+        If ``max_iter`` ended the fit, or rounding errors did far from the minimum. That they end it
+        near the minimum, as they do with a ``tol`` of 1e-12, is no failure.
+    UserWarning
+        If ``penalty`` leaves C or ``l1_ratio`` without effect.
 
     Notes
     -----
     The objective L is alpha-strongly convex in W: ½ alpha ‖ΔW‖² ≤ L − min L. So ``tol`` holds where
     L − min L, of which there is an estimate, is no more than tol² times the penalty ½ alpha ‖W‖².
     Without a penalty there is no such bound, and L − min L is brought below tol² itself.
+    Where rounding errors end the descent, it is near the minimum if ``tol`` = 1e-4 holds, or if
+    L − min L is within a thousand units in the last place of L.
+
+    A fit of weighted rows is that of repeated ones up to rounding errors as long as the model of
+    the curvature is made of all rows, which up to 1000 it is; with more, it is within ``tol``.
 
     Examples
     --------
@@ -130,7 +147,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
         "tol": [Interval(Real, 0, None, closed="left")],
         "intercept_scaling": [Interval(Real, 0, None, closed="neither")],
         "solver": [StrOptions({*SOLVERS, "liblinear"})],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
         **{
             name: PARAMETER_CONSTRAINTS[name]
             for name in (
@@ -143,6 +160,9 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
             )
         },
     }
+
+    #: As with the product of X and coef_ in NumPy.
+    _predicts_wide_rows_in_float64 = True
 
     def __init__(
         self,
@@ -204,12 +224,17 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
         """
         fitted = self._fit(X, y, sample_weight)
         raise_if_interrupted(fitted)
+        for message in self._ignored():
+            warnings.warn(message, UserWarning, stacklevel=2)
         outcome = fitted.outcome
-        if outcome is not None and not outcome.converged and outcome.reason == "max_iter":
+        if outcome is not None and not outcome.converged and outcome.reason != "stopped":
+            when = f"after max_iter={self.max_iter} iterations; raise max_iter, or"
+            if outcome.reason == "rounding":
+                when = "where rounding errors end the descent;"
             warnings.warn(
-                f"coef_ is not yet within a relative error of tol={self.tol:g} after max_iter="
-                f"{self.max_iter} iterations; raise max_iter, or scale the features. The objective "
-                f"is an estimated {outcome.suboptimality:.2g} above its minimum, and at most "
+                f"lbfgs failed to converge: coef_ is not yet within a relative error of "
+                f"tol={self.tol:g} {when} scale the features. The objective is an estimated "
+                f"{outcome.suboptimality:.2g} above its minimum, and at most "
                 f"{outcome.suboptimality_bound:.2g}",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -224,7 +249,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
         is_float32 = getattr(X, "dtype", None) == np.float32
         with unchanged_on_failure(self):
             data = check_data(self, X, y, sample_weight, dtype="float64", n_jobs=self.n_jobs)
-            fitted = fit(data, self._settings(task), starting_point(self, data))
+            settings = self._settings(data, task)
+            fitted = self._finished(fit(data, settings, starting_point(self, data)))
             set_fitted(self, data.classes, fitted)
             self.n_iter_ = np.array([self.n_iter_], dtype=np.int32)
             if is_float32:
@@ -234,9 +260,9 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
             task.end()
         return fitted
 
-    def _settings(self, task):
-        """What the parameters ask of a fit; ``tol`` is of coef_, see Notes of the class."""
-        C, tol = self._inverse_strength(), self.tol
+    def _settings(self, data, task):
+        """What the parameters ask of a fit of these data."""
+        C, is_seen_whole = self._inverse_strength(), _is_seen_whole(data)
         return Settings(
             formulation=Formulation(
                 strength=lambda weight_sum: 1 / (C * weight_sum),
@@ -245,17 +271,55 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
             ),
             plan=Plan(learning_rate=None, n_epochs=int(self.max_iter)),
             to_optimum=True,
-            stochastic=self.max_iter > FEWEST_WITH_EPOCHS,
-            allowed_gap=tol**2 if np.inf == C else lambda penalty: tol**2 * penalty,
+            stochastic=not is_seen_whole and self.max_iter > FEWEST_WITH_EPOCHS,
+            reforms=is_seen_whole,
+            allowed_gap=self._allowed_gap(self.tol),
             random_state=0 if self.random_state is None else self.random_state,
             observed=partial(observed, self, task),
             fitted=partial(fitted_copy, self),
             scoring=Scoring.of(self, "loss"),
         )
 
+    def _allowed_gap(self, tol):
+        """What a relative error of coef_ is of the suboptimality; see Notes of the class."""
+        no_penalty = self._inverse_strength() == np.inf
+        return tol**2 if no_penalty else lambda penalty: tol**2 * penalty
+
+    def _finished(self, fitted):
+        """A fit that knows whether its end is near enough, its coefficients of all classes at 0."""
+        memory, outcome = fitted.memory, fitted.outcome
+        if outcome is not None and not outcome.converged and outcome.reason == "rounding":
+            alpha = 1 / (self._inverse_strength() * memory.seen.weight_sum)
+            allowed = self._allowed_gap(max(self.tol, CLOSE_ENOUGH))
+            if callable(allowed):
+                allowed = allowed(0.5 * alpha * np.square(memory.coef).sum())
+            rounded = ROUNDED * np.finfo(np.float64).eps * abs(outcome.objective)
+            is_near = outcome.suboptimality <= max(allowed, rounded)
+            fitted = replace(fitted, outcome=replace(outcome, converged=bool(is_near)))
+        if len(memory.coef) > 1 and len(fitted.history.epochs):
+            # What is added to all classes changes no probability, and the penalty is least with 0.
+            memory = replace(
+                memory,
+                coef=memory.coef - memory.coef.mean(axis=0),
+                intercept=memory.intercept - memory.intercept.mean(),
+            )
+            fitted = replace(fitted, memory=memory)
+        return fitted
+
     def _inverse_strength(self):
         """The penalty's ``C``, whichever parameter says that there is none."""
         return float("inf") if self.penalty is None else float(self.C)
+
+    def _ignored(self):
+        """What is to be said of parameters that ``penalty`` leaves without effect."""
+        if self.penalty is None and self.C != 1.0:
+            yield f"Setting penalty=None will ignore the C that is given, {self.C}; leave it out"
+        given = {"l2": self.l1_ratio != 0, None: self.l1_ratio not in (0, 1, None)}
+        if given.get(self.penalty, False):
+            yield (
+                f"Inconsistent values: penalty={self.penalty} with l1_ratio={self.l1_ratio}, which "
+                "is left without effect; leave penalty out"
+            )
 
     def _check_parameters(self):
         """Each parameter alone, then what scikit-learn's has and this has not."""
@@ -265,7 +329,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
                 f"penalty must be 'l2' or None, as only the L2 penalty is there; got "
                 f"{self.penalty!r}"
             )
-        if self.l1_ratio not in (0, None):
+        if self.penalty == "deprecated" and self.l1_ratio not in (0, None):
             raise ValueError(
                 f"l1_ratio must be 0 or None, as only the L2 penalty is there; got {self.l1_ratio}"
             )
@@ -276,5 +340,15 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
             )
         if self.dual:
             raise ValueError("dual must be False: dual=True is of solver='liblinear' alone")
-        if self.penalty is None and self.C != 1.0:
-            raise ValueError(f"penalty=None leaves C without effect; leave it out; got C={self.C}")
+
+
+def _is_seen_whole(data):
+    """Whether the model of the curvature is made of all rows.
+
+    A second model at a better place then gains more than a stochastic phase, which depends on the
+    order of rows, and on whether they are weighted or repeated.
+    """
+    weight = data.sample_weight
+    n_used = len(data.codes) if weight is None else np.count_nonzero(weight)
+    _, n_drawn = preconditioner_for(*data.coef_shape, n_used, isinstance(data.X, SparseRows))
+    return n_drawn >= n_used

@@ -35,11 +35,16 @@ class LinearPrediction:
     """decision_function, predict, predict_proba and predict_log_proba from ``coef_``.
 
     The class that inherits it has ``coef_``, ``intercept_``, ``classes_``, ``n_jobs`` and maybe
-    ``multi_class``. The computation is in the dtype of ``coef_`` whatever that of X.
+    ``multi_class``. The computation is in the dtype of ``coef_`` whatever that of X, unless the
+    class says otherwise.
 
     All four raise ValueError if X holds a value that is not finite in that dtype, or has another
     number of features than the fit had, and NotFittedError before a fit.
     """
+
+    #: Whether rows of float64, and what is converted, are computed with in float64 by a float32
+    #: ``coef_`` too.
+    _predicts_wide_rows_in_float64 = False
 
     def decision_function(self, X):
         """Raw predictions X · coef_ᵀ + intercept_.
@@ -136,6 +141,8 @@ class LinearPrediction:
         coef, intercept = kernel_model(self)
         if X.shape[1] != coef.shape[1]:
             raise ValueError(f"coef_ has {coef.shape[1]} features and X has {X.shape[1]}")
+        if self._predicts_wide_rows_in_float64 and X.dtype == np.float64 != coef.dtype:
+            coef, intercept = coef.astype(np.float64), intercept.astype(np.float64)
         return X, coef, intercept
 
     def _check_prediction_data(self, X):
@@ -143,13 +150,16 @@ class LinearPrediction:
         if self._needs_no_check(X):
             return X
         check_is_fitted(self)
+        otherwise = getattr(self.coef_, "dtype", np.float64)
+        if self._predicts_wide_rows_in_float64:
+            otherwise = np.float64
         return rows_of(
             validate_data(
                 self,
                 well_behaved(X),
                 reset=False,
                 accept_sparse="csr",
-                dtype=dtypes_read(X, getattr(self.coef_, "dtype", np.float64)),
+                dtype=dtypes_read(X, otherwise),
                 ensure_all_finite=False,
             )
         )

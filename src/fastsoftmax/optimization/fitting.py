@@ -38,6 +38,8 @@ class Settings:
         a batch of ``partial_fit``.
     stochastic : bool
         Whether the way to the optimum begins with minibatches; not where it begins from parameters.
+    reforms : bool
+        Whether the model of the curvature is formed anew on the way to the optimum.
     allowed_gap : float ≥ 0, callable or None
         As ``tol`` in :func:`solver.solve`.
     init_scale : float ≥ 0
@@ -66,6 +68,7 @@ class Settings:
     scoring: Scoring
     init_scale: float = 0.0
     early_stopping: bool = False
+    reforms: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,7 @@ def fit(data, settings, memory):
                     settings.stochastic and memory.coef is None,
                     on_epoch,
                     validation,
+                    settings.reforms,
                 )
             else:
                 history, plan = descend(

@@ -98,7 +98,8 @@ class _Memory:
             return
         step, change = step.astype(self._dtype), change.astype(self._dtype)
         self._pairs.append((step, change, curvature))
-        size = curvature / float(np.vdot(change, self._precondition(change)))
+        whole = float(np.vdot(change, self._precondition(change)))  # 0 where it underflows
+        size = curvature / whole if whole else np.inf
         self._size = size if np.isfinite(size) and size > 0 else 1.0
 
     def direction(self, gradient):

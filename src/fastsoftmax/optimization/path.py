@@ -2,7 +2,7 @@
 
 Each minimum starts where the last one is. The factor of the curvature over features, which costs as
 much as several passes over the rows, is made once and serves all; and L-BFGS goes on with the steps
-that it remembers. Called by cross_validation.py.
+that it remembers. Called by folds.py.
 """
 
 from dataclasses import dataclass, replace
@@ -57,6 +57,8 @@ class Path:
         As in :func:`solver.solve`.
     max_iter : int ≥ 1
         Evaluations for each minimum.
+    intercept : float64 ndarray of shape (n_rows,) or None
+        Where the intercept starts; None for 0.
 
     Attributes
     ----------
@@ -64,12 +66,14 @@ class Path:
         Factors of the curvature made so far.
     """
 
-    def __init__(self, problem, n_rows, random_state, tol, max_iter):
+    def __init__(self, problem, n_rows, random_state, tol, max_iter, intercept=None):
         self._problem = problem
         self._tol = tol
         self._max_iter = max_iter
         self._form, self._subsample = form_and_rows(problem, n_rows, random_state)
         self._parameters = np.zeros((n_rows, problem.X.shape[1] + 1))
+        if intercept is not None:
+            self._parameters[:, -1] = intercept
         self._model = None
         self._pairs = []
         self._n_iter = 0
@@ -98,7 +102,8 @@ class Path:
         self._parameters = iterate.parameters
         self._n_iter = iterate.n_evaluations
         suboptimality = descent.estimate.value
-        converged = reason == "rounding" or self._tol is None or suboptimality <= self._tol
+        allowed = descent.allowed(iterate)
+        converged = reason == "rounding" or allowed is None or suboptimality <= allowed
         return Minimum(state, iterate.n_evaluations, suboptimality, converged)
 
     def _make_model(self, coef, intercept):

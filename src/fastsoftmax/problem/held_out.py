@@ -7,10 +7,13 @@ for fitting.py and cross_validation.py.
 """
 
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
+from inspect import signature
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import (
@@ -20,6 +23,7 @@ from sklearn.utils import (
     column_or_1d,
     indexable,
 )
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import validate_data
 
 from .labels import encode_labels
@@ -181,6 +185,64 @@ class Scoring:
         is_loss = isinstance(scoring, str) and scoring == "loss"
         return cls(scoring, None if is_loss else check_scoring(estimator, scoring=scoring))
 
+    def score(self, estimator, X, y, parameters):
+        """The scorer's number for these rows, with what it takes of the parameters; never NaN."""
+        scorer = _told_of_classes(self.scorer, estimator.classes_)
+        if not (self.name is None or _takes_weight(self.scorer)):
+            parameters = {name: v for name, v in parameters.items() if name != "sample_weight"}
+        try:
+            score = float(scorer(estimator, X, y, **parameters))
+        except ValueError as error:
+            raise ValueError(
+                f"scoring={self.name!r} can't score the {len(y)} rows held out, of "
+                f"{self._remedy(estimator, y)}: {error}"
+            ) from error
+        if np.isnan(score):
+            raise ValueError(
+                f"scoring={self.name!r} must give a number; it gave NaN for the {len(y)} rows held "
+                f"out, of {self._remedy(estimator, y)}"
+            )
+        return score
+
+    @staticmethod
+    def _remedy(estimator, y):
+        n_held, n_classes = len(np.unique(y)), len(estimator.classes_)
+        return (
+            f"{n_held} of the {n_classes} classes; where it needs them all, use another scoring, "
+            "hold out rows of each class, or join rare classes"
+        )
+
+
+def _told_of_classes(scorer, classes):
+    """The scorer; where its metric takes ``labels``, with all of them, as rows may lack some.
+
+    It is what scikit-learn's LogisticRegressionCV does. What the user's scorer says itself stays.
+    """
+    metric = getattr(scorer, "_score_func", None)
+    known = {} if metric is None else signature(metric).parameters
+    if "labels" not in known:
+        return scorer
+    told = {"labels": classes}
+    if len(classes) == 2 and "pos_label" in known:
+        told["pos_label"] = classes[-1]
+    scorer = copy(scorer)
+    scorer._kwargs = {**told, **scorer._kwargs}
+    return scorer
+
+
+def _takes_weight(scorer):
+    """Whether scikit-learn would give this scorer ``sample_weight``."""
+    if get_config()["enable_metadata_routing"] and hasattr(scorer, "set_score_request"):
+        # One that says nothing is given the weights, as there is no one else to ask.
+        requests = get_routing_for_object(scorer).score.requests
+        return requests.get("sample_weight") is not False
+    if hasattr(scorer, "_accept_sample_weight"):
+        return scorer._accept_sample_weight()
+    try:
+        return "sample_weight" in signature(scorer).parameters
+    except (TypeError, ValueError):  # a callable of C has no signature
+        return False
+
 
 class Validation:
     """Scores a State on the rows held out.
@@ -195,9 +257,13 @@ class Validation:
         Gives a fitted estimator for a State, for scorers.
     early_stopping : bool
         Whether the scores decide when to stop, and which weights to keep.
+    unlearned : int ndarray
+        Codes of classes whose probability is 0, whatever the state. Their loss is infinite; it
+        counts as that of the least probability that the dtype tells from 0 beside 1, as it does in
+        scikit-learn's ``log_loss``.
     """
 
-    def __init__(self, held_out, problem, scoring, fitted, early_stopping=False):
+    def __init__(self, held_out, problem, scoring, fitted, early_stopping=False, unlearned=()):
         self.early_stopping = early_stopping
         self._scoring = scoring
         self._fitted = fitted
@@ -212,22 +278,28 @@ class Validation:
             alpha=0.0,
             label_smoothing=0.0,
         )
+        is_learned = ~np.isin(held_out.codes[held_out.rows], unlearned)
+        self._learned_rows = held_out.rows[is_learned]
+        given = np.ones(len(is_learned)) if weight is None else weight[held_out.rows]
+        self._learned_share = 1.0 if is_learned.all() else given[is_learned].sum() / given.sum()
 
     def score(self, state):
         """The score of these weights; the higher the better, and never NaN."""
         held_out = self._held_out
         if self._scoring.scorer is None:
-            return -self._problem.objective(state, held_out.rows)
+            return -self._loss(state)
         weight = {}
         if held_out.sample_weight is not None:
             weight = {"sample_weight": held_out.sample_weight[held_out.rows]}
-        score = float(self._scoring.scorer(self._fitted(state), *held_out.shown, **weight))
-        if np.isnan(score):
-            raise ValueError(
-                f"scoring={self._scoring.name!r} must give a number; it gave NaN for the "
-                f"{len(held_out.rows)} rows held out"
-            )
-        return score
+        return self._scoring.score(self._fitted(state), *held_out.shown, weight)
+
+    def _loss(self, state):
+        """Mean loss, each row of an unlearned class at the greatest that there is."""
+        share = self._learned_share
+        loss = 0.0 if share == 1 else -(1 - share) * np.log(np.finfo(self._problem.dtype).eps)
+        if len(self._learned_rows):
+            loss += share * self._problem.objective(state, self._learned_rows)
+        return float(loss)
 
 
 def rows_of_given(X, y, rows):

@@ -1,0 +1,172 @@
+"""The folds of a cross-validation: what each trains on and holds out, its minima and their scores.
+
+Held-out rows are rows of weight 0, so that X is not copied. Which penalties to try and what to make
+of the scores is the estimators' affair; how a minimum is found is path.py's. Called by
+cross_validation.py and logistic_regression_cv.py.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+
+from ..optimization.path import Path
+from ..problem.held_out import HeldOut, Validation, rows_of_given
+from ..problem.posing import pose
+
+__all__ = ["Fold", "FoldMinimum", "folds_of"]
+
+#: Intercept of a class that a fold has no row of, with the sign turned: a probability of 0 in any
+#: dtype beside raw predictions up to a million. At the minimum it would be infinite, and a descent
+#: towards that ends anywhere, which makes of the class's loss in rows held out a number of chance.
+UNLEARNED = 1e6
+
+
+def folds_of(data, cv, given, split_parameters, shows_rows):
+    """The data of each fold: weights of the rows that it trains on, and what it holds out.
+
+    Parameters
+    ----------
+    data : checks.CheckedData
+    cv : int, splitter, iterable of (train, test) or None
+        None is 5.
+    given : (X, y)
+        As the user gave them.
+    split_parameters : dict
+        Of ``cv.split``, beside X and y.
+    shows_rows : bool
+        Whether what scores the rows held out wants to see them as they were given.
+
+    Returns
+    -------
+    folds : list of checks.CheckedData
+
+    Raises
+    ------
+    ValueError
+        If a fold trains on or holds out no row of weight above 0.
+    """
+    y = data.classes[data.codes]
+    cv = check_cv(5 if cv is None else cv, y, classifier=True)
+    folds = []
+    for k, fold in enumerate(cv.split(given[0], y, **split_parameters)):
+        train, test = (_numbers(part, len(y)) for part in fold)
+        weight = np.bincount(train, minlength=len(y)).astype(np.float64)  # rows may repeat
+        if data.sample_weight is not None:
+            weight *= data.sample_weight
+            test = test[data.sample_weight[test] > 0]
+        if not weight.any() or len(test) == 0:
+            part = "trains on" if len(test) else "holds out"
+            raise ValueError(f"fold {k} of cv {part} no row of weight above 0")
+        shown = rows_of_given(*given, test) if shows_rows else None
+        held_out = HeldOut(data.X, test, data.codes, data.sample_weight, shown)
+        folds.append(replace(data, sample_weight=weight, held_out=held_out))
+    return folds
+
+
+def _numbers(part, n_samples):
+    """Numbers of rows, from numbers that may be negative or from a mask."""
+    part = np.asarray(part)
+    return np.arange(n_samples)[part if part.size else part.astype(np.intp)]
+
+
+@dataclass(frozen=True)
+class FoldMinimum:
+    """What one strength of the penalty came to in one fold.
+
+    Parameters
+    ----------
+    coef, intercept : ndarrays of shapes (n_rows, n_features) and (n_rows,)
+        In the units of X.
+    is_learned : bool ndarray of shape (n_rows,)
+        Whether the fold had rows of the class; of two classes, of both.
+    score : float
+        On the rows held out.
+    n_iter : int
+    suboptimality : float
+    converged : bool
+        As in :class:`path.Minimum`.
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    is_learned: np.ndarray
+    score: float
+    n_iter: int
+    suboptimality: float
+    converged: bool
+
+
+class Fold:
+    """The minima of one fold, and their scores on the rows that it holds out.
+
+    A class that none of the rows trained on has stays a class, of probability 0: what the objective
+    has for a limit. Rows of it that are held out count as misses, or with the greatest loss there
+    is, whatever the penalty.
+
+    Parameters
+    ----------
+    data : checks.CheckedData
+        One of :func:`folds_of`.
+    settings : fitting.Settings
+        Of the estimator that is tuned; the strength of its penalty is of no account.
+    """
+
+    def __init__(self, data, settings):
+        self._posed = posed = pose(data, settings.formulation)
+        self._unlearned = _unlearned(data, posed.problem)
+        intercept = np.zeros(data.coef_shape[0])
+        if len(self._unlearned) and data.coef_shape[0] == 1:
+            intercept[:] = UNLEARNED if self._unlearned[0] == 0 else -UNLEARNED
+        else:
+            intercept[self._unlearned] = -UNLEARNED
+        self._is_learned = intercept == 0
+        self._path = Path(
+            posed.problem,
+            data.coef_shape[0],
+            check_random_state(settings.random_state),
+            settings.allowed_gap,
+            settings.plan.n_epochs,
+            intercept,
+        )
+
+        def fitted(state):
+            return settings.fitted(data.classes, *self._parameters(state))
+
+        self._validation = Validation(
+            data.held_out, posed.problem, settings.scoring, fitted, unlearned=self._unlearned
+        )
+
+    @property
+    def weight_sum(self):
+        """Σ (sample weight · class weight) of the rows trained on."""
+        return self._posed.seen.weight_sum
+
+    def minimum(self, alpha):
+        """The FoldMinimum for this alpha, in the units of X."""
+        minimum = self._path.minimum(alpha / self._posed.unit**2)
+        coef, intercept = self._parameters(minimum.state)
+        return FoldMinimum(
+            coef,
+            intercept,
+            self._is_learned,
+            self._validation.score(minimum.state),
+            minimum.n_iter,
+            minimum.suboptimality,
+            minimum.converged,
+        )
+
+    def _parameters(self, state):
+        return self._posed.units.to_original(state.coef, state.intercept)
+
+
+def _unlearned(data, problem):
+    """Codes of the classes whose probability goes to 0 as the objective falls.
+
+    Without an intercept, or with label smoothing, there is a minimum for them as for all others.
+    """
+    if not problem.fit_intercept or problem.label_smoothing > 0:
+        return np.empty(0, dtype=np.intp)
+    n_rows = np.bincount(data.codes[problem.rows], minlength=len(data.classes))
+    return np.flatnonzero(n_rows == 0)
