@@ -9,7 +9,8 @@ CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.px
 # Whose docstrings users read; the rest has house rules that numpydoc doesn't know.
 DOCSTRINGS := $(addprefix src/fastsoftmax/, onnx.py kernels/__init__.py \
 	$(addprefix functional/, losses.py preprocessing.py probabilities.py updates.py) \
-	$(addprefix estimators/, classifier.py cross_validation.py logistic_regression.py prediction.py) \
+	$(addprefix estimators/, classifier.py cross_validation.py logistic_regression.py \
+	logistic_regression_cv.py prediction.py) \
 	$(addprefix interchange/, files.py portable.py) \
 	$(addprefix displays/, coefficients.py learning_rate.py loss_curve.py))
 SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.toml

@@ -335,6 +335,41 @@ def test_no_iteration_is_the_starting_point(n_classes):
     np.testing.assert_array_equal(again.intercept_, intercept)
 
 
+@pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"), reason="callbacks are new in 1.9"
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("max_iter", [0, 1, 3, 100])
+def test_callbacks_are_told_of_each_iteration(max_iter):
+    told = []
+
+    class Callback:
+        def setup(self, estimator, context):
+            told.append("setup")
+
+        def teardown(self, estimator, context):
+            told.append("teardown")
+
+        def on_fit_task_begin(self, estimator, context):
+            told.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(self, estimator, context):
+            told.append(f"end {context.task_name}")
+
+    X, y = _drawn(4)
+    ours = LogisticRegression(max_iter=max_iter).set_callbacks(Callback()).fit(X, y)
+    epochs = ["begin epoch", "end epoch"] * int(ours.n_iter_[0])
+    assert told == ["setup", "begin fit", *epochs, "end fit", "teardown"]
+
+
+def test_a_penalty_that_float64_does_not_see_is_none():
+    X, y = _drawn(2)
+    y = (X[:, 0] > 0).astype(int)  # a minimum far out, if any
+    ours = LogisticRegression(C=1e30).fit(X, y)  # and no warning
+    assert ours.converged_
+    assert ours.score(X, y) == 1
+
+
 def test_is_scikit_learns_linear_classifier():
     ours = LogisticRegression()
     for estimator in (ours, SoftmaxClassifier(), SoftmaxClassifierCV()):

@@ -11,7 +11,13 @@ from importlib.resources import files
 
 import pytest
 
-from fastsoftmax import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV, kernels
+from fastsoftmax import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    SoftmaxClassifier,
+    SoftmaxClassifierCV,
+    kernels,
+)
 from fastsoftmax.estimators.base import LinearClassifier
 from fastsoftmax.kernels import reference
 
@@ -40,6 +46,7 @@ ESTIMATORS = {
     "base": LinearClassifier,
     "classifier": SoftmaxClassifier,
     "logistic_regression": LogisticRegression,
+    "logistic_regression_cv": LogisticRegressionCV,
     "cross_validation": SoftmaxClassifierCV,
 }
 
@@ -65,6 +72,8 @@ def test_stub_of_an_estimator(module, name):
     arguments = METHODS[module, name].args
     positional = [argument.arg for argument in arguments.args]
     stub = {**dict.fromkeys(positional), **{a.arg: None for a in arguments.kwonlyargs}}
+    if arguments.kwarg is not None:
+        stub[arguments.kwarg.arg] = None
     defaults = [*arguments.defaults, *arguments.kw_defaults]
     names = [*positional[len(positional) - len(arguments.defaults) :]]
     names += [argument.arg for argument in arguments.kwonlyargs]

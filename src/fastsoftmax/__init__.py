@@ -19,12 +19,19 @@ from .functional import (
 )
 
 if TYPE_CHECKING:  # what __getattr__ gives
-    from .estimators import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV, load
+    from .estimators import (
+        LogisticRegression,
+        LogisticRegressionCV,
+        SoftmaxClassifier,
+        SoftmaxClassifierCV,
+        load,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "LogisticRegression",
+    "LogisticRegressionCV",
     "SoftmaxClassifier",
     "SoftmaxClassifierCV",
     "adagrad_update",
@@ -41,7 +48,13 @@ __all__ = [
 
 
 #: Names that need scikit-learn.
-_LAZY = ("LogisticRegression", "SoftmaxClassifier", "SoftmaxClassifierCV", "load")
+_LAZY = (
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "SoftmaxClassifier",
+    "SoftmaxClassifierCV",
+    "load",
+)
 
 
 def __getattr__(name):

@@ -104,7 +104,7 @@ def observed(estimator, task, n_epochs_done, n_epochs, fitted, has_end=True):
             stop = is_last or any(wishes)
             return stop if task is None else task.end_epoch(info, stop)
 
-        if task is not None:
+        if task is not None and n_epochs > 0:
             task.begin_epoch()
         yield on_epoch
 

@@ -6,7 +6,12 @@ needed to convert, nothing of it at all to run the graph. Called by users.
 
 import numpy as np
 
-from .estimators import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV
+from .estimators import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    SoftmaxClassifier,
+    SoftmaxClassifierCV,
+)
 from .estimators.coefficients import kernel_model
 
 __all__ = ["register"]
@@ -52,7 +57,12 @@ def register():
         raise ImportError(
             'converting to ONNX needs skl2onnx: pip install "fastsoftmax[onnx]"'
         ) from error
-    for estimator in (LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV):
+    for estimator in (
+        LogisticRegression,
+        LogisticRegressionCV,
+        SoftmaxClassifier,
+        SoftmaxClassifierCV,
+    ):
         alias = f"Fastsoftmax{estimator.__name__}"
         update_registered_converter(estimator, alias, _set_shapes, _convert, options=OPTIONS)
 

@@ -39,6 +39,10 @@ assert_type(search, fastsoftmax.SoftmaxClassifierCV)
 assert_type(search.alpha_, float)
 assert_type(search.scores_, NDArray[np.float64])
 
+chosen = fastsoftmax.LogisticRegressionCV(Cs=[0.1, 1.0], cv=3, scoring="accuracy").fit(X, y)
+assert_type(chosen, fastsoftmax.LogisticRegressionCV)
+assert_type(chosen.Cs_, NDArray[np.float64])
+
 model.save(Path("model.safetensors"))
 assert_type(fastsoftmax.load("model.safetensors"), LinearClassifier)
 
@@ -52,3 +56,4 @@ SoftmaxClassifier("sgd")  # type: ignore[call-arg]  # pyright: ignore[reportCall
 SoftmaxClassifier(alpha="1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 fastsoftmax.load(3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 fastsoftmax.SoftmaxClassifierCV(cv=3, scoring=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+fastsoftmax.LogisticRegressionCV(solver="liblinear")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -8,5 +8,12 @@ from ..interchange.files import load
 from .classifier import SoftmaxClassifier
 from .cross_validation import SoftmaxClassifierCV
 from .logistic_regression import LogisticRegression
+from .logistic_regression_cv import LogisticRegressionCV
 
-__all__ = ["LogisticRegression", "SoftmaxClassifier", "SoftmaxClassifierCV", "load"]
+__all__ = [
+    "LogisticRegression",
+    "LogisticRegressionCV",
+    "SoftmaxClassifier",
+    "SoftmaxClassifierCV",
+    "load",
+]

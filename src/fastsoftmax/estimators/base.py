@@ -11,7 +11,7 @@ from ..interchange.portable import Portable
 from .coefficients import SparseCoefficients
 from .prediction import LinearPrediction
 
-__all__ = ["LinearClassifier", "inverse_strength", "raise_if_interrupted"]
+__all__ = ["LinearClassifier", "centred", "inverse_strength", "raise_if_interrupted"]
 
 
 class LinearClassifier(
@@ -26,6 +26,15 @@ class LinearClassifier(
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def centred(coef, intercept):
+    """Softmax's parameters whose sums over the classes are 0, to the last place.
+
+    What is added to all classes changes no probability, so that a descent may end anywhere; the
+    penalty on coef is least with 0.
+    """
+    return coef - coef.mean(axis=0), intercept - intercept.mean()
 
 
 def inverse_strength(alpha, weight_sum):

@@ -21,7 +21,7 @@ from ..problem.checks import check_data
 from ..problem.statistics import ColumnStatistics
 from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .classifier import SoftmaxClassifier
-from .folds import Fold, folds_of
+from .folds import Fold, Mean, folds_of
 from .memory import set_fitted, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS
 from .settings import most_iterations, settings_of
@@ -218,7 +218,7 @@ class SoftmaxClassifierCV(LinearClassifier):
             paths = self._paths(folds, alphas, settings)
             best = int(np.argmax(paths.scores.mean(axis=0)))
             alpha = model.alpha = float(alphas[best])
-            memory = Memory(*paths.means(best))
+            memory = Memory(*paths.means[best].parameters())
             settings = settings_of(model, settings.plan.n_epochs)
             fitted = fit(data, settings, memory.astype(data.dtype))
             raise_if_interrupted(fitted)
@@ -266,19 +266,15 @@ class _Paths:
     ----------
     scores : float64 ndarray of shape (n_folds, n_alphas)
     n_iter : int64 ndarray of the same shape
-    coef, intercept : float64 ndarrays of shapes (n_alphas, n_rows, n_features), (n_alphas, n_rows)
-        Sums over the folds that have learned the class, in the units of X.
-    n_learned : float64 ndarray of shape (n_alphas, n_rows)
-        How many folds these are.
+    means : list of Mean
+        Of each alpha, in the units of X.
     missed : list of float
         Estimated suboptimality of each minimum that wasn't reached.
     """
 
     scores: np.ndarray
     n_iter: np.ndarray
-    coef: np.ndarray
-    intercept: np.ndarray
-    n_learned: np.ndarray
+    means: list
     missed: list
 
     @classmethod
@@ -287,26 +283,16 @@ class _Paths:
         return cls(
             scores=np.empty((n_folds, n_alphas)),
             n_iter=np.empty((n_folds, n_alphas), dtype=np.int64),
-            coef=np.zeros((n_alphas, *coef_shape)),
-            intercept=np.zeros((n_alphas, coef_shape[0])),
-            n_learned=np.zeros((n_alphas, coef_shape[0])),
+            means=[Mean(coef_shape) for _ in range(n_alphas)],
             missed=[],
         )
 
     def take(self, fold, i, minimum):
         """Take in a fold's minimum for the alpha of number i."""
         self.scores[fold, i], self.n_iter[fold, i] = minimum.score, minimum.n_iter
-        learned = minimum.is_learned
-        self.coef[i, learned] += minimum.coef[learned]
-        self.intercept[i, learned] += minimum.intercept[learned]
-        self.n_learned[i] += learned
+        self.means[i].add(minimum)
         if not minimum.converged:
             self.missed.append(minimum.suboptimality)
-
-    def means(self, i):
-        """Mean coef and intercept over the folds, which are near the minimum of all rows."""
-        n_learned = np.maximum(self.n_learned[i], 1)
-        return self.coef[i] / n_learned[:, None], self.intercept[i] / n_learned
 
 
 def _given_alphas(alphas):

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_method_params
 
 from ..optimization.path import Path
 from ..problem.held_out import HeldOut, Validation, rows_of_given
 from ..problem.posing import pose
+from .base import centred
 
-__all__ = ["Fold", "FoldMinimum", "folds_of"]
+__all__ = ["Fold", "FoldMinimum", "Mean", "folds_of"]
 
 #: Intercept of a class that a fold has no row of, with the sign turned: a probability of 0 in any
 #: dtype beside raw predictions up to a million. At the minimum it would be infinite, and a descent
@@ -23,7 +25,7 @@ __all__ = ["Fold", "FoldMinimum", "folds_of"]
 UNLEARNED = 1e6
 
 
-def folds_of(data, cv, given, split_parameters, shows_rows):
+def folds_of(data, cv, given, split_parameters, shows_rows, score_parameters=None):
     """The data of each fold: weights of the rows that it trains on, and what it holds out.
 
     Parameters
@@ -37,6 +39,8 @@ def folds_of(data, cv, given, split_parameters, shows_rows):
         Of ``cv.split``, beside X and y.
     shows_rows : bool
         Whether what scores the rows held out wants to see them as they were given.
+    score_parameters : dict or None
+        What scorers are given beside the rows, of all rows; None is ``sample_weight``, if any.
 
     Returns
     -------
@@ -60,7 +64,10 @@ def folds_of(data, cv, given, split_parameters, shows_rows):
             part = "trains on" if len(test) else "holds out"
             raise ValueError(f"fold {k} of cv {part} no row of weight above 0")
         shown = rows_of_given(*given, test) if shows_rows else None
-        held_out = HeldOut(data.X, test, data.codes, data.sample_weight, shown)
+        parameters = None
+        if score_parameters is not None:
+            parameters = _check_method_params(given[0], score_parameters, test)
+        held_out = HeldOut(data.X, test, data.codes, data.sample_weight, shown, parameters)
         folds.append(replace(data, sample_weight=weight, held_out=held_out))
     return folds
 
@@ -96,6 +103,42 @@ class FoldMinimum:
     n_iter: int
     suboptimality: float
     converged: bool
+
+
+class Mean:
+    """Mean parameters of some minima; of each class, over the folds that have learned it.
+
+    Near the minimum of all rows, where the folds have one penalty.
+    """
+
+    def __init__(self, coef_shape):
+        self._coef, self._intercept = np.zeros(coef_shape), np.zeros(coef_shape[0])
+        self._n_learned = np.zeros(coef_shape[0], dtype=np.int64)
+
+    @classmethod
+    def of(cls, minima):
+        """Of these minima."""
+        mean = cls(minima[0].coef.shape)
+        for minimum in minima:
+            mean.add(minimum)
+        return mean
+
+    def add(self, minimum):
+        """Take another one in."""
+        learned = minimum.is_learned
+        self._coef[learned] += minimum.coef[learned]
+        self._intercept[learned] += minimum.intercept[learned]
+        self._n_learned += learned
+
+    @property
+    def is_learned(self):
+        """Whether any of the folds had rows of the class."""
+        return self._n_learned > 0
+
+    def parameters(self):
+        """Coef and intercept, 0 for a class that none of the folds have learned."""
+        n_folds = np.maximum(self._n_learned, 1)
+        return self._coef / n_folds[:, None], self._intercept / n_folds
 
 
 class Fold:
@@ -143,10 +186,13 @@ class Fold:
         """Σ (sample weight · class weight) of the rows trained on."""
         return self._posed.seen.weight_sum
 
-    def minimum(self, alpha):
-        """The FoldMinimum for this alpha, in the units of X."""
-        minimum = self._path.minimum(alpha / self._posed.unit**2)
+    def minimum(self, alpha, allowed_gap=None):
+        """The FoldMinimum for this alpha, in the units of X; ``allowed_gap`` is of this one."""
+        minimum = self._path.minimum(alpha / self._posed.unit**2, allowed_gap)
         coef, intercept = self._parameters(minimum.state)
+        if self._posed.problem.loss == "softmax":
+            learned = self._is_learned
+            coef[learned], intercept[learned] = centred(coef[learned], intercept[learned])
         return FoldMinimum(
             coef,
             intercept,

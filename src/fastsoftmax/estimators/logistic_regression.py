@@ -24,7 +24,7 @@ from ..problem.checks import check_data
 from ..problem.held_out import Scoring
 from ..problem.posing import Formulation
 from ..problem.rows import SparseRows
-from .base import LinearClassifier, raise_if_interrupted
+from .base import LinearClassifier, centred, raise_if_interrupted
 from .memory import fitted_copy, set_fitted, starting_point, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS
 
@@ -99,10 +99,14 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
         Passes over the rows, the stochastic ones that a fit begins with included.
     converged_ : bool
         Whether the estimate of the error came to ``tol``, or as near as float64 allows.
-    suboptimality_, suboptimality_bound_ : float
-        How far the mean loss plus penalty is above its minimum: an estimate, and a bound.
-    loss_curve_, history_
-        Of each pass, as in :class:`SoftmaxClassifier`; the objective is the mean loss plus penalty.
+    suboptimality_ : float
+        How far the mean loss plus penalty is above its minimum: an estimate.
+    suboptimality_bound_ : float
+        What it is above it at most.
+    loss_curve_ : float64 ndarray
+        The mean loss plus penalty of each pass, as in :class:`SoftmaxClassifier`.
+    history_ : dict of ndarrays
+        Of each pass, as in :class:`SoftmaxClassifier`.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Only if X had string column names.
@@ -119,7 +123,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
     -----
     The objective L is alpha-strongly convex in W: ½ alpha ‖ΔW‖² ≤ L − min L. So ``tol`` holds where
     L − min L, of which there is an estimate, is no more than tol² times the penalty ½ alpha ‖W‖².
-    Without a penalty there is no such bound, and L − min L is brought below tol² itself.
+    Without a penalty there is no such bound, and L − min L is brought below tol² itself; likewise
+    with one that float64 knows nothing of beside the loss, C above 4e15.
     Where rounding errors end the descent, it is near the minimum if ``tol`` = 1e-4 holds, or if
     L − min L is within a thousand units in the last place of L.
 
@@ -282,11 +287,12 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
 
     def _allowed_gap(self, tol):
         """What a relative error of coef_ is of the suboptimality; see Notes of the class."""
-        no_penalty = self._inverse_strength() == np.inf
-        return tol**2 if no_penalty else lambda penalty: tol**2 * penalty
+        # A penalty below the rounding errors of the loss is none that a descent could follow.
+        is_free = self._inverse_strength() * np.finfo(np.float64).eps > 1
+        return tol**2 if is_free else lambda penalty: tol**2 * penalty
 
     def _finished(self, fitted):
-        """A fit that knows whether its end is near enough, its coefficients of all classes at 0."""
+        """A fit that knows whether its end is near enough, with coefficients that sum to 0."""
         memory, outcome = fitted.memory, fitted.outcome
         if outcome is not None and not outcome.converged and outcome.reason == "rounding":
             alpha = 1 / (self._inverse_strength() * memory.seen.weight_sum)
@@ -297,13 +303,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier):
             is_near = outcome.suboptimality <= max(allowed, rounded)
             fitted = replace(fitted, outcome=replace(outcome, converged=bool(is_near)))
         if len(memory.coef) > 1 and len(fitted.history.epochs):
-            # What is added to all classes changes no probability, and the penalty is least with 0.
-            memory = replace(
-                memory,
-                coef=memory.coef - memory.coef.mean(axis=0),
-                intercept=memory.intercept - memory.intercept.mean(),
-            )
-            fitted = replace(fitted, memory=memory)
+            coef, intercept = centred(memory.coef, memory.intercept)
+            fitted = replace(fitted, memory=replace(memory, coef=coef, intercept=intercept))
         return fitted
 
     def _inverse_strength(self):

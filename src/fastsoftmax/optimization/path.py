@@ -53,7 +53,7 @@ class Path:
     n_rows : int
         Of coef.
     random_state : numpy.random.RandomState
-    tol : float ≥ 0 or None
+    tol : float ≥ 0, callable or None
         As in :func:`solver.solve`.
     max_iter : int ≥ 1
         Evaluations for each minimum.
@@ -80,12 +80,14 @@ class Path:
         self.n_factors = 0
 
     @one_blas_thread()
-    def minimum(self, alpha):
+    def minimum(self, alpha, tol=None):
         """Go on to the minimum for this strength of the penalty.
 
         Parameters
         ----------
         alpha : float ≥ 0
+        tol : float ≥ 0, callable or None
+            Of this minimum; None is that of the path.
 
         Returns
         -------
@@ -96,7 +98,8 @@ class Path:
         coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
         self._make_model(coef, intercept)
         state = State.drawn(coef.shape, problem.dtype, 0, None)
-        descent = Descent(problem, state, History(), self._tol, self._max_iter, None, None)
+        tol = self._tol if tol is None else tol
+        descent = Descent(problem, state, History(), tol, self._max_iter, None, None)
         pairs = [_under(step, change, more) for step, change in self._pairs]
         iterate, reason, self._pairs = descent.run(self._parameters, self._model, pairs)
         self._parameters = iterate.parameters

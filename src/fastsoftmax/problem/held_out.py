@@ -45,6 +45,7 @@ __all__ = [
     "given_rows",
     "rows_of_given",
     "rows_set_aside",
+    "takes_weight",
 ]
 
 
@@ -63,6 +64,8 @@ class HeldOut:
     shown : tuple or None
         X and y of just these rows, of the types that the user gave: what a scorer is shown.
         None where there is none.
+    parameters : dict or None, default=None
+        What a scorer is given beside; None is ``sample_weight`` where there is one.
     """
 
     X: np.ndarray | SparseRows
@@ -70,6 +73,7 @@ class HeldOut:
     codes: np.ndarray
     sample_weight: np.ndarray | None
     shown: Any
+    parameters: dict | None = None
 
 
 def given_rows(estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows):
@@ -188,7 +192,7 @@ class Scoring:
     def score(self, estimator, X, y, parameters):
         """The scorer's number for these rows, with what it takes of the parameters; never NaN."""
         scorer = _told_of_classes(self.scorer, estimator.classes_)
-        if not (self.name is None or _takes_weight(self.scorer)):
+        if not (self.name is None or takes_weight(self.scorer)):
             parameters = {name: v for name, v in parameters.items() if name != "sample_weight"}
         try:
             score = float(scorer(estimator, X, y, **parameters))
@@ -230,7 +234,7 @@ def _told_of_classes(scorer, classes):
     return scorer
 
 
-def _takes_weight(scorer):
+def takes_weight(scorer):
     """Whether scikit-learn would give this scorer ``sample_weight``."""
     if get_config()["enable_metadata_routing"] and hasattr(scorer, "set_score_request"):
         # One that says nothing is given the weights, as there is no one else to ask.
@@ -288,10 +292,11 @@ class Validation:
         held_out = self._held_out
         if self._scoring.scorer is None:
             return -self._loss(state)
-        weight = {}
-        if held_out.sample_weight is not None:
-            weight = {"sample_weight": held_out.sample_weight[held_out.rows]}
-        return self._scoring.score(self._fitted(state), *held_out.shown, weight)
+        parameters = held_out.parameters
+        if parameters is None:
+            weight = held_out.sample_weight
+            parameters = {} if weight is None else {"sample_weight": weight[held_out.rows]}
+        return self._scoring.score(self._fitted(state), *held_out.shown, parameters)
 
     def _loss(self, state):
         """Mean loss, each row of an unlearned class at the greatest that there is."""
