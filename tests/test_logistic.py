@@ -22,7 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.fixes import parse_version
 
-from fastsoftmax import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV
+from fastsoftmax import LogisticRegression, LogisticRegressionCV, SoftmaxClassifier
 from fastsoftmax.optimization import lbfgs, solver
 
 
@@ -372,7 +372,7 @@ def test_a_penalty_that_float64_does_not_see_is_none():
 
 def test_is_scikit_learns_linear_classifier():
     ours = LogisticRegression()
-    for estimator in (ours, SoftmaxClassifier(), SoftmaxClassifierCV()):
+    for estimator in (ours, SoftmaxClassifier(), LogisticRegressionCV()):
         assert isinstance(estimator, LinearClassifierMixin)
         for name in ("decision_function", "predict", "predict_proba"):
             assert getattr(type(estimator), name).__module__.startswith("fastsoftmax.")

@@ -361,7 +361,6 @@ CHECKS = [
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@pytest.mark.filterwarnings("ignore:The least populated class")  # of five rows in three folds
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)

@@ -1,11 +1,9 @@
 """What the package's classifiers share: predictions, files, sparse coefficients, a fit's end.
 
-No parameters and no fit of their own. Inherited by SoftmaxClassifier, LogisticRegression and
-SoftmaxClassifierCV.
+No parameters and no fit of their own. Inherited by all four.
 """
 
-from sklearn.base import BaseEstimator
-from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ..interchange.portable import Portable
 from .coefficients import SparseCoefficients
@@ -15,12 +13,9 @@ __all__ = ["LinearClassifier", "centred", "inverse_strength", "raise_if_interrup
 
 
 class LinearClassifier(
-    Portable, LinearPrediction, SparseCoefficients, LinearClassifierMixin, BaseEstimator
+    Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
 ):
-    """A classifier of ``coef_`` and ``intercept_``, in every way but how they were found.
-
-    scikit-learn's own mixin comes after ours, and is there for those who ask for it.
-    """
+    """A classifier of ``coef_`` and ``intercept_``, in every way but how they were found."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -6,8 +6,7 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
-from sklearn.linear_model._base import LinearClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ..interchange.portable import Portable
 from .coefficients import SparseCoefficients
@@ -17,7 +16,7 @@ from .prediction import LinearPrediction
 MatrixLike: TypeAlias = Any
 
 class LinearClassifier(
-    Portable, LinearPrediction, SparseCoefficients, LinearClassifierMixin, BaseEstimator
+    Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
 ):
     coef_: NDArray[Any]
     intercept_: NDArray[Any]

@@ -8,6 +8,7 @@ it was: attributes are set last.
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import LinearClassifierMixin
 
 from ..callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from ..interchange.files import savable
@@ -27,7 +28,7 @@ __all__ = ["SoftmaxClassifier"]
 
 
 @savable
-class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier):
+class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifierMixin):
     """Softmax regression (multinomial logistic regression) that needs no tuning.
 
     Minimises, over coef W of shape (n_classes, n_features) and intercept b ::

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model._base import LinearClassifierMixin
 
 from ..callbacks import CallbackSupportMixin, EpochInfo
 from .base import LinearClassifier, MatrixLike
@@ -23,7 +24,7 @@ ComputingType: TypeAlias = (
     | np.dtype[np.float64]
 )
 
-class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier):
+class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifierMixin):
     solver: Literal["auto", "lbfgs", "sgd", "adagrad"]
     multi_class: Literal["softmax", "ovr"]
     alpha: float

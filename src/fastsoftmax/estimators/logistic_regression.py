@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
 
 from ..callbacks import CallbackSupportMixin, FitTask, observed, with_callbacks
@@ -44,7 +45,7 @@ ROUNDED = 1e3
 
 
 @savable
-class LogisticRegression(CallbackSupportMixin, LinearClassifier):
+class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifierMixin):
     """Logistic regression with scikit-learn's parameters, and its coefficients.
 
     Minimises, over coef W and intercept b, for rows of weight sᵢ (sample weight times class

@@ -7,11 +7,12 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model._base import LinearClassifierMixin
 
 from ..callbacks import CallbackSupportMixin
 from .base import LinearClassifier, MatrixLike
 
-class LogisticRegression(CallbackSupportMixin, LinearClassifier):
+class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifierMixin):
     penalty: Literal["deprecated", "l2"] | None
     C: float
     l1_ratio: float | None

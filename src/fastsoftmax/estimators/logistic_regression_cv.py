@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Hidden, Interval, StrOptions
@@ -52,7 +53,7 @@ SHARED = (
 
 
 @savable
-class LogisticRegressionCV(LinearClassifier):
+class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
     """Logistic regression with its penalty chosen by cross-validation, as scikit-learn's.
 
     For each fold, the minimum of :class:`LogisticRegression`'s objective for the strongest penalty

@@ -7,12 +7,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model._base import LinearClassifierMixin
 
 from .base import LinearClassifier, MatrixLike
 from .classifier import Scoring
 from .cross_validation import Folds
 
-class LogisticRegressionCV(LinearClassifier):
+class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
     Cs: int | ArrayLike
     l1_ratios: ArrayLike | Literal["warn"] | None
     fit_intercept: bool
