@@ -110,6 +110,17 @@ def test_partial_fit_balances_a_class_once_it_comes():
     assert classifier.score(X, y) > 0.9
 
 
+def test_a_class_that_has_not_come_weighs_on_no_other():
+    # Two classes as frequent as each other are balanced as they are, whatever is to come.
+    X, y = small_digits(n_classes=2)
+    kept = np.sort(np.concatenate([np.flatnonzero(y == digit)[:100] for digit in (0, 1)]))
+    balanced, plain = (
+        sgd_classifier(class_weight=weight, random_state=0).partial_fit(X[kept], y[kept], range(3))
+        for weight in ("balanced", None)
+    )
+    assert_same_fit(balanced, plain)
+
+
 def test_class_weight_may_become_balanced():
     # The counts are kept whatever class_weight is, so that it may change between two calls.
     X, y = small_digits(n_classes=3)
