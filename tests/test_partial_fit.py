@@ -229,7 +229,7 @@ WILD = [
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("setting", WILD, ids=str)
 def test_divergence_ends_in_good_weights_and_one_warning(build, setting, dtype):
-    X, y = DIGITS[0][::3], DIGITS[1][::3]
+    X, y = DIGITS
     X = (100 * X).astype(dtype)
     classifier = sgd_classifier(random_state=0, **setting)
     with pytest.warns(ConvergenceWarning, match="halved [0-9]+ times, from") as caught:
@@ -242,7 +242,7 @@ def test_divergence_ends_in_good_weights_and_one_warning(build, setting, dtype):
     zero = 10 * np.log(2) if "multi_class" in setting else np.log(10)
     assert classifier.loss_curve_.max() <= 3 * zero
     if "alpha" not in setting:
-        assert classifier.score(X, y) > (0.5 if classifier.n_iter_ == 1 else 0.8)
+        assert classifier.score(X, y) > (0.6 if classifier.n_iter_ == 1 else 0.8)
 
 
 def test_divergence_at_once_is_a_fit_at_the_lower_rate(build):
