@@ -12,7 +12,7 @@ from scipy.sparse import random_array
 
 from fastsoftmax.optimization.certificate import GapEstimate, profiled_bound
 from fastsoftmax.optimization.curvature import Subsample, learning_rate_for, square_gradient
-from fastsoftmax.optimization.lbfgs import Iterate, _search, minimize
+from fastsoftmax.optimization.lbfgs import Iterate, _Memory, _search, minimize
 from fastsoftmax.optimization.preconditioning import (
     DiagonalHessian,
     FullHessian,
@@ -367,6 +367,13 @@ def test_preconditioner_is_worth_it():
 
     rough = diagonal * np.random.default_rng(0).uniform(0.5, 2, 60)
     assert 4 * evaluations(lambda gradient: gradient / rough) < evaluations(_identity)
+
+
+def test_lbfgs_takes_a_change_whose_square_underflows():
+    memory = _Memory(lambda vector: 1e-200 * vector, np.float64, [])
+    memory.add(np.ones((1, 1)), np.full((1, 1), 1e-170))
+    assert len(memory.pairs()) == 1
+    assert np.isfinite(memory.direction(np.ones((1, 1)))).all()
 
 
 def test_lbfgs_tries_a_length_that_was_right_before():

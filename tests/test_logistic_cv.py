@@ -184,6 +184,17 @@ def test_means_are_of_the_folds_that_have_the_class():
     assert np.mean(ours.predict(X) == y) > 0.8
 
 
+def test_a_class_that_no_fold_has_stays_improbable_in_a_mean():
+    X, y = IRIS
+    numbers = np.arange(150)
+    cv = [(numbers[y < 2][k::2], numbers[y == 2]) for k in range(2)]
+    ours = LogisticRegressionCV(Cs=[1.0], cv=cv, refit=False, scoring="accuracy").fit(X, y)
+    assert not ours.predict_proba(X)[:, 2].any()
+    assert ours.intercept_[2] == -1e6
+    refitted = LogisticRegressionCV(Cs=[1.0], cv=cv, scoring="accuracy").fit(X, y)
+    assert refitted.score(X, y) > 0.9
+
+
 # --- Its own --------------------------------------------------------------------------------------
 
 

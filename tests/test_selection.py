@@ -311,6 +311,14 @@ def test_one_warning_for_all_that_was_missed():
         SoftmaxClassifierCV(alphas=ALPHAS, cv=2, max_iter=3, tol=None).fit(X, y)
 
 
+def test_rounding_that_ends_the_last_fit_is_said():
+    X, y = small_digits(200, dtype=np.float32)
+    with pytest.warns(ConvergenceWarning, match="last fit .* float32 allows no more") as caught:
+        ours = SoftmaxClassifierCV(alphas=[1e-2], cv=2, tol=1e-14, random_state=0).fit(X, y)
+    assert len(caught) == 1
+    assert not ours.converged_
+
+
 def test_verbose(capsys):
     X, y = small_digits(100, n_classes=3)
     SoftmaxClassifierCV(alphas=[1e-1, 1e-2], cv=2, verbose=1).fit(X, y)

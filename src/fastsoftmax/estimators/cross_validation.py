@@ -109,7 +109,8 @@ class SoftmaxClassifierCV(LinearClassifier):
     Warns
     -----
     ConvergenceWarning
-        Once, if ``max_iter`` ended the search for any of the minima: how many, and by how much.
+        Once, if ``max_iter`` ended the search for any of the minima: how many, and by how much. And
+        if rounding errors ended the last one short of ``tol``.
 
     Notes
     -----
@@ -229,6 +230,14 @@ class SoftmaxClassifierCV(LinearClassifier):
         outcome = fitted.outcome
         if not outcome.converged and outcome.reason == "max_iter":
             paths.missed.append(outcome.suboptimality)
+        elif not outcome.converged and self.tol is not None:
+            warnings.warn(
+                f"the last fit ended an estimated {outcome.suboptimality:.2g} above its minimum, "
+                f"where tol={self.tol:g} was asked for: {self.coef_.dtype} allows no more; use "
+                "dtype='float64', or a higher tol",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         if paths.missed and self.tol is not None:
             warnings.warn(
                 f"{len(paths.missed)} of {paths.scores.size + 1} fits ended by max_iter with an "

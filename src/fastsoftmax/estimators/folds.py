@@ -187,8 +187,10 @@ class Fold:
         return self._posed.seen.weight_sum
 
     def minimum(self, alpha, allowed_gap=None):
-        """The FoldMinimum for this alpha, in the units of X; ``allowed_gap`` is of this one."""
-        minimum = self._path.minimum(alpha / self._posed.unit**2, allowed_gap)
+        """The FoldMinimum for this alpha, in the units of X, to this gap or that of before."""
+        if allowed_gap is not None:
+            self._path.tol = allowed_gap
+        minimum = self._path.minimum(alpha / self._posed.unit**2)
         coef, intercept = self._parameters(minimum.state)
         if self._posed.problem.loss == "softmax":
             learned = self._is_learned

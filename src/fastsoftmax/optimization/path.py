@@ -62,13 +62,15 @@ class Path:
 
     Attributes
     ----------
+    tol : float ≥ 0, callable or None
+        That of the minima to come.
     n_factors : int
         Factors of the curvature made so far.
     """
 
     def __init__(self, problem, n_rows, random_state, tol, max_iter, intercept=None):
         self._problem = problem
-        self._tol = tol
+        self.tol = tol
         self._max_iter = max_iter
         self._form, self._subsample = form_and_rows(problem, n_rows, random_state)
         self._parameters = np.zeros((n_rows, problem.X.shape[1] + 1))
@@ -80,14 +82,12 @@ class Path:
         self.n_factors = 0
 
     @one_blas_thread()
-    def minimum(self, alpha, tol=None):
+    def minimum(self, alpha):
         """Go on to the minimum for this strength of the penalty.
 
         Parameters
         ----------
         alpha : float ≥ 0
-        tol : float ≥ 0, callable or None
-            Of this minimum; None is that of the path.
 
         Returns
         -------
@@ -98,8 +98,7 @@ class Path:
         coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
         self._make_model(coef, intercept)
         state = State.drawn(coef.shape, problem.dtype, 0, None)
-        tol = self._tol if tol is None else tol
-        descent = Descent(problem, state, History(), tol, self._max_iter, None, None)
+        descent = Descent(problem, state, History(), self.tol, self._max_iter, None, None)
         pairs = [_under(step, change, more) for step, change in self._pairs]
         iterate, reason, self._pairs = descent.run(self._parameters, self._model, pairs)
         self._parameters = iterate.parameters
