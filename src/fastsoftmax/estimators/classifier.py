@@ -162,8 +162,9 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         wherever it is known.
     suboptimality_bound_ : float
         How far it is above it at most, up to rounding errors: ‖∇F‖²/(2 alpha), F being the
-        objective with the best intercept for given coef. Often a hundred times the truth. Infinite
-        for ``alpha=0``, where there may be no minimum, and the estimate is all there is.
+        objective with the best intercept for given coef. Often a hundred times the truth. Never
+        more than the objective, as the loss is not negative; for ``alpha=0``, where there may be
+        no minimum, it is that, and the estimate is all that says more.
     learning_rate_ : float
         At the start, in the units of X; only where minibatches were trained on.
     loss_curve_ : float64 ndarray of shape (n_iter_,)

@@ -49,7 +49,7 @@ class Outcome:
     suboptimality : float ≥ 0
         Estimate of how far the objective is above its minimum.
     suboptimality_bound : float ≥ 0
-        What it is above it at most; infinite where nothing can be promised.
+        What it is above it at most: never more than the objective, as the loss is not negative.
     converged : bool
         Whether the estimate, or the bound, came to ``tol``.
     reason : {"stopped", "max_iter", "rounding"}
@@ -212,9 +212,14 @@ def solve(
         history.interrupted = True
         return history, None, plan
     gained = max(0.0, iterate.value - objective)
+    # The loss is not negative: the objective itself is a bound, and the only one where squares of
+    # the gradient overflow.
+    bound = min(bound, objective) if np.isfinite(objective) else np.inf
     least = least_gap(problem, objective)
     bound = max(bound, least)
     suboptimality = float(np.clip(descent.estimate.value - gained, least, bound))
+    if np.isnan(suboptimality):
+        suboptimality = bound
     allowed = _allowed(tol, problem, coef)
     converged = allowed is not None and suboptimality <= allowed
     if not converged and reason == "stopped" and not descent.by_user:
