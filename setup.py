@@ -32,6 +32,7 @@ DIRECTIVES = {
     "wraparound": False,
     "cdivision": True,
     "initializedcheck": False,
+    "allow_none_for_extension_args": False,
     "freethreading_compatible": True,
     "embedsignature": True,
 }

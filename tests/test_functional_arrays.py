@@ -454,6 +454,72 @@ def test_no_classes_refused():
         F.cross_entropy(np.empty((1, 0)), np.empty((1, 0)))
 
 
+DEGENERATE = [
+    *[(0,), (1,), (0, 0), (0, 1), (0, 3), (1, 0), (3, 0), (1, 1), (3, 1)],
+    *[(0, 0, 0), (2, 0, 3), (2, 3, 0), (0, 2, 3), (0, 2, 0), (2, 1, 1)],
+]
+ANY_DTYPE = [np.float16, np.float32, np.float64, np.int64, np.uint8, bool, ">f8"]
+
+
+@pytest.mark.parametrize("shape", DEGENERATE, ids=str)
+@pytest.mark.parametrize("dtype", ANY_DTYPE)
+def test_no_rows_no_classes_one_class(build, shape, dtype):
+    raw, of_rows = np.zeros(shape, dtype), shape[:-1]
+    real = np.dtype(dtype).newbyteorder("=") if np.dtype(dtype).kind == "f" else np.float64
+    for name, value in (("softmax", 1), ("log_softmax", 0)):
+        result, out = getattr(F, name)(raw), np.empty(shape, real)
+        assert getattr(F, name)(raw, out=out) is out
+        for array in (result, out):
+            assert array.dtype == real
+            np.testing.assert_array_equal(array, np.full(shape, value), strict=False)
+    log_sum, out = F.logsumexp(raw), np.empty(of_rows, real)
+    assert F.logsumexp(raw, out=out) is out
+    for array in (log_sum, out):
+        np.testing.assert_array_equal(array, np.full(of_rows, 0.0 if shape[-1] else -np.inf))
+
+    codes, weight = np.zeros(of_rows, int), np.ones(of_rows)
+    n_samples = codes.size
+    arguments = {
+        "codes": (codes,),
+        "narrow codes": (codes.astype(np.int32),),
+        "probabilities": (np.ones(shape),),
+        "weights": (codes, weight),
+        "probabilities and weights": (np.ones(shape), weight),
+    }
+    for y_true in arguments.values():
+        if n_samples and not shape[-1]:
+            for function in (F.cross_entropy, F.cross_entropy_gradient):
+                with pytest.raises(ValueError, match=r"class codes in \[0, 0\)|must sum to 1"):
+                    function(raw, *y_true)
+            continue
+        out = np.full(shape, np.nan, real)
+        assert F.cross_entropy_gradient(raw, *y_true, out=out) is out
+        np.testing.assert_array_equal(out, np.zeros(shape))
+        assert F.cross_entropy_gradient(raw, *y_true).shape == shape
+        if n_samples:
+            assert F.cross_entropy(raw, *y_true) == 0
+            continue
+        with pytest.warns(RuntimeWarning) as caught:  # as np.mean of nothing
+            assert np.isnan(F.cross_entropy(raw, *y_true))
+        assert "Mean of empty slice" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("shape", DEGENERATE, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_hot_zscore_and_updates_of_next_to_nothing(build, shape, dtype):
+    assert F.one_hot(np.zeros(shape, int)).shape == (*shape, 0 if 0 in shape else 1)
+    assert F.one_hot(np.zeros(shape, int), 4).sum() == np.prod(shape)
+    if len(shape) < 3:
+        scores = F.zscore(np.ones(shape, dtype))
+        assert scores.dtype == dtype
+        np.testing.assert_array_equal(scores, np.zeros(shape))
+    params, state, gradient = np.ones((3, *shape), dtype)
+    F.momentum_update(params, state, gradient, 0.5)
+    np.testing.assert_allclose(params, 1 - (0.9 + 0.5), rtol=1e-6)
+    F.adagrad_update(params, state, gradient, 0.0)
+    np.testing.assert_allclose(state, 2.4, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

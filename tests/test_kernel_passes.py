@@ -2,10 +2,13 @@
 fixed parameters, statistics of the columns. Also what every kernel refuses.
 """
 
+import itertools
+
 import numpy as np
 import pytest
 from twins import DTYPES, ITEM_DTYPES, assert_close, matrix, problem, twice
 
+from fastsoftmax import kernels
 from fastsoftmax.kernels import reference
 
 
@@ -56,6 +59,39 @@ def test_predict_of_one_row_is_its_sign(kernel):
     code = np.full(4, -1)
     kernel.predict(X, coef, np.zeros(1), code, 1)
     assert code.tolist() == [1, 0, 0, 0]
+
+
+PREDICTIONS = ["decision_function", "predict_proba", "predict"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("n_samples", [1, 17, 64, 200])  # a part of a block, a whole one, several
+def test_a_raw_prediction_beyond_the_largest_float_is_told_of(build, prediction, dtype, n_samples):
+    rng = np.random.default_rng(n_samples)
+    dense = rng.normal(size=(n_samples, 9)).astype(dtype)
+    indptr = np.arange(0, 9 * n_samples + 1, 9)
+    rows = {
+        "": (dense,),
+        "sparse_": (dense.ravel(), np.tile(np.arange(9), n_samples), indptr),
+    }
+    large = np.finfo(dtype).max / 8
+    for prefix, k, i in itertools.product(rows, (0, 3, 7), (0, n_samples // 2, n_samples - 1)):
+        dense[:, 4] = 0
+        coef = rng.normal(size=(8, 9)).astype(dtype)
+        coef[k, 4] = large
+        out = {
+            "decision_function": (np.empty((n_samples, 8), dtype),),
+            "predict_proba": (np.empty((n_samples, 8), dtype), "softmax"),
+            "predict": (np.empty(n_samples, np.intp),),
+        }[prediction]
+        run = getattr(kernels.implementation, prefix + prediction)
+        arguments = (*rows[prefix], coef, np.zeros(8, dtype), *out, 1)
+        assert run(*arguments)
+        for value in (10, -10):  # in one sample, and in one class, which need not be the first
+            dense[i, 4] = value
+            with np.errstate(over="ignore"):
+                assert not run(*arguments), (prefix, k, i)
 
 
 @pytest.mark.parametrize("n_threads", [2, 3, 7])

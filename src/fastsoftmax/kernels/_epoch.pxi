@@ -295,10 +295,10 @@ cdef double _epoch(
     cdef list keep = []
     cdef int dtype = cnp.PyArray_TYPE(coef)
     cdef Py_ssize_t n_rows = coef.shape[0], d = t.X.n_features, lanes = _lanes(unused)
-    cdef real *w = <real *> _data(coef, "coef_inplace", dtype, (n_rows, d))
-    cdef real *w_state = <real *> _data(coef_state, "coef_state_inplace", dtype, (n_rows, d))
-    cdef real *b = <real *> _data(intercept, "intercept_inplace", dtype, (n_rows,))
-    cdef real *b_state = <real *> _data(
+    cdef real *w = <real *> _out(coef, "coef_inplace", dtype, (n_rows, d))
+    cdef real *w_state = <real *> _out(coef_state, "coef_state_inplace", dtype, (n_rows, d))
+    cdef real *b = <real *> _out(intercept, "intercept_inplace", dtype, (n_rows,))
+    cdef real *b_state = <real *> _out(
         intercept_state, "intercept_state_inplace", dtype, (n_rows,))
     cdef Model *model = &t.model
     cdef Py_ssize_t item = sizeof(real), k, intercept_size = _round_up(n_rows, lanes)
@@ -350,43 +350,54 @@ cdef double _epoch(
 
 
 cdef int _describe_targets(
-    Training *t, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, str loss, int dtype
+    Training *t, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, str loss, Py_ssize_t n_rows,
+    int dtype,
 ) except -1:
     """The fields of Training that say which samples, with which classes and weights."""
-    t.numbers = _row_numbers(rows)
+    t.numbers = _row_numbers(rows, t.X.n_samples)
     t.n_numbers = rows.size
     t.y_true = <const int32_t *> _data(y_true, "y_true", cnp.NPY_INT32, (t.X.n_samples,))
     t.sample_weight = NULL
     if sample_weight is not None:
         t.sample_weight = _data(sample_weight, "sample_weight", dtype, (t.X.n_samples,))
-    t.loss_kind = _LOSS[loss]
+    t.loss_kind = _choice(_LOSS, "loss", loss)
+    _check_codes(y_true, t.numbers, t.n_numbers, _n_classes(t.loss_kind, n_rows))
     t.label_smoothing = 0
+    return 0
+
+
+cdef int _describe_steps(
+    Training *t, learning_rates, batch_size, str update, double momentum, double alpha
+) except -1:
+    """Those that say in which steps: how many rows each, at which rate, and by which rule."""
+    t.batch_size = _rows_a_batch(batch_size)
+    cdef Py_ssize_t n_batches = (t.n_numbers + t.batch_size - 1) // t.batch_size
+    t.learning_rates = <const double *> _data(
+        learning_rates, "learning_rates", cnp.NPY_FLOAT64, (n_batches,))
+    t.step.update = _choice(_UPDATE, "update", update)
+    t.step.momentum = momentum
+    t.step.alpha = alpha
     return 0
 
 
 def epoch(
     cnp.ndarray X, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, shift, inverse_scale,
     cnp.ndarray coef_inplace, cnp.ndarray intercept_inplace, cnp.ndarray coef_state_inplace,
-    cnp.ndarray intercept_state_inplace, cnp.ndarray learning_rates, Py_ssize_t batch_size,
-    str loss, str update, double momentum, double alpha, bint fit_intercept, int n_threads,
+    cnp.ndarray intercept_state_inplace, cnp.ndarray learning_rates, batch_size, str loss,
+    str update, double momentum, double alpha, bint fit_intercept, n_threads,
     double label_smoothing=0.0,
 ):
     """See reference/dense.py."""
     cdef Training t
-    cdef int dtype = _dtype(coef_inplace, "coef_inplace")
+    cdef int dtype = _dtype(coef_inplace, "coef_inplace"), threads = _threads(n_threads)
+    _check_coef(coef_inplace, "coef_inplace")
     _describe(&t.X, X, shift, inverse_scale, dtype)
-    _describe_targets(&t, rows, y_true, sample_weight, loss, dtype)
+    _describe_targets(&t, rows, y_true, sample_weight, loss, coef_inplace.shape[0], dtype)
+    _describe_steps(&t, learning_rates, batch_size, update, momentum, alpha)
     t.label_smoothing = label_smoothing
-    cdef Py_ssize_t n_batches = (t.n_numbers + batch_size - 1) // batch_size
-    t.learning_rates = <const double *> _data(
-        learning_rates, "learning_rates", cnp.NPY_FLOAT64, (n_batches,))
-    t.batch_size = batch_size
-    t.step.update = _UPDATE[update]
-    t.step.momentum = momentum
-    t.step.alpha = alpha
     t.fit_intercept = fit_intercept
     if dtype == cnp.NPY_FLOAT32:
         return _epoch(<float *> NULL, &t, coef_inplace, intercept_inplace, coef_state_inplace,
-                      intercept_state_inplace, n_threads)
+                      intercept_state_inplace, threads)
     return _epoch(<double *> NULL, &t, coef_inplace, intercept_inplace, coef_state_inplace,
-                  intercept_state_inplace, n_threads)
+                  intercept_state_inplace, threads)

@@ -2,7 +2,6 @@
 #
 # Where and what the bad value is, problem/rows.py finds out. Included by _kernels.pxi.
 
-from .convert cimport fs_all_finite_f32, fs_all_finite_f64
 from .team cimport fs_raise_flag, fs_team_size, fs_thread_number
 
 cdef enum:
@@ -44,10 +43,11 @@ cdef void _look_at_all(Runs *runs, const real *unused, int n_threads) noexcept n
             _look_at_runs(runs, unused, fs_thread_number(), fs_team_size())
 
 
-def all_finite(cnp.ndarray X, cnp.dtype dtype, int n_threads):
+def all_finite(cnp.ndarray X, cnp.dtype dtype, n_threads):
     """See reference/dense.py."""
     cdef Runs runs
     cdef Rows *rows = &runs.X
+    cdef int threads = _threads(n_threads)
     cdef bint narrow = dtype.num == cnp.NPY_FLOAT32
     if not narrow and dtype.num != cnp.NPY_FLOAT64:
         raise TypeError(f"dtype must be float32 or float64; got {dtype}")
@@ -63,10 +63,10 @@ def all_finite(cnp.ndarray X, cnp.dtype dtype, int n_threads):
     runs.n_parts = (rows.n_features + RUN - 1) // RUN
     runs.not_finite = False
     # A value costs about what a multiply-add does.
-    n_threads = _useful_threads(n_threads, INFINITY, <double> rows.n_samples * rows.n_features)
+    threads = _useful_threads(threads, INFINITY, <double> rows.n_samples * rows.n_features)
     with nogil:
         if narrow:
-            _look_at_all(&runs, <const float *> NULL, n_threads)
+            _look_at_all(&runs, <const float *> NULL, threads)
         else:
-            _look_at_all(&runs, <const double *> NULL, n_threads)
+            _look_at_all(&runs, <const double *> NULL, threads)
     return not runs.not_finite

@@ -30,6 +30,7 @@ cdef int _read_rows(fs_table *table, cnp.ndarray array) except -1:
     table.n_classes = cnp.PyArray_DIM(array, 1)
     table.y_true = NULL
     table.weight = NULL
+    table.weight_step = 0
     return 0
 
 
@@ -47,6 +48,7 @@ cdef int _check_rows(cnp.ndarray array, str name) except -1:
 cdef int _write_rows(fs_table *table, cnp.ndarray raw_prediction, cnp.ndarray out) except -1:
     """An output of the input's shape and dtype; its memory may be the input's."""
     _check_rows(out, "out")
+    _check_writeable(out, "out")
     if cnp.PyArray_TYPE(out) != cnp.PyArray_TYPE(raw_prediction):
         raise TypeError(f"out must be {raw_prediction.dtype}; got {out.dtype}")
     if (
@@ -83,9 +85,14 @@ cdef int _read_codes(fs_table *table, cnp.ndarray y_true) except -1:
 
 
 cdef void _run_rows(RowFunction function, const fs_table *table, int n_threads) noexcept nogil:
-    """All rows, a run of them for each thread; in GROUPs, unless these are too few to share."""
+    """All rows, a run of them for each thread; in GROUPs, unless these are too few to share.
+
+    Rows of no classes have nothing to be read or written, and no length to group them by.
+    """
     cdef Py_ssize_t n = table.n_rows, unit = GROUP
     cdef double shares = <double> n * table.n_classes / VALUES_PER_THREAD
+    if n == 0 or table.n_classes == 0:
+        return
     if shares < n_threads:
         n_threads = <int> shares
     if n_threads <= 1:
@@ -102,23 +109,23 @@ cdef void _run_rows(RowFunction function, const fs_table *table, int n_threads) 
         )
 
 
-def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
+def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, n_threads):
     """See reference/functions.py."""
     cdef fs_table table
+    cdef int threads = _threads(n_threads)
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
     cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
-    if table.n_classes == 0:
-        return
     with nogil:
-        _run_rows(fs_softmax_f32 if is_single else fs_softmax_f64, &table, n_threads)
+        _run_rows(fs_softmax_f32 if is_single else fs_softmax_f64, &table, threads)
 
 
 def cross_entropy_gradient(
-    cnp.ndarray raw_prediction, cnp.ndarray y_true, weight, cnp.ndarray out, int n_threads
+    cnp.ndarray raw_prediction, cnp.ndarray y_true, weight, cnp.ndarray out, n_threads
 ):
     """See reference/functions.py."""
     cdef fs_table table
+    cdef int threads = _threads(n_threads)
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
     _read_codes(&table, y_true)
@@ -133,60 +140,60 @@ def cross_entropy_gradient(
             weight, "weight", cnp.PyArray_TYPE(raw_prediction), (table.n_rows,))
         table.weight_step = 1
     with nogil:
-        _run_rows(fs_softmax_f32 if is_single else fs_softmax_f64, &table, n_threads)
+        _run_rows(fs_softmax_f32 if is_single else fs_softmax_f64, &table, threads)
 
 
-def log_softmax(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
+def log_softmax(cnp.ndarray raw_prediction, cnp.ndarray out, n_threads):
     """See reference/functions.py."""
     cdef fs_table table
+    cdef int threads = _threads(n_threads)
     _read_rows(&table, raw_prediction)
     _write_rows(&table, raw_prediction, out)
     cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
-    if table.n_classes == 0:
-        return
     with nogil:
-        _run_rows(fs_log_softmax_f32 if is_single else fs_log_softmax_f64, &table, n_threads)
+        _run_rows(fs_log_softmax_f32 if is_single else fs_log_softmax_f64, &table, threads)
 
 
 cdef int _write_values(
     fs_table *table, cnp.ndarray raw_prediction, cnp.ndarray out, str name
 ) except -1:
     """An output of one value a row."""
-    table.target = <char *> _data(
+    table.target = <char *> _out(
         out, name, cnp.PyArray_TYPE(raw_prediction), (table.n_rows,))
     table.target_stride = cnp.PyArray_ITEMSIZE(raw_prediction)
     return 0
 
 
-def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out, int n_threads):
+def logsumexp(cnp.ndarray raw_prediction, cnp.ndarray out, n_threads):
     """See reference/functions.py."""
     cdef fs_table table
+    cdef int threads = _threads(n_threads)
     _read_rows(&table, raw_prediction)
     _write_values(&table, raw_prediction, out, "out")
     cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
     if table.n_classes == 0:
         out[:] = -np.inf
-        return
     with nogil:
-        _run_rows(fs_losses_f32 if is_single else fs_losses_f64, &table, n_threads)
+        _run_rows(fs_losses_f32 if is_single else fs_losses_f64, &table, threads)
 
 
 def cross_entropy(
-    cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray loss_out, int n_threads
+    cnp.ndarray raw_prediction, cnp.ndarray y_true, cnp.ndarray loss_out, n_threads
 ):
     """See reference/functions.py."""
     cdef fs_table table
     cdef double total
+    cdef int threads = _threads(n_threads)
     _read_rows(&table, raw_prediction)
     _write_values(&table, raw_prediction, loss_out, "loss_out")
     _read_codes(&table, y_true)
     cdef bint is_single = cnp.PyArray_TYPE(raw_prediction) == cnp.NPY_FLOAT32
     with nogil:
         if is_single:
-            _run_rows(fs_losses_f32, &table, n_threads)
+            _run_rows(fs_losses_f32, &table, threads)
             total = fs_sum_of_f32(<const float *> table.target, table.n_rows)
         else:
-            _run_rows(fs_losses_f64, &table, n_threads)
+            _run_rows(fs_losses_f64, &table, threads)
             total = fs_sum_of_f64(<const double *> table.target, table.n_rows)
     return total
 
@@ -195,7 +202,7 @@ def exp(cnp.ndarray values, cnp.ndarray out):
     """See reference/functions.py."""
     cdef int dtype = _dtype(values, "values")
     cdef void *v = _data(values, "values", dtype, (values.size,))
-    cdef void *o = _data(out, "out", dtype, (values.size,))
+    cdef void *o = _out(out, "out", dtype, (values.size,))
     if dtype == cnp.NPY_FLOAT32:
         fs_exp_array_f32(<const float *> v, <float *> o, values.size)
     else:
@@ -206,7 +213,7 @@ def log1p(cnp.ndarray values, cnp.ndarray out):
     """See reference/functions.py."""
     cdef int dtype = _dtype(values, "values")
     cdef void *v = _data(values, "values", dtype, (values.size,))
-    cdef void *o = _data(out, "out", dtype, (values.size,))
+    cdef void *o = _out(out, "out", dtype, (values.size,))
     if dtype == cnp.NPY_FLOAT32:
         fs_log1p_array_f32(<const float *> v, <float *> o, values.size)
     else:
@@ -233,10 +240,10 @@ def momentum_update(
     double learning_rate, double momentum, bint nesterov,
 ):
     """See reference/functions.py."""
-    cdef int dtype = _dtype(params_inplace, "params")
+    cdef int dtype = _dtype(params_inplace, "params_inplace")
     cdef Py_ssize_t n = params_inplace.size
-    cdef void *p = _data(params_inplace, "params", dtype, (n,))
-    cdef void *v = _data(velocity_inplace, "velocity", dtype, (n,))
+    cdef void *p = _out(params_inplace, "params_inplace", dtype, (n,))
+    cdef void *v = _out(velocity_inplace, "velocity_inplace", dtype, (n,))
     cdef void *g = _data(gradient, "gradient", dtype, (n,))
     with nogil:
         if dtype == cnp.NPY_FLOAT32:
@@ -264,10 +271,10 @@ def adagrad_update(
     double learning_rate, double epsilon,
 ):
     """See reference/functions.py."""
-    cdef int dtype = _dtype(params_inplace, "params")
+    cdef int dtype = _dtype(params_inplace, "params_inplace")
     cdef Py_ssize_t n = params_inplace.size
-    cdef void *p = _data(params_inplace, "params", dtype, (n,))
-    cdef void *a = _data(accumulator_inplace, "accumulator", dtype, (n,))
+    cdef void *p = _out(params_inplace, "params_inplace", dtype, (n,))
+    cdef void *a = _out(accumulator_inplace, "accumulator_inplace", dtype, (n,))
     cdef void *g = _data(gradient, "gradient", dtype, (n,))
     with nogil:
         if dtype == cnp.NPY_FLOAT32:

@@ -1,8 +1,9 @@
 # The kernels: one source, compiled once for each instruction set by the stubs that include it.
 #
 # Each `def` has the name, signature and meaning of its NumPy twin in reference/, whose docstring is
-# its documentation; it checks the dtype, order and size of what it is given (values are checked by
-# the callers, the estimators and functional/), lets the GIL go and calls the `cdef`s above it.
+# its documentation; it refuses what would make it read or write beyond an array (_memory.pxi; values
+# are checked by the callers, the estimators and functional/), lets the GIL go and calls the `cdef`s
+# above it. None is refused wherever a type is declared, by a directive in setup.py.
 # How vectors and register tiles work is in simd.h; what is called of a header is declared in the
 # .pxd file beside it. No Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
@@ -15,8 +16,12 @@ from cython.parallel cimport parallel
 from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport labs
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uintptr_t
+from libc.stdint cimport (
+    int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uint32_t, uintptr_t,
+)
 from libc.string cimport memcpy
+
+import operator
 
 import numpy as np
 
@@ -29,6 +34,7 @@ ctypedef fused real:  # what is computed in
     double
 
 cdef int SOFTMAX = 0, LOGISTIC = 1
+cdef Py_ssize_t MOST_ROWS = PY_SSIZE_T_MAX // 64  # of a minibatch: multiples of it are taken
 cdef dict _LOSS = {"softmax": SOFTMAX, "logistic": LOGISTIC}
 cdef dict _UPDATE = {
     "sgd": FS_SGD, "momentum": FS_MOMENTUM, "nesterov": FS_NESTEROV, "adagrad": FS_ADAGRAD
@@ -48,6 +54,7 @@ cdef enum:
     PREDICTION_ROWS = 64  # rows that prediction stages at once; it touches each tile only once
     BLOCKS_AT_ONCE = 4  # of these rows, taken by one thread
     LINE = 64  # bytes of a cache line
+    FEW_ROWS = 8  # rows that are fewer than an eighth of X are looked up in y_true one by one
 
 include "_memory.pxi"
 include "_rows.pxi"

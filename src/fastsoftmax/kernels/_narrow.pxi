@@ -106,9 +106,11 @@ cdef double _take_share(
         if t.fit_intercept:
             _intercept_update(raw, t.part_rows, size, <real *> NULL, <real *> NULL,
                               intercept_gradient, model.n_rows, step)
+        # Before the last part coef and its state aren't touched: any pointer will do, but NULL, to
+        # which C doesn't let one add.
         _backward_update(
-            samples, stride, <const real *> raw, t.part_rows, size, <real *> NULL, <real *> NULL,
-            gradient, model.n_rows, step, &fetcher, 0, _round_up(d, lanes))
+            samples, stride, <const real *> raw, t.part_rows, size, gradient, gradient, gradient,
+            model.n_rows, step, &fetcher, 0, _round_up(d, lanes))
         for i in range(size):
             total += loss[i]
         done += size
@@ -144,7 +146,8 @@ cdef void _run_shares(
     """Take up to `limit` minibatches from `place` on; a team also stops where it is broken up.
 
     Whatever ends the loop is known to all threads alike, as there is one barrier a minibatch: hence
-    two sets of shares, and of `break_up`, in turn.
+    two sets of shares, and of `break_up`, in turn. Where a team is broken up, only thread 0 takes
+    the minibatch's step.
     """
     cdef Worker *w = &t.workers[thread]
     cdef Step step = t.step
@@ -174,6 +177,8 @@ cdef void _run_shares(
             _judge_team(t, size)
             t.break_up[turn] = t.alone
         fs_barrier_wait(&t.barrier, n_threads)
+        if thread > 0 and t.break_up[turn]:
+            return  # thread 0 goes on, and waits for nobody who still reads what it writes next
         loss = 0
         for share in range(n_shares):
             loss += losses[share]

@@ -3,6 +3,7 @@
 # Blocks of rows are staged, predicted and finished one by one, so that no array but the result is
 # as long as X. Each block is computed alike whichever thread takes it. Included by _kernels.pxi.
 
+from .convert cimport fs_all_finite_f32, fs_all_finite_f64
 from .fetch cimport fs_fetch_between, fs_fetcher
 from .team cimport (
     fs_barrier, fs_barrier_init, fs_cores, fs_raise_flag, fs_spread, fs_take, fs_team_size,
@@ -27,7 +28,7 @@ cdef struct Pass:  # what the threads of a pass share
     void *out  # (n_samples, n_rows or classes), intp codes, or a double a block
     char *buffers  # n_threads times buffer_size bytes: tile, raw, ones, two spare
     Py_ssize_t buffer_size
-    int *not_finite  # set where a raw prediction is infinite or NaN
+    int *not_finite  # set where a raw prediction is infinite or NaN; not looked at for LOSS
 
 
 cdef void _write_raw(const real *raw, Py_ssize_t n_rows, real *out, Py_ssize_t n) noexcept nogil:
@@ -113,6 +114,24 @@ cdef void _pass_block(
     _finish_block(p, block, raw)
 
 
+cdef inline bint _raw_is_finite(const real *raw, Py_ssize_t n_rows, Py_ssize_t n) noexcept nogil:
+    """Whether a block's raw predictions of n samples are, of every class.
+
+    A value of X that isn't finite shows in each class, but a raw prediction may be beyond the
+    largest float in one class alone.
+    """
+    cdef Py_ssize_t k, run = n, n_runs = n_rows
+    cdef bint finite = True
+    if n == PREDICTION_ROWS:  # then nothing lies between one class and the next
+        run, n_runs = n * n_rows, 1
+    for k in range(n_runs):
+        if real is float:
+            finite &= fs_all_finite_f32(raw + k * PREDICTION_ROWS, run)
+        else:
+            finite &= fs_all_finite_f64(raw + k * PREDICTION_ROWS, run)
+    return finite
+
+
 cdef void _finish_block(const Pass *p, Py_ssize_t block, real *raw) noexcept nogil:
     """Leave behind what this pass is for, from raw predictions; three rows of raw are spare."""
     cdef real *weight = raw + (p.n_rows + 1) * PREDICTION_ROWS
@@ -125,10 +144,8 @@ cdef void _finish_block(const Pass *p, Py_ssize_t block, real *raw) noexcept nog
     cdef int32_t[PREDICTION_ROWS] codes
     cdef real[16] unused_log, unused_top
     cdef double total = 0
-    for i in range(n):
-        # One class tells: a value that isn't finite makes all raw predictions of its row so.
-        if not isfinite(raw[i]):
-            fs_raise_flag(p.not_finite)
+    if p.kind != LOSS and not _raw_is_finite(raw, p.n_rows, n):
+        fs_raise_flag(p.not_finite)
     if p.kind == RAW:
         _write_raw(raw, p.n_rows, <real *> p.out + start * p.n_rows, n)
     elif p.kind == CODE:
@@ -200,75 +217,81 @@ cdef int _run_pass(
     return 0
 
 
+cdef void *_prediction_out(
+    int kind, out, str name, Py_ssize_t n_samples, Py_ssize_t n_rows, int dtype
+) except? NULL:
+    """Where predictions of this kind go."""
+    if kind == CODE:
+        return _out(out, name, cnp.NPY_INTP, (n_samples,))
+    return _out(out, name, dtype, (n_samples, max(n_rows, 2) if kind == PROBABILITY else n_rows))
+
+
 cdef bint _run_prediction(
-    int kind, cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, void *out, str loss,
-    int n_threads,
+    int kind, cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, out, str name, str loss,
+    n_threads,
 ) except -1:
     """Fill `out`; True if the raw predictions are all finite."""
     cdef Pass p
-    cdef int dtype = cnp.PyArray_TYPE(coef), not_finite = False
+    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads), not_finite = False
+    _check_coef(coef, "coef")
     _describe(&p.samples.X, X, None, None, dtype)
     p.samples.numbers = NULL
     p.samples.n_numbers = p.samples.X.n_samples
-    p.samples.loss_kind = _LOSS[loss]
+    p.samples.loss_kind = _choice(_LOSS, "loss", loss)
     p.kind = kind
-    p.out = out
+    p.out = _prediction_out(kind, out, name, p.samples.n_numbers, coef.shape[0], dtype)
     p.not_finite = &not_finite
     if dtype == cnp.NPY_FLOAT32:
-        _run_pass(<const float *> NULL, &p, coef, intercept, n_threads)
+        _run_pass(<const float *> NULL, &p, coef, intercept, threads)
     else:
-        _run_pass(<const double *> NULL, &p, coef, intercept, n_threads)
+        _run_pass(<const double *> NULL, &p, coef, intercept, threads)
     return not not_finite
 
 
 def decision_function(
     cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray raw_prediction_out,
-    int n_threads,
+    n_threads,
 ):
     """See reference/dense.py."""
-    cdef void *out = _data(raw_prediction_out, "raw_prediction_out", _dtype(coef, "coef"),
-                           (X.shape[0], coef.shape[0]))
-    return _run_prediction(RAW, X, coef, intercept, out, "softmax", n_threads)
+    return _run_prediction(RAW, X, coef, intercept, raw_prediction_out, "raw_prediction_out",
+                           "softmax", n_threads)
 
 
 def predict_proba(
     cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray probability_out, str loss,
-    int n_threads,
+    n_threads,
 ):
     """See reference/dense.py."""
-    cdef void *out = _data(probability_out, "probability_out", _dtype(coef, "coef"),
-                           (X.shape[0], max(coef.shape[0], 2)))
-    return _run_prediction(PROBABILITY, X, coef, intercept, out, loss, n_threads)
+    return _run_prediction(PROBABILITY, X, coef, intercept, probability_out, "probability_out",
+                           loss, n_threads)
 
 
 def predict(
-    cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray code_out, int n_threads
+    cnp.ndarray X, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray code_out, n_threads
 ):
     """See reference/dense.py."""
-    cdef void *out = _data(code_out, "code_out", cnp.NPY_INTP, (X.shape[0],))
-    _dtype(coef, "coef")
-    return _run_prediction(CODE, X, coef, intercept, out, "softmax", n_threads)
+    return _run_prediction(CODE, X, coef, intercept, code_out, "code_out", "softmax", n_threads)
 
 
 def loss_sum(
     cnp.ndarray X, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, shift, inverse_scale,
-    cnp.ndarray coef, cnp.ndarray intercept, str loss, int n_threads, double label_smoothing=0.0,
+    cnp.ndarray coef, cnp.ndarray intercept, str loss, n_threads, double label_smoothing=0.0,
 ):
     """See reference/dense.py."""
     cdef Pass p
-    cdef int dtype = _dtype(coef, "coef")
+    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads)
+    _check_coef(coef, "coef")
     _describe(&p.samples.X, X, shift, inverse_scale, dtype)
-    _describe_targets(&p.samples, rows, y_true, sample_weight, loss, dtype)
+    _describe_targets(&p.samples, rows, y_true, sample_weight, loss, coef.shape[0], dtype)
     p.samples.label_smoothing = label_smoothing
     cdef double[::1] sums = np.zeros((rows.size + PREDICTION_ROWS - 1) // PREDICTION_ROWS + 1)
-    cdef int unused
     p.kind = LOSS
-    p.not_finite = &unused
+    p.not_finite = NULL
     p.out = &sums[0]
     if dtype == cnp.NPY_FLOAT32:
-        _run_pass(<const float *> NULL, &p, coef, intercept, n_threads)
+        _run_pass(<const float *> NULL, &p, coef, intercept, threads)
     else:
-        _run_pass(<const double *> NULL, &p, coef, intercept, n_threads)
+        _run_pass(<const double *> NULL, &p, coef, intercept, threads)
     return float(sum(sums))
 
 
@@ -326,16 +349,17 @@ cdef double _merge_columns(const Statistics *s, int thread, int n_threads) noexc
 
 
 def column_statistics(
-    cnp.ndarray X, sample_weight, cnp.ndarray mean_out, cnp.ndarray squares_out, int n_threads
+    cnp.ndarray X, sample_weight, cnp.ndarray mean_out, cnp.ndarray squares_out, n_threads
 ):
     """See reference/dense.py."""
     cdef list keep = []
     cdef Statistics s
     cdef double total = 0
+    cdef int threads = _threads(n_threads)
     _describe(&s.X, X, None, None, cnp.NPY_FLOAT64)
     cdef Py_ssize_t d = s.X.n_features
-    s.mean = <double *> _data(mean_out, "mean_out", cnp.NPY_FLOAT64, (d,))
-    s.squares = <double *> _data(squares_out, "squares_out", cnp.NPY_FLOAT64, (d,))
+    s.mean = <double *> _out(mean_out, "mean_out", cnp.NPY_FLOAT64, (d,))
+    s.squares = <double *> _out(squares_out, "squares_out", cnp.NPY_FLOAT64, (d,))
     s.sample_weight = NULL
     if sample_weight is not None:
         s.sample_weight = <const double *> _data(
@@ -343,12 +367,12 @@ def column_statistics(
     mean_out[:] = 0
     squares_out[:] = 0
     s.buffers = <double *> _aligned(keep, (PREDICTION_ROWS + 2) * d * sizeof(double))
-    n_threads = _useful_threads(n_threads, INFINITY, <double> s.X.n_samples * d)
-    if n_threads == 1:
+    threads = _useful_threads(threads, INFINITY, <double> s.X.n_samples * d)
+    if threads == 1:
         with nogil:
             total = _merge_columns(&s, 0, 1)
     else:
-        with nogil, parallel(num_threads=n_threads):
+        with nogil, parallel(num_threads=threads):
             if fs_thread_number() == 0:
                 (&total)[0] = _merge_columns(&s, 0, fs_team_size())
             else:

@@ -62,7 +62,7 @@ cdef int _describe(Rows *rows, cnp.ndarray X, shift, inverse_scale, int dtype) e
     rows.n_samples = cnp.PyArray_DIM(X, 0)
     rows.n_features = cnp.PyArray_DIM(X, 1)
     rows.shift = rows.inverse_scale = NULL
-    if shift is not None:
+    if shift is not None or inverse_scale is not None:
         rows.shift = _data(shift, "shift", dtype, (rows.n_features,))
         rows.inverse_scale = _data(inverse_scale, "inverse_scale", dtype, (rows.n_features,))
     return 0

@@ -1,9 +1,16 @@
 # Rows of a CSR matrix: what is read of them, predictions from them, statistics of their columns.
 #
-# X comes as its three arrays and is never densified or copied. What knows their dtypes is here.
+# X comes as its three arrays and is never densified; only indptr, which is as short as y, is copied.
+# What knows their dtypes is here. indptr is checked in its copy, and features' numbers are bounded
+# wherever they lead to memory, so that nothing beyond an array is read or written even where another
+# thread changes X meanwhile; what comes out then is of no use. check_csr tells whether X is sound.
 # Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of its
 # feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
 
+from .checks cimport (
+    fs_bounded_i32, fs_bounded_i64, fs_descents_i32, fs_descents_i64, fs_in_range_i32,
+    fs_in_range_i64,
+)
 from .sparse cimport (
     fs_sparse_gather_f32, fs_sparse_gather_f64, fs_sparse_pack_f32, fs_sparse_pack_f64,
 )
@@ -17,8 +24,14 @@ ctypedef fused index:  # numbers of features
     int32_t
     int64_t
 
+ctypedef fused position:  # of values
+    int32_t
+    int64_t
+
 cdef enum:
     ENTRIES = 128  # of a row, converted at once
+    CHECKED_ROWS = 64  # looked at together, so that their features are still in the cache
+    DAMAGED, SOUND, ASCENDING  # what is found of a CSR matrix
 
 
 cdef struct SparseRows:  # X as it lies in memory, and how it is scaled on the way
@@ -46,27 +59,51 @@ cdef cnp.ndarray _one_dimensional(cnp.ndarray array, str name, tuple dtypes):
     return array
 
 
+cdef bint _copy_positions(
+    const position *indptr, Py_ssize_t n, Py_ssize_t n_values, intptr_t *copy
+) noexcept nogil:
+    """Copy indptr, of n ≥ 1 numbers; whether they go from 0 to n_values at most and never fall."""
+    cdef bint is_sound = True
+    cdef Py_ssize_t i
+    for i in range(n):
+        copy[i] = indptr[i]
+    is_sound = copy[0] == 0 and copy[n - 1] <= n_values
+    for i in range(n - 1):
+        is_sound &= copy[i] <= copy[i + 1]
+    return is_sound
+
+
 cdef int _describe_sparse(
     list keep, SparseRows *X, cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr,
     Py_ssize_t n_features, inverse_scale, int dtype,
 ) except -1:
-    """Fill X from the caller's arrays; only indptr, which is as short as y, may be converted."""
+    """Fill X from the caller's arrays and a copy of indptr."""
     _one_dimensional(data, "data", (cnp.NPY_FLOAT32, cnp.NPY_FLOAT64))
     _one_dimensional(indices, "indices", (cnp.NPY_INT32, cnp.NPY_INT64))
     _one_dimensional(indptr, "indptr", (cnp.NPY_INT32, cnp.NPY_INT64))
     if n_features >= 2147483647:
         raise ValueError(f"sparse X must have fewer than 2**31 - 1 features; got {n_features}")
-    ends = (indptr[0], indptr[indptr.size - 1]) if indptr.size else (-1, -1)
-    if ends[0] != 0 or not ends[1] <= min(data.size, indices.size):
-        raise ValueError(
-            "indptr must go from 0 up to the number of values; got "
-            f"{ends[0]} to {ends[1]} with {data.size} values and {indices.size} indices"
-        )
-    positions = indptr.astype(np.intp, copy=False)
+    cdef Py_ssize_t n = indptr.size, n_values = min(data.size, indices.size)
+    positions = np.empty(n, np.intp)
     keep.append(positions)
+    cdef intptr_t *copy = <intptr_t *> cnp.PyArray_DATA(<cnp.ndarray> positions)
+    cdef const void *given = cnp.PyArray_DATA(indptr)
+    cdef bint is_sound = n > 0
+    if n > 0 and cnp.PyArray_ITEMSIZE(indptr) == sizeof(int32_t):
+        is_sound = _copy_positions(<const int32_t *> given, n, n_values, copy)
+    elif n > 0:
+        is_sound = _copy_positions(<const int64_t *> given, n, n_values, copy)
+    if not is_sound:
+        ends = f"{indptr[0]} to {indptr[n - 1]}" if n > 0 else "nothing"
+        raise ValueError(
+            f"indptr must go from 0 up to the number of values and never fall; got {ends} with "
+            f"{data.size} values and {indices.size} indices"
+        )
+    if n_features == 0 and copy[n - 1] > 0:
+        raise ValueError(f"X must hold no values where it has no features; got {copy[n - 1]}")
     X.data = cnp.PyArray_DATA(data)
     X.indices = cnp.PyArray_DATA(indices)
-    X.indptr = <const intptr_t *> cnp.PyArray_DATA(<cnp.ndarray> positions)
+    X.indptr = copy
     X.is_double = data.dtype == np.float64
     X.is_wide = indices.dtype == np.int64
     X.n_samples = indptr.size - 1
@@ -83,6 +120,11 @@ cdef inline Py_ssize_t _sparse_stride(Py_ssize_t n_rows, const real *unused) noe
     while width < n_rows and width < _lanes(unused):
         width *= 2
     return _round_up(n_rows, width)
+
+
+cdef inline int32_t _bounded(index feature, uint32_t last) noexcept nogil:
+    """A feature's number, at most `last`."""
+    return fs_bounded_i32(feature, last) if index is int32_t else fs_bounded_i64(feature, last)
 
 
 cdef inline void _gather(
@@ -115,10 +157,11 @@ cdef void _add_row(
     cdef int32_t[ENTRIES] features
     cdef real[ENTRIES] values
     cdef Py_ssize_t first = X.indptr[row], last = X.indptr[row + 1], n, e
+    cdef uint32_t most = <uint32_t> (X.n_features - 1)
     while first < last:
         n = min(last - first, <Py_ssize_t> ENTRIES)
         for e in range(n):
-            features[e] = <int32_t> indices[first + e]
+            features[e] = _bounded(indices[first + e], most)
             values[e] = <real> data[first + e]
         if inverse_scale != NULL:
             for e in range(n):
@@ -214,64 +257,66 @@ cdef int _run_sparse_pass(
 
 cdef bint _run_sparse_prediction(
     int kind, cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
-    cnp.ndarray intercept, void *out, str loss, int n_threads,
+    cnp.ndarray intercept, out, str name, str loss, n_threads,
 ) except -1:
     """Fill `out`; True if the raw predictions are all finite."""
     cdef Pass p
     cdef SparseRows X
     cdef list keep = []
-    cdef int dtype = cnp.PyArray_TYPE(coef), not_finite = False
+    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads), not_finite = False
+    _check_coef(coef, "coef")
     _describe_sparse(keep, &X, data, indices, indptr, coef.shape[1], None, dtype)
     p.samples.numbers = NULL
     p.samples.n_numbers = X.n_samples
-    p.samples.loss_kind = _LOSS[loss]
+    p.samples.loss_kind = _choice(_LOSS, "loss", loss)
     p.kind = kind
-    p.out = out
+    p.out = _prediction_out(kind, out, name, X.n_samples, coef.shape[0], dtype)
     p.not_finite = &not_finite
     if dtype == cnp.NPY_FLOAT32:
-        _run_sparse_pass(<const float *> NULL, &p, &X, coef, intercept, n_threads)
+        _run_sparse_pass(<const float *> NULL, &p, &X, coef, intercept, threads)
     else:
-        _run_sparse_pass(<const double *> NULL, &p, &X, coef, intercept, n_threads)
+        _run_sparse_pass(<const double *> NULL, &p, &X, coef, intercept, threads)
     return not not_finite
 
 
 def sparse_decision_function(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
-    cnp.ndarray intercept, cnp.ndarray raw_prediction_out, int n_threads,
+    cnp.ndarray intercept, cnp.ndarray raw_prediction_out, n_threads,
 ):
     """See reference/sparse.py."""
-    cdef void *out = _data(raw_prediction_out, "raw_prediction_out", _dtype(coef, "coef"),
-                           (indptr.size - 1, coef.shape[0]))
-    return _run_sparse_prediction(
-        RAW, data, indices, indptr, coef, intercept, out, "softmax", n_threads)
+    return _run_sparse_prediction(RAW, data, indices, indptr, coef, intercept, raw_prediction_out,
+                                  "raw_prediction_out", "softmax", n_threads)
 
 
 def sparse_predict_proba(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
-    cnp.ndarray intercept, cnp.ndarray probability_out, str loss, int n_threads,
+    cnp.ndarray intercept, cnp.ndarray probability_out, str loss, n_threads,
 ):
     """See reference/sparse.py."""
-    cdef void *out = _data(probability_out, "probability_out", _dtype(coef, "coef"),
-                           (indptr.size - 1, max(coef.shape[0], 2)))
-    return _run_sparse_prediction(
-        PROBABILITY, data, indices, indptr, coef, intercept, out, loss, n_threads)
+    return _run_sparse_prediction(PROBABILITY, data, indices, indptr, coef, intercept,
+                                  probability_out, "probability_out", loss, n_threads)
 
 
 def sparse_predict(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray coef,
-    cnp.ndarray intercept, cnp.ndarray code_out, int n_threads,
+    cnp.ndarray intercept, cnp.ndarray code_out, n_threads,
 ):
     """See reference/sparse.py."""
-    cdef void *out = _data(code_out, "code_out", cnp.NPY_INTP, (indptr.size - 1,))
-    _dtype(coef, "coef")
-    return _run_sparse_prediction(
-        CODE, data, indices, indptr, coef, intercept, out, "softmax", n_threads)
+    return _run_sparse_prediction(CODE, data, indices, indptr, coef, intercept, code_out,
+                                  "code_out", "softmax", n_threads)
 
 
-cdef tuple _folded(coef, intercept, shift, inverse_scale):
-    """What centring adds to the intercept: x̃ = (x − shift) · inverse_scale without a dense x̃."""
+cdef tuple _folded(cnp.ndarray coef, intercept, shift, inverse_scale):
+    """What centring adds to the intercept: x̃ = (x − shift) · inverse_scale without a dense x̃.
+
+    With the errors that arrays of this name get elsewhere.
+    """
+    cdef int dtype = cnp.PyArray_TYPE(coef)
+    _data(intercept, "intercept", dtype, (coef.shape[0],))
     if shift is None:
         return intercept, None
+    _data(shift, "shift", dtype, (coef.shape[1],))
+    _data(inverse_scale, "inverse_scale", dtype, (coef.shape[1],))
     centre = shift.astype(np.float64) * inverse_scale
     return (intercept - coef @ centre).astype(coef.dtype), centre
 
@@ -279,75 +324,122 @@ cdef tuple _folded(coef, intercept, shift, inverse_scale):
 def sparse_loss_sum(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray rows,
     cnp.ndarray y_true, sample_weight, shift, inverse_scale, cnp.ndarray coef,
-    cnp.ndarray intercept, str loss, int n_threads, double label_smoothing=0.0,
+    cnp.ndarray intercept, str loss, n_threads, double label_smoothing=0.0,
 ):
     """See reference/sparse.py."""
     cdef Pass p
     cdef SparseRows X
     cdef list keep = []
-    cdef int dtype = _dtype(coef, "coef")
+    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads)
+    _check_coef(coef, "coef")
     _describe_sparse(keep, &X, data, indices, indptr, coef.shape[1], inverse_scale, dtype)
     p.samples.X.n_samples = X.n_samples
-    _describe_targets(&p.samples, rows, y_true, sample_weight, loss, dtype)
+    _describe_targets(&p.samples, rows, y_true, sample_weight, loss, coef.shape[0], dtype)
     p.samples.label_smoothing = label_smoothing
     cdef double[::1] sums = np.zeros((rows.size + PREDICTION_ROWS - 1) // PREDICTION_ROWS + 1)
-    cdef int unused
     p.kind = LOSS
-    p.not_finite = &unused
+    p.not_finite = NULL
     p.out = &sums[0]
+    _data(coef, "coef", dtype, (coef.shape[0], coef.shape[1]))
     intercept, _ = _folded(coef, intercept, shift, inverse_scale)
     if dtype == cnp.NPY_FLOAT32:
-        _run_sparse_pass(<const float *> NULL, &p, &X, coef, intercept, n_threads)
+        _run_sparse_pass(<const float *> NULL, &p, &X, coef, intercept, threads)
     else:
-        _run_sparse_pass(<const double *> NULL, &p, &X, coef, intercept, n_threads)
+        _run_sparse_pass(<const double *> NULL, &p, &X, coef, intercept, threads)
     return float(sum(sums))
 
 
 # --- Statistics of the columns --------------------------------------------------------------------
 
+cdef struct Held:  # what a row holds, each feature once
+    Py_ssize_t n
+    int32_t *features  # n_features of each at most
+    double *values
+    int32_t *places  # of each feature among these, or -1; all -1 between rows
+
+
+cdef void _take_row(
+    const entry *unused, const index *unused_index, const SparseRows *X, Py_ssize_t row, Held *held
+) noexcept nogil:
+    """The features of a row in the order in which they are met, values of the same one added up."""
+    cdef const entry *data = <const entry *> X.data + X.indptr[row]
+    cdef const index *indices = <const index *> X.indices + X.indptr[row]
+    cdef uint32_t most = <uint32_t> (X.n_features - 1)
+    cdef Py_ssize_t size = X.indptr[row + 1] - X.indptr[row], e, n = 0
+    cdef int32_t feature
+    cdef bint is_ascending = size <= X.n_features
+    if is_ascending:
+        for e in range(size):
+            held.features[e] = _bounded(indices[e], most)
+            held.values[e] = data[e]
+        for e in range(size - 1):
+            is_ascending &= held.features[e] < held.features[e + 1]
+    if is_ascending:  # none is repeated
+        held.n = size
+        return
+    for e in range(size):
+        feature = _bounded(indices[e], most)
+        if held.places[feature] < 0:
+            held.places[feature] = <int32_t> n
+            held.features[n] = feature
+            held.values[n] = data[e]
+            n += 1
+        else:
+            held.values[held.places[feature]] += data[e]
+    for e in range(n):
+        held.places[held.features[e]] = -1
+    held.n = n
+
+
 cdef double _add_statistics(
     const entry *unused, const index *unused_index, const SparseRows *X, const double *weight,
-    double *mean, double *squares, double *held,
+    double *mean, double *squares, double *held_weight, Held *held,
 ) noexcept nogil:
     """Two passes over the values that are held, the zeros in between accounted for at once."""
-    cdef const entry *data = <const entry *> X.data
-    cdef const index *indices = <const index *> X.indices
     cdef Py_ssize_t i, j, e
     cdef double s = 1, total = 0, delta
     for i in range(X.n_samples):
         s = 1 if weight == NULL else weight[i]
         total += s
-        for e in range(X.indptr[i], X.indptr[i + 1]):
-            mean[indices[e]] += s * data[e]
-            held[indices[e]] += s
+        _take_row(unused, unused_index, X, i, held)
+        for e in range(held.n):
+            mean[held.features[e]] += s * held.values[e]
+            held_weight[held.features[e]] += s
     if total == 0:
         return total
     for j in range(X.n_features):
         mean[j] /= total
     for i in range(X.n_samples):
         s = 1 if weight == NULL else weight[i]
-        for e in range(X.indptr[i], X.indptr[i + 1]):
-            delta = data[e] - mean[indices[e]]
-            squares[indices[e]] += s * delta * delta
+        _take_row(unused, unused_index, X, i, held)
+        for e in range(held.n):
+            delta = held.values[e] - mean[held.features[e]]
+            squares[held.features[e]] += s * delta * delta
     for j in range(X.n_features):  # exactly 0 for a full column, whose weights add up likewise
-        squares[j] += max(total - held[j], 0.0) * mean[j] * mean[j]
+        squares[j] += max(total - held_weight[j], 0.0) * mean[j] * mean[j]
     return total
 
 
 def sparse_column_statistics(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, sample_weight,
-    cnp.ndarray mean_out, cnp.ndarray squares_out, int n_threads,
+    cnp.ndarray mean_out, cnp.ndarray squares_out, n_threads,
 ):
     """See reference/sparse.py."""
     cdef SparseRows X
+    cdef Held held
     cdef list keep = []
     cdef Py_ssize_t d = mean_out.size
     cdef const double *weight = NULL
     cdef double total
+    _threads(n_threads)
     _describe_sparse(keep, &X, data, indices, indptr, d, None, cnp.NPY_FLOAT64)
-    cdef double *mean = <double *> _data(mean_out, "mean_out", cnp.NPY_FLOAT64, (d,))
-    cdef double *squares = <double *> _data(squares_out, "squares_out", cnp.NPY_FLOAT64, (d,))
-    cdef double *held = <double *> _aligned(keep, d * sizeof(double))
+    cdef double *mean = <double *> _out(mean_out, "mean_out", cnp.NPY_FLOAT64, (d,))
+    cdef double *squares = <double *> _out(squares_out, "squares_out", cnp.NPY_FLOAT64, (d,))
+    cdef double *held_weight = <double *> _aligned(keep, d * sizeof(double))
+    places = np.full(d, -1, np.int32)
+    held.places = <int32_t *> cnp.PyArray_DATA(<cnp.ndarray> places)
+    held.features = <int32_t *> _aligned(keep, d * sizeof(int32_t))
+    held.values = <double *> _aligned(keep, d * sizeof(double))
     if sample_weight is not None:
         weight = <const double *> _data(
             sample_weight, "sample_weight", cnp.NPY_FLOAT64, (X.n_samples,))
@@ -357,14 +449,99 @@ def sparse_column_statistics(
         if X.is_double:
             if X.is_wide:
                 total = _add_statistics(<const double *> NULL, <const int64_t *> NULL, &X, weight,
-                                        mean, squares, held)
+                                        mean, squares, held_weight, &held)
             else:
                 total = _add_statistics(<const double *> NULL, <const int32_t *> NULL, &X, weight,
-                                        mean, squares, held)
+                                        mean, squares, held_weight, &held)
         elif X.is_wide:
             total = _add_statistics(<const float *> NULL, <const int64_t *> NULL, &X, weight,
-                                    mean, squares, held)
+                                    mean, squares, held_weight, &held)
         else:
             total = _add_statistics(<const float *> NULL, <const int32_t *> NULL, &X, weight,
-                                    mean, squares, held)
+                                    mean, squares, held_weight, &held)
     return total
+
+
+# --- Whether it is a matrix -----------------------------------------------------------------------
+
+cdef inline bint _in_range(const index *indices, Py_ssize_t n, Py_ssize_t n_features) noexcept nogil:
+    if index is int32_t:
+        return fs_in_range_i32(
+            indices, n, <int32_t> min(n_features - 1, <Py_ssize_t> 0x7fffffff))
+    else:
+        return fs_in_range_i64(indices, n, n_features - 1)
+
+
+cdef inline Py_ssize_t _descents(const index *indices, Py_ssize_t n) noexcept nogil:
+    if index is int32_t:
+        return fs_descents_i32(indices, n)
+    else:
+        return fs_descents_i64(indices, n)
+
+
+cdef int _look_at_rows(
+    const index *indices, const position *indptr, Py_ssize_t n_samples, int64_t n_values,
+    Py_ssize_t n_features,
+) noexcept nogil:
+    """DAMAGED, or SOUND, or ASCENDING if each row's features are.
+
+    Descents are counted without regard to rows; then those between one row and the next are taken
+    off.
+    """
+    cdef int64_t[CHECKED_ROWS + 1] ends
+    cdef Py_ssize_t block, n, i, descents
+    cdef bint is_ascending = True
+    cdef const index *group
+    ends[0] = indptr[0]
+    if ends[0] != 0:
+        return DAMAGED
+    for block in range((n_samples + CHECKED_ROWS - 1) // CHECKED_ROWS):
+        n = min(<Py_ssize_t> CHECKED_ROWS, n_samples - block * CHECKED_ROWS)
+        for i in range(n):
+            ends[i + 1] = indptr[block * CHECKED_ROWS + i + 1]
+            if ends[i + 1] < ends[i] or ends[i + 1] > n_values:
+                return DAMAGED
+        group = indices + ends[0]
+        if not _in_range(group, ends[n] - ends[0], n_features):
+            return DAMAGED
+        if is_ascending:
+            descents = _descents(group, ends[n] - ends[0])
+            for i in range(1, n):
+                if ends[i - 1] < ends[i] < ends[n]:
+                    descents -= indices[ends[i] - 1] >= indices[ends[i]]
+            is_ascending = descents == 0
+        ends[0] = ends[n]
+    return ASCENDING if is_ascending else SOUND
+
+
+def check_csr(cnp.ndarray indices, cnp.ndarray indptr, n_values, n_features):
+    """See reference/sparse.py."""
+    cdef Py_ssize_t values = _count(n_values, "n_values"), d = _count(n_features, "n_features")
+    cdef Py_ssize_t n = indptr.size - 1
+    cdef const void *features
+    cdef const void *ends
+    cdef int found = DAMAGED
+    _one_dimensional(indices, "indices", (cnp.NPY_INT32, cnp.NPY_INT64))
+    _one_dimensional(indptr, "indptr", (cnp.NPY_INT32, cnp.NPY_INT64))
+    if values > indices.size:
+        raise ValueError(
+            f"n_values must be at most the number of indices, {indices.size}; got {values}")
+    features, ends = cnp.PyArray_DATA(indices), cnp.PyArray_DATA(indptr)
+    cdef bint is_wide = cnp.PyArray_ITEMSIZE(indices) == 8
+    cdef bint has_wide_ends = cnp.PyArray_ITEMSIZE(indptr) == 8
+    if n < 0:
+        return False, False
+    with nogil:
+        if is_wide and has_wide_ends:
+            found = _look_at_rows(
+                <const int64_t *> features, <const int64_t *> ends, n, values, d)
+        elif is_wide:
+            found = _look_at_rows(
+                <const int64_t *> features, <const int32_t *> ends, n, values, d)
+        elif has_wide_ends:
+            found = _look_at_rows(
+                <const int32_t *> features, <const int64_t *> ends, n, values, d)
+        else:
+            found = _look_at_rows(
+                <const int32_t *> features, <const int32_t *> ends, n, values, d)
+    return found != DAMAGED, found == ASCENDING

@@ -51,13 +51,15 @@ cdef void _predict_part(
 
 
 cdef void _train_sparse_part(
-    Sparse *s, const real *unused, Own *own, Py_ssize_t start, Py_ssize_t n,
+    Sparse *s, const real *unused, Own *own, int n_own, Py_ssize_t start, Py_ssize_t n,
     Py_ssize_t minibatch_size, const Step *step, int thread, int n_threads,
 ) noexcept nogil:
     """One thread's share of n rows from `start` on: all or a part of a minibatch."""
     cdef Training *t = &s.samples
     cdef const intptr_t *numbers = t.numbers + start
-    _meet_features(s, unused, own, numbers, n)
+    cdef int share
+    for share in range(n_own):
+        _meet_features(s, unused, own + share, numbers, n)
     fs_barrier_wait(&t.barrier, n_threads)
     _predict_part(s, unused, numbers, n, minibatch_size, thread, n_threads)
     fs_barrier_wait(&t.barrier, n_threads)
@@ -70,27 +72,30 @@ cdef void _train_sparse_part(
                 t.model.n_rows, step)
         if n_threads > 1:
             _judge_team(t, n)
-    _step_features(s, unused, own, n, step)
+    for share in range(n_own):
+        _step_features(s, unused, own + share, n, step)
     fs_barrier_wait(&t.barrier, n_threads)
 
 
 cdef void _run_sparse_batches(
-    Sparse *s, const real *unused, Own *own, Place *place, Py_ssize_t limit, int thread,
-    int n_threads,
+    Sparse *s, const real *unused, Own *own, int n_own, Place *place, Py_ssize_t limit,
+    int thread, int n_threads,
 ) noexcept nogil:
     """Take up to `limit` minibatches from `place` on; a team also stops where it is broken up."""
     cdef Training *t = &s.samples
     cdef Step step = t.step
     cdef Py_ssize_t size, n
-    while own.decay.now < place.batch:  # steps that others took
-        fs_decay_step(&own.decay)
+    cdef int share
+    for share in range(n_own):
+        while own[share].decay.now < place.batch:  # steps that others took
+            fs_decay_step(&own[share].decay)
     while limit > 0 and place.start < t.n_numbers and not t.stop:
         size = min(t.batch_size, t.n_numbers - place.start)
         n = min(t.part_rows, size - place.done)
         step.learning_rate = t.learning_rates[place.batch]
         step.is_first = place.done == 0
         step.is_last = place.done + n == size
-        _train_sparse_part(s, unused, own, place.start + place.done, n,
+        _train_sparse_part(s, unused, own, n_own, place.start + place.done, n,
                            size if s.is_training else 1, &step, thread, n_threads)
         place.done += n
         if step.is_last:
@@ -110,7 +115,7 @@ cdef void _try_sparse_alone(Sparse *s, const real *unused, Own *whole) noexcept 
     for i in range(TRIAL_PARTS):
         before = fs_seconds()
         first_row = t.trial_end.start
-        _run_sparse_batches(s, unused, whole, &t.trial_end, 1, 0, 1)
+        _run_sparse_batches(s, unused, whole, 1, &t.trial_end, 1, 0, 1)
         seconds = (fs_seconds() - before) / max(<Py_ssize_t> 1, t.trial_end.start - first_row)
         if i > 0 and seconds < t.row_alone:
             t.row_alone = seconds
@@ -119,19 +124,26 @@ cdef void _try_sparse_alone(Sparse *s, const real *unused, Own *whole) noexcept 
 cdef void _train_sparse_thread(
     Sparse *s, const real *unused, int thread, int n_threads
 ) noexcept nogil:
-    """One thread's share of it all. All threads of a team take the same parts together."""
+    """One thread's share of it all. All threads of a team take the same parts together.
+
+    Features are dealt out for as many threads as were asked for, and fewer may have come (a limit
+    of OpenMP's, a call from within a team): then a thread takes the shares of several.
+    """
     cdef Training *t = &s.samples
-    cdef Own *own = s.own + thread
-    cdef Own *whole = s.own + (n_threads if n_threads > 1 else 0)
-    cdef Py_ssize_t d = s.X.n_features, n_rows = t.model.n_rows
+    cdef Own *whole = s.own + (s.n_shares if s.n_shares > 1 else 0)
+    cdef Own *own = whole
+    cdef int n_own = 1, share
+    cdef Py_ssize_t d = s.X.n_features, n_rows = t.model.n_rows, first, last
     cdef Place place = t.trial_end
     if n_threads > 1:
         fs_spread(&t.cores, &t.barrier, thread, n_threads)
-    _pack_features(<const real *> s.coef_in, n_rows, d, <real *> s.coef, s.stride, own.first,
-                   own.last)
+        own = s.own + s.n_shares * thread // n_threads
+        n_own = s.n_shares * (thread + 1) // n_threads - s.n_shares * thread // n_threads
+    first, last = own.first, own[n_own - 1].last
+    _pack_features(<const real *> s.coef_in, n_rows, d, <real *> s.coef, s.stride, first, last)
     if s.state_in != NULL:
-        _pack_features(<const real *> s.state_in, n_rows, d, <real *> s.state, s.stride,
-                       own.first, own.last)
+        _pack_features(<const real *> s.state_in, n_rows, d, <real *> s.state, s.stride, first,
+                       last)
     if n_threads > 1:
         fs_barrier_wait(&t.barrier, n_threads)
         if t.n_numbers >= 4 * TRIAL_PARTS * t.batch_size:
@@ -139,13 +151,14 @@ cdef void _train_sparse_thread(
                 _try_sparse_alone(s, unused, whole)
             fs_barrier_wait(&t.barrier, n_threads)
             place = t.trial_end
-        _run_sparse_batches(s, unused, own, &place, PY_SSIZE_T_MAX, thread, n_threads)
+        _run_sparse_batches(s, unused, own, n_own, &place, PY_SSIZE_T_MAX, thread, n_threads)
         if not t.alone:
-            _finish_features(s, unused, own)
+            for share in range(n_own):
+                _finish_features(s, unused, own + share)
             return
         if thread > 0:
             return
-    _run_sparse_batches(s, unused, whole, &place, PY_SSIZE_T_MAX, 0, 1)
+    _run_sparse_batches(s, unused, whole, 1, &place, PY_SSIZE_T_MAX, 0, 1)
     _finish_features(s, unused, whole)
 
 
@@ -206,6 +219,7 @@ cdef double _run_sparse(
     t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
     s.steps = <int32_t *> _aligned(keep, d * sizeof(int32_t))
     s.own = <Own *> _aligned(keep, (n_threads + 1) * sizeof(Own))
+    s.n_shares = n_threads
     bounds = _feature_bounds(&s.X, indices, n_threads)
     for thread in range(n_threads):
         _own_features(unused, keep, s, s.own + thread, bounds[thread], bounds[thread + 1],
@@ -239,61 +253,57 @@ def sparse_epoch(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray rows,
     cnp.ndarray y_true, sample_weight, inverse_scale, cnp.ndarray coef_inplace,
     cnp.ndarray intercept_inplace, cnp.ndarray coef_state_inplace,
-    cnp.ndarray intercept_state_inplace, cnp.ndarray learning_rates, Py_ssize_t batch_size,
-    str loss, str update, double momentum, double alpha, bint fit_intercept, int n_threads,
+    cnp.ndarray intercept_state_inplace, cnp.ndarray learning_rates, batch_size, str loss,
+    str update, double momentum, double alpha, bint fit_intercept, n_threads,
     double label_smoothing=0.0,
 ):
     """See reference/sparse.py."""
     cdef Sparse s
     cdef Training *t = &s.samples
     cdef list keep = []
-    cdef int dtype = _dtype(coef_inplace, "coef_inplace")
-    cdef Py_ssize_t n_rows = coef_inplace.shape[0], d = coef_inplace.shape[1], n_batches
+    cdef int dtype = _dtype(coef_inplace, "coef_inplace"), threads = _threads(n_threads)
+    _check_coef(coef_inplace, "coef_inplace")
+    cdef Py_ssize_t n_rows = coef_inplace.shape[0], d = coef_inplace.shape[1]
     _describe_sparse(keep, &s.X, data, indices, indptr, d, inverse_scale, dtype)
     t.X.n_samples = s.X.n_samples
-    _describe_targets(t, rows, y_true, sample_weight, loss, dtype)
+    _describe_targets(t, rows, y_true, sample_weight, loss, n_rows, dtype)
+    _describe_steps(t, learning_rates, batch_size, update, momentum, alpha)
     t.label_smoothing = label_smoothing
-    n_batches = (t.n_numbers + batch_size - 1) // batch_size
-    t.learning_rates = <const double *> _data(
-        learning_rates, "learning_rates", cnp.NPY_FLOAT64, (n_batches,))
-    t.batch_size = batch_size
-    t.step.update = _UPDATE[update]
-    t.step.momentum = momentum
-    t.step.alpha = alpha
     t.fit_intercept = fit_intercept
     t.model.n_rows = n_rows
-    s.coef_out = _data(coef_inplace, "coef_inplace", dtype, (n_rows, d))
+    s.coef_out = _out(coef_inplace, "coef_inplace", dtype, (n_rows, d))
     s.coef_in = s.coef_out
-    s.state_out = _data(coef_state_inplace, "coef_state_inplace", dtype, (n_rows, d))
+    s.state_out = _out(coef_state_inplace, "coef_state_inplace", dtype, (n_rows, d))
     if t.step.update == FS_SGD:
         s.state_out = NULL
     s.state_in = s.state_out
-    cdef void *b = _data(intercept_inplace, "intercept_inplace", dtype, (n_rows,))
-    cdef void *b_state = _data(
+    cdef void *b = _out(intercept_inplace, "intercept_inplace", dtype, (n_rows,))
+    cdef void *b_state = _out(
         intercept_state_inplace, "intercept_state_inplace", dtype, (n_rows,))
     if dtype == cnp.NPY_FLOAT32:
         return _run_sparse(<const float *> NULL, keep, &s, indices, <float *> b,
-                           <float *> b_state, n_threads)
+                           <float *> b_state, threads)
     return _run_sparse(<const double *> NULL, keep, &s, indices, <double *> b,
-                       <double *> b_state, n_threads)
+                       <double *> b_state, threads)
 
 
 def sparse_loss_gradient(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray y_true, sample_weight,
     shift, inverse_scale, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray coef_gradient_out,
-    cnp.ndarray intercept_gradient_out, str loss, int n_threads, double label_smoothing=0.0,
+    cnp.ndarray intercept_gradient_out, str loss, n_threads, double label_smoothing=0.0,
 ):
     """See reference/sparse.py."""
     cdef Sparse s
     cdef Training *t = &s.samples
     cdef list keep = []
-    cdef int dtype = _dtype(coef, "coef")
+    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads)
+    _check_coef(coef, "coef")
     cdef Py_ssize_t n_rows = coef.shape[0], d = coef.shape[1]
     cdef double loss_sum, weight_sum
     _describe_sparse(keep, &s.X, data, indices, indptr, d, inverse_scale, dtype)
     t.X.n_samples = s.X.n_samples
     rows = np.arange(s.X.n_samples)
-    _describe_targets(t, rows, y_true, sample_weight, loss, dtype)
+    _describe_targets(t, rows, y_true, sample_weight, loss, n_rows, dtype)
     t.label_smoothing = label_smoothing
     # A plain step of rate -1 from 0 is the sum of the gradients.
     rates = np.full((s.X.n_samples + GRADIENT_BATCH - 1) // GRADIENT_BATCH, -1.0)
@@ -304,18 +314,17 @@ def sparse_loss_gradient(
     t.fit_intercept = True
     t.model.n_rows = n_rows
     s.coef_in = _data(coef, "coef", dtype, (n_rows, d))
-    s.coef_out = _data(coef_gradient_out, "coef_gradient_out", dtype, (n_rows, d))
+    s.coef_out = _out(coef_gradient_out, "coef_gradient_out", dtype, (n_rows, d))
     s.state_in = s.state_out = NULL
-    _data(intercept, "intercept", dtype, (n_rows,))
-    cdef void *b = _data(intercept_gradient_out, "intercept_gradient_out", dtype, (n_rows,))
+    cdef void *b = _out(intercept_gradient_out, "intercept_gradient_out", dtype, (n_rows,))
     folded, centre = _folded(coef, intercept, shift, inverse_scale)
     intercept_gradient_out[:] = folded  # which is read before the gradient is written
     if dtype == cnp.NPY_FLOAT32:
         loss_sum = _run_sparse(<const float *> NULL, keep, &s, indices, <float *> b, NULL,
-                               n_threads)
+                               threads)
     else:
         loss_sum = _run_sparse(<const double *> NULL, keep, &s, indices, <double *> b, NULL,
-                               n_threads)
+                               threads)
     weight_sum = s.X.n_samples
     if sample_weight is not None:
         weight_sum = sample_weight.sum(dtype=np.float64)

@@ -17,7 +17,7 @@ cdef enum:
     CHUNK = 64  # features that are brought up to date and unpacked while they are in the cache
 
 
-cdef struct Own:  # a thread's features, and what it keeps of a minibatch
+cdef struct Own:  # a share of the features, one thread's, and what it keeps of a minibatch
     Py_ssize_t first
     Py_ssize_t last
     Py_ssize_t n_unique
@@ -45,7 +45,8 @@ cdef struct Sparse:  # what the threads share
     void *coef_out
     void *state_out
     bint is_training  # else minibatches are added up as they are, not averaged
-    Own *own  # one a thread, then one for all features where there are several threads
+    int n_shares  # of the features, one a thread that was asked for
+    Own *own  # one a share, then one for all features where there are several shares
 
 
 # --- A minibatch ----------------------------------------------------------------------------------
@@ -80,6 +81,7 @@ cdef void _collect(
     cdef int32_t *entry_slots = own.entry_slots
     cdef real *values = <real *> own.entry_values
     cdef int32_t first = <int32_t> own.first, width = <int32_t> (own.last - own.first)
+    cdef uint32_t most = <uint32_t> (s.X.n_features - 1)
     cdef int32_t feature, at, slot, n_unique = <int32_t> own.n_unique
     cdef Py_ssize_t i, e, count = 0
     cdef bint is_own, is_new
@@ -90,7 +92,7 @@ cdef void _collect(
         for e in range(indptr[numbers[i]], indptr[numbers[i] + 1]):
             # Without branches, which the CPU would guess wrong half of the time. Features of others
             # meet the place after the last, where nothing is ever new.
-            feature = <int32_t> indices[e]
+            feature = _bounded(indices[e], most)
             is_own = feature >= first and feature < first + width
             at = feature - first if is_own else width
             slot = slots[at]
@@ -198,20 +200,21 @@ cdef void _finish_features(Sparse *s, const real *unused, Own *own) noexcept nog
 # --- Memory ---------------------------------------------------------------------------------------
 
 cdef cnp.ndarray _feature_bounds(SparseRows *X, cnp.ndarray indices, int n_threads):
-    """Where each thread's features begin: about as many values for each. No bit depends on it."""
-    sample = np.sort(indices[:: max(1, indices.size // 4096)])
+    """Where each share of the features begins: about as many values in each, which changes no bit."""
+    held = indices[: X.indptr[X.n_samples]]  # what comes after has been checked by nobody
+    sample = np.sort(held[:: max(1, held.size // 4096)])
     bounds = np.zeros(n_threads + 1, np.intp)
     for thread in range(1, n_threads):
         bounds[thread] = sample[sample.size * thread // n_threads] if sample.size else 0
     bounds[n_threads] = X.n_features
-    return bounds
+    return bounds.clip(0, X.n_features)
 
 
 cdef int _own_features(
     const real *unused, list keep, Sparse *s, Own *own, Py_ssize_t first, Py_ssize_t last,
     Py_ssize_t part_entries, Py_ssize_t batch_entries, Py_ssize_t n_steps, const Step *step,
 ) except -1:
-    """The buffers of one thread. Pages that are never touched cost nothing."""
+    """The buffers of a share. Pages that are never touched cost nothing."""
     cdef Py_ssize_t most = min(last - first, batch_entries)
     slots = np.full(last - first + 1, -1, np.int32)
     slots[last - first] = 0

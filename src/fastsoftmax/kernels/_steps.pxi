@@ -4,26 +4,14 @@
 
 from .fetch cimport fs_fetcher
 
-cdef int _dtype(cnp.ndarray array, str name) except -1:
-    """NumPy's type number of float32 or float64, or an error."""
-    cdef int dtype = cnp.PyArray_TYPE(array)
-    if dtype != cnp.NPY_FLOAT32 and dtype != cnp.NPY_FLOAT64:
-        raise TypeError(f"{name} must be float32 or float64; got {array.dtype}")
-    return dtype
-
-
-cdef const intptr_t *_row_numbers(cnp.ndarray rows) except? NULL:
-    return <const intptr_t *> _data(rows, "rows", cnp.NPY_INTP, (rows.size,))
-
-
 def stage(cnp.ndarray X, cnp.ndarray rows, shift, inverse_scale, cnp.ndarray tile_out):
     """See reference/dense.py."""
     cdef Rows source
     cdef int dtype = _dtype(tile_out, "tile_out")
     _describe(&source, X, shift, inverse_scale, dtype)
-    cdef const intptr_t *numbers = _row_numbers(rows)
+    cdef const intptr_t *numbers = _row_numbers(rows, source.n_samples)
     cdef Py_ssize_t n = rows.size
-    cdef void *tile = _data(tile_out, "tile_out", dtype, (n, source.n_features))
+    cdef void *tile = _out(tile_out, "tile_out", dtype, (n, source.n_features))
     with nogil:
         if dtype == cnp.NPY_FLOAT32:
             _stage(&source, numbers, 0, n, <float *> tile, source.n_features)
@@ -64,7 +52,7 @@ cdef int _forward_arrays(
     cdef const real *b = <const real *> _data(intercept, "intercept", dtype, (n_rows,))
     cdef const real **samples = _sample_rows(keep, x, size, _stride(d, x))
     cdef real *raw = <real *> _aligned(keep, n_rows * size * sizeof(real))
-    cdef real *out = <real *> _data(raw_out, "raw_prediction_out", dtype, (n_rows, n))
+    cdef real *out = <real *> _out(raw_out, "raw_prediction_out", dtype, (n_rows, n))
     cdef fs_fetcher nothing
     nothing.lines_per_step = 0
     with nogil:
@@ -79,6 +67,8 @@ def forward(
     cnp.ndarray tile, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray raw_prediction_out
 ):
     """See reference/dense.py."""
+    _check_2d(tile, "tile")
+    _check_coef(coef, "coef")
     if _dtype(tile, "tile") == cnp.NPY_FLOAT32:
         _forward_arrays(<float *> NULL, tile, coef, intercept, raw_prediction_out)
     else:
@@ -93,10 +83,11 @@ cdef int _gradient_arrays(
     cdef int dtype = cnp.PyArray_TYPE(raw_inplace)
     cdef Py_ssize_t n_rows = raw_inplace.shape[0], n = raw_inplace.shape[1], i, k
     cdef Py_ssize_t size = _round_up(n, GROUP)
-    cdef real *values = <real *> _data(raw_inplace, "raw_prediction_inplace", dtype, (n_rows, n))
+    cdef real *values = <real *> _out(raw_inplace, "raw_prediction_inplace", dtype, (n_rows, n))
     cdef const int32_t *y = <const int32_t *> _data(y_true, "y_true", cnp.NPY_INT32, (n,))
+    _check_codes(y_true, NULL, n, _n_classes(loss_kind, n_rows))
     cdef const real *s = <const real *> _data(weight, "weight", dtype, (n,))
-    cdef real *loss = <real *> _data(loss_out, "loss_out", dtype, (n,))
+    cdef real *loss = <real *> _out(loss_out, "loss_out", dtype, (n,))
     cdef real *raw = <real *> _aligned(keep, n_rows * size * sizeof(real))
     cdef real *padded_weight = <real *> _aligned(keep, size * sizeof(real))
     cdef real *padded_loss = <real *> _aligned(keep, size * sizeof(real))
@@ -121,6 +112,7 @@ def softmax_gradient(
     cnp.ndarray loss_out, double label_smoothing=0.0,
 ):
     """See reference/dense.py."""
+    _check_coef(raw_prediction_inplace, "raw_prediction_inplace")
     if _dtype(raw_prediction_inplace, "raw_prediction_inplace") == cnp.NPY_FLOAT32:
         _gradient_arrays(<float *> NULL, SOFTMAX, raw_prediction_inplace, y_true, weight,
                          loss_out, label_smoothing)
@@ -134,6 +126,7 @@ def logistic_gradient(
     cnp.ndarray loss_out, double label_smoothing=0.0,
 ):
     """See reference/dense.py."""
+    _check_coef(raw_prediction_inplace, "raw_prediction_inplace")
     if _dtype(raw_prediction_inplace, "raw_prediction_inplace") == cnp.NPY_FLOAT32:
         _gradient_arrays(<float *> NULL, LOGISTIC, raw_prediction_inplace, y_true, weight,
                          loss_out, label_smoothing)
@@ -152,8 +145,8 @@ cdef int _backward_arrays(
     cdef real *x = _padded_tile(keep, <const real *> _data(tile, "tile", dtype, (n, d)), n, d)
     cdef const real **samples = _sample_rows(keep, x, n, _stride(d, x))
     cdef const real *g = <const real *> _data(gradient, "gradient", dtype, (n_rows, n))
-    cdef real *w = <real *> _data(coef, "coef_inplace", dtype, (n_rows, d))
-    cdef real *v = <real *> _data(coef_state, "coef_state_inplace", dtype, (n_rows, d))
+    cdef real *w = <real *> _out(coef, "coef_inplace", dtype, (n_rows, d))
+    cdef real *v = <real *> _out(coef_state, "coef_state_inplace", dtype, (n_rows, d))
     cdef real *packed_w = _packed(keep, <const real *> w, n_rows, d)
     cdef real *packed_v = _packed(keep, <const real *> v, n_rows, d)
     cdef fs_fetcher nothing
@@ -167,8 +160,7 @@ cdef int _backward_arrays(
 
 
 cdef int _intercept_arrays(
-    real *unused, cnp.ndarray gradient, cnp.ndarray intercept, cnp.ndarray intercept_state,
-    const Step *step,
+    real *unused, cnp.ndarray gradient, intercept, intercept_state, const Step *step
 ) except -1:
     cdef list keep = []
     cdef int dtype = cnp.PyArray_TYPE(gradient)
@@ -176,8 +168,8 @@ cdef int _intercept_arrays(
     cdef Py_ssize_t n_bytes = _round_up(n_rows, _lanes(unused)) * <Py_ssize_t> sizeof(real)
     cdef real *g = _packed(
         keep, <const real *> _data(gradient, "gradient", dtype, (n_rows, n)), n_rows, n)
-    cdef real *b = <real *> _data(intercept, "intercept_inplace", dtype, (n_rows,))
-    cdef real *v = <real *> _data(intercept_state, "intercept_state_inplace", dtype, (n_rows,))
+    cdef real *b = <real *> _out(intercept, "intercept_inplace", dtype, (n_rows,))
+    cdef real *v = <real *> _out(intercept_state, "intercept_state_inplace", dtype, (n_rows,))
     cdef real *padded_b = <real *> _aligned(keep, n_bytes)
     cdef real *padded_v = <real *> _aligned(keep, n_bytes)
     cdef real *partial = <real *> _aligned(keep, n_bytes * _lanes(unused))
@@ -200,18 +192,26 @@ def backward_update(
 ):
     """See reference/dense.py."""
     cdef Step step
+    cdef int dtype = _dtype(tile, "tile")
     step.learning_rate = learning_rate
     step.momentum = momentum
     step.alpha = alpha
-    step.update = _UPDATE[update]
+    step.update = _choice(_UPDATE, "update", update)
     step.is_first = step.is_last = True
-    if _dtype(tile, "tile") == cnp.NPY_FLOAT32:
+    _check_2d(tile, "tile")
+    _check_coef(coef_inplace, "coef_inplace")
+    # Looked at before coef is stepped.
+    if intercept_inplace is not None or intercept_state_inplace is not None:
+        shape = (coef_inplace.shape[0],)
+        _out(intercept_inplace, "intercept_inplace", dtype, shape)
+        _out(intercept_state_inplace, "intercept_state_inplace", dtype, shape)
+    if dtype == cnp.NPY_FLOAT32:
         _backward_arrays(<float *> NULL, tile, gradient, coef_inplace, coef_state_inplace, &step)
         if intercept_inplace is not None:
-            _intercept_arrays(<float *> NULL, gradient, <cnp.ndarray?> intercept_inplace,
-                              <cnp.ndarray?> intercept_state_inplace, &step)
+            _intercept_arrays(<float *> NULL, gradient, intercept_inplace,
+                              intercept_state_inplace, &step)
     else:
         _backward_arrays(<double *> NULL, tile, gradient, coef_inplace, coef_state_inplace, &step)
         if intercept_inplace is not None:
-            _intercept_arrays(<double *> NULL, gradient, <cnp.ndarray?> intercept_inplace,
-                              <cnp.ndarray?> intercept_state_inplace, &step)
+            _intercept_arrays(<double *> NULL, gradient, intercept_inplace,
+                              intercept_state_inplace, &step)

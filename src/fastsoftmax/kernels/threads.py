@@ -1,5 +1,6 @@
 """How many threads a call may use. Decides nothing about how work is split, starts no thread."""
 
+import operator
 import os
 from functools import cache
 
@@ -69,6 +70,24 @@ def _cores():
     return min(cores, _quota(), int(limit) if limit.isdigit() else cores)
 
 
+def _most_threads():
+    return MOST_A_CORE * (os.cpu_count() or 1)
+
+
+def check_n_threads(n_threads):
+    """The number itself, as an int, or an error where a kernel can't be told it.
+
+    More threads than the system grants would end the process, and none can be asked for.
+    """
+    try:
+        number = operator.index(n_threads)
+    except TypeError:
+        raise TypeError(f"n_threads must be an integer; got {n_threads!r}") from None
+    if not 1 <= number <= _most_threads():
+        raise ValueError(f"n_threads must be in [1, {_most_threads()}]; got {number}")
+    return number
+
+
 def effective_n_threads(n_jobs=None):
     """Resolve ``n_jobs`` into a number of threads, at least 1.
 
@@ -90,6 +109,6 @@ def effective_n_threads(n_jobs=None):
     if _unsafe_since_fork or not _cpu.has_openmp():
         return 1
     if n_jobs is not None and n_jobs > 0:
-        return min(n_jobs, MOST_A_CORE * (os.cpu_count() or 1))
+        return min(n_jobs, _most_threads())
     cores = max(1, min(_cores(), _cpu.openmp_max_threads()))
     return cores if n_jobs is None else max(1, cores + 1 + n_jobs)

@@ -91,7 +91,7 @@ class Memory:
         Of the learning rate, after divergence.
     learning_rate : float or None
         At the start, in the units of X; None before one was chosen.
-    rate_settings : tuple or None
+    rate_settings : str or None
         What it was chosen for; None where an older version chose it.
     """
 
@@ -104,7 +104,7 @@ class Memory:
     history: dict = field(default_factory=lambda: columns_of(()))
     n_halvings: int = 0
     learning_rate: float | None = None
-    rate_settings: tuple | None = None
+    rate_settings: str | None = None
 
     def astype(self, dtype):
         """The same in the dtype to compute in; never an array that is written to later."""

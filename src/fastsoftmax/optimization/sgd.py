@@ -73,8 +73,9 @@ class Plan:
 
     @property
     def rate_settings(self):
-        """What a learning rate is chosen for, and what its halvings are of."""
-        return self.learning_rate, self.update, self.momentum, self.batch_size
+        """What a learning rate is chosen for, and what its halvings are of, in a word."""
+        rate = "auto" if self.learning_rate is None else repr(self.learning_rate)
+        return f"{rate} {self.update} {self.momentum!r} {self.batch_size}"
 
 
 def train(

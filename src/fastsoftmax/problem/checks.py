@@ -175,7 +175,7 @@ def _rows_and_labels(estimator, X, y, dtype, first):
         order=order_read(X),
         ensure_all_finite=False,
     )
-    return rows_of(X), y
+    return rows_of(X, summed=True), y
 
 
 def _checked(X, y, classes, sample_weight, dtype, n_jobs, is_batch=False):

@@ -100,7 +100,7 @@ def given_rows(estimator, data, X_val, y_val, sample_weight_val, dtype, shows_ro
             order=order_read(X_val),
             ensure_all_finite=False,
         )
-        X = rows_of(X)
+        X = rows_of(X, summed=True)
         check_finite(X, data.dtype, 1)
     with _named("y_val"):
         labels = column_or_1d(y_val, warn=True)

@@ -5,7 +5,7 @@ picks the kernel that reads it. What dtypes are read in place, and whether all v
 said here too. No arithmetic, and nothing is made dense.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -44,32 +44,51 @@ class SparseRows:
     ----------
     data : float32 or float64 ndarray of shape (n_values,)
     indices, indptr : int32 or int64 ndarrays of shapes (n_values,) and (n_samples + 1,)
+        indptr is a copy, so that no other thread can change where rows lie.
     shape : (n_samples, n_features)
+    may_repeat : bool, default=False
+        Whether a row may hold several values of a feature; scipy means their sum by that. What is
+        linear in X needs not care.
     """
 
     data: np.ndarray
     indices: np.ndarray
     indptr: np.ndarray
     shape: tuple
+    may_repeat: bool = False
 
     @classmethod
     def of(cls, X):
-        """The rows of a scipy CSR matrix or array whose numbers of rows and features are sound."""
+        """The rows of a scipy CSR matrix or array, or an error where it isn't sound."""
         data = _kernel_array(X.data, SPARSE_DTYPES, np.float64)
         indices = _kernel_array(X.indices, INDEX_DTYPES, np.int64)
-        indptr, n_features = _kernel_array(X.indptr, INDEX_DTYPES, np.int64), X.shape[1]
-        held = indices[: indptr[-1]]
-        if (
-            indptr[0] != 0
-            or indptr[-1] > min(len(data), len(indices))
-            or (indptr[1:] < indptr[:-1]).any()  # a difference may overflow
-            or (len(held) > 0 and not (held.min() >= 0 and held.max() < n_features))
-        ):
+        indptr, (n_samples, n_features) = X.indptr, X.shape
+        indptr = np.array(indptr, indptr.dtype if indptr.dtype in INDEX_DTYPES else np.int64)
+        is_sound, is_ascending = kernels.implementation.check_csr(
+            indices, indptr, n_values=min(len(data), len(indices)), n_features=n_features
+        )
+        if not is_sound or len(indptr) != n_samples + 1:
             raise ValueError(
                 "X is a damaged CSR matrix: indptr must rise from 0 to at most the number of "
                 f"values, and indices must be in [0, {n_features})"
             )
-        return cls(data, indices, indptr, X.shape)
+        return cls(data, indices, indptr, X.shape, may_repeat=not is_ascending)
+
+    def summed(self):
+        """The same matrix, every feature at most once a row; in a copy only where one is repeated.
+
+        Squares, counts and comparisons of the values held are those of the matrix only then.
+        """
+        if not self.may_repeat:
+            return self
+        held = slice(0, self.indptr[-1])
+        copy = csr_array(
+            (self.data[held].copy(), self.indices[held].copy(), self.indptr.copy()), self.shape
+        )
+        copy.sum_duplicates()
+        if copy.nnz == self.indptr[-1]:  # the order was all: it changes nothing
+            return replace(self, may_repeat=False)
+        return SparseRows(copy.data, copy.indices, copy.indptr, self.shape)
 
     def __len__(self):
         return self.shape[0]
@@ -85,7 +104,13 @@ class SparseRows:
 
     def rows(self, rows):
         """A CSR array of copies of these rows."""
-        return csr_array((self.data, self.indices, self.indptr), shape=self.shape)[rows]
+        copies = csr_array((self.data, self.indices, self.indptr), shape=self.shape)[rows]
+        is_sound, _ = kernels.implementation.check_csr(
+            copies.indices, copies.indptr, n_values=copies.nnz, n_features=self.shape[1]
+        )
+        if not is_sound:  # it was when X was checked; scipy would write beyond its arrays
+            raise RuntimeError("X was changed by another thread while it was being read")
+        return copies
 
     def position(self, value):
         """Row and feature of a value, from its number in ``values``."""
@@ -102,9 +127,12 @@ class SparseRows:
         return function(self.data, self.indices, self.indptr, **arguments)
 
 
-def rows_of(X):
-    """X itself, or its rows where it is a CSR matrix or array."""
-    return SparseRows.of(X) if issparse(X) else X
+def rows_of(X, summed=False):
+    """X itself, or its rows where it is a CSR matrix or array; ``summed`` for what isn't linear."""
+    if not issparse(X):
+        return X
+    rows = SparseRows.of(X)
+    return rows.summed() if summed else rows
 
 
 def _kernel_array(array, dtypes, otherwise):
@@ -155,8 +183,12 @@ def computing_dtype(dtype, X):
 
 def check_finite(X, dtype, n_threads):
     """An error that says where X is infinite or NaN, or beyond the range of ``dtype``."""
+    if get_config()["assume_finite"]:
+        return
+    if isinstance(X, SparseRows):
+        X = X.summed()  # a sum of finite values may be infinite
     values = X.values if isinstance(X, SparseRows) else X
-    if get_config()["assume_finite"] or kernels.implementation.all_finite(values, dtype, n_threads):
+    if kernels.implementation.all_finite(values, dtype, n_threads):
         return
     row, feature = _first_not_finite(values, dtype)
     value = float(values[row, feature])

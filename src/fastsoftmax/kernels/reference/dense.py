@@ -17,6 +17,8 @@ classes), with K rows row k separates class k from the rest (one-vs-rest).
 
 import numpy as np
 
+from . import checks
+from .checks import array, checked
 from .functions import as_float64, softmax, updated
 
 __all__ = [
@@ -39,6 +41,34 @@ __all__ = [
 LOSSES = ("softmax", "logistic")
 UPDATES = ("sgd", "momentum", "nesterov", "adagrad")
 
+#: Checks of arguments that several twins share.
+SCALING = {
+    "shift": array("n_features", optional="inverse_scale"),
+    "inverse_scale": array("n_features", optional="shift"),
+}
+PARAMETERS = {
+    "coef_inplace": array("n_rows", "n_features", out=True),
+    "intercept_inplace": array("n_rows", out=True),
+    "coef_state_inplace": array("n_rows", "n_features", out=True),
+    "intercept_state_inplace": array("n_rows", out=True),
+}
+MODEL = {"coef": array("n_rows", "n_features"), "intercept": array("n_rows")}
+TARGETS = {
+    "loss": checks.word(*LOSSES),
+    "rows": checks.row_numbers,
+    "y_true": checks.codes("n_samples"),
+    "sample_weight": array("n_samples", optional=True),
+}
+STEPS = {
+    "batch_size": checks.batch_size,
+    "learning_rates": array("n_batches", of=("float64",)),
+    "update": checks.word(*UPDATES),
+    "n_threads": checks.threads,
+}
+RAW_OUT = array("n_samples", "n_rows", out=True)
+PROBABILITY_OUT = array("n_samples", lambda known: max(2, known["n_rows"]), out=True)
+CODE_OUT = array("n_samples", of=(np.dtype(np.intp).name,), out=True)
+
 _BLOCK = 4096  # rows of X looked at at once where a float64 copy of all of X would be too much
 
 
@@ -51,6 +81,12 @@ def _one_hot(y_true, n_rows, loss):
 # --- The four steps of a minibatch ----------------------------------------------------------------
 
 
+@checked(
+    X=checks.items,
+    rows=checks.row_numbers,
+    tile_out=array("n_chosen", "n_features", out=True),
+    **SCALING,
+)
 def stage(X, rows, shift, inverse_scale, tile_out):
     """tile_out[i, j] = (X[rows[i], j] - shift[j]) * inverse_scale[j].
 
@@ -60,7 +96,7 @@ def stage(X, rows, shift, inverse_scale, tile_out):
         uint8, int8, int16, float16, bfloat16 (of ``ml_dtypes``), float32 or float64; aligned, in
         native byte order; any strides; may be read-only.
     rows : intp ndarray of shape (batch,)
-        Which rows, in which order; repeats allowed. Checked by the caller.
+        Which rows, in which order; repeats allowed.
     shift, inverse_scale : ndarrays of shape (n_features,) and tile_out's dtype, or both None
         None leaves the values as they are.
     tile_out : C-contiguous float32 or float64 ndarray of shape (batch, n_features)
@@ -71,6 +107,11 @@ def stage(X, rows, shift, inverse_scale, tile_out):
     tile_out[:] = gathered
 
 
+@checked(
+    tile=array("batch", "n_features"),
+    **MODEL,
+    raw_prediction_out=array("n_rows", "batch", out=True),
+)
 def forward(tile, coef, intercept, raw_prediction_out):
     """raw_prediction_out[k, i] = Σ_j coef[k, j] · tile[i, j] + intercept[k].
 
@@ -84,6 +125,16 @@ def forward(tile, coef, intercept, raw_prediction_out):
     raw_prediction_out[:] = as_float64(coef) @ as_float64(tile).T + as_float64(intercept)[:, None]
 
 
+def _gradient_checks(loss):
+    return checked(
+        raw_prediction_inplace=array("n_rows", "batch", out=True),
+        y_true=checks.codes("batch", loss=loss),
+        weight=array("batch"),
+        loss_out=array("batch", out=True),
+    )
+
+
+@_gradient_checks("softmax")
 def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smoothing=0.0):
     """Turn raw predictions into weight · (softmax − target), in place, and give each loss.
 
@@ -95,7 +146,7 @@ def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smo
     ----------
     raw_prediction_inplace : C-contiguous ndarray of shape (n_classes, batch)
     y_true : int32 ndarray of shape (batch,)
-        Class codes in [0, n_classes). Checked by the caller.
+        Class codes in [0, n_classes).
     weight : ndarray of shape (batch,)
     loss_out : ndarray of shape (batch,)
     label_smoothing : float in [0, 1), default=0
@@ -112,6 +163,7 @@ def softmax_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smo
     raw_prediction_inplace[:] = weight * (exponential / total - target)
 
 
+@_gradient_checks("logistic")
 def logistic_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_smoothing=0.0):
     """Turn raw predictions into weight · (sigmoid − target), in place, and give each loss.
 
@@ -129,6 +181,15 @@ def logistic_gradient(raw_prediction_inplace, y_true, weight, loss_out, label_sm
     raw_prediction_inplace[:] = weight * (np.where(raw >= 0, 1, decay) / (1 + decay) - target)
 
 
+@checked(
+    tile=array("batch", "n_features"),
+    coef_inplace=PARAMETERS["coef_inplace"],
+    gradient=array("n_rows", "batch"),
+    coef_state_inplace=PARAMETERS["coef_state_inplace"],
+    intercept_inplace=array("n_rows", out=True, optional="intercept_state_inplace"),
+    intercept_state_inplace=array("n_rows", out=True, optional="intercept_inplace"),
+    update=checks.word(*UPDATES),
+)
 def backward_update(
     tile,
     gradient,
@@ -191,6 +252,7 @@ def gradient_step(loss):
     return softmax_gradient if loss == "softmax" else logistic_gradient
 
 
+@checked(X=checks.items, **PARAMETERS, **SCALING, **TARGETS, **STEPS)
 def epoch(
     X,
     rows,
@@ -223,18 +285,20 @@ def epoch(
     ----------
     X, rows, shift, inverse_scale : as in :func:`stage`
     y_true : int32 ndarray of shape (n_samples,)
+        Class codes in [0, n_classes) of the rows used; those of other rows may be refused too.
     sample_weight : ndarray of shape (n_samples,), or None for ones
         Of mean 1 over the rows used, so that the minibatch's gradient is unbiased.
     coef_inplace, intercept_inplace, coef_state_inplace, intercept_state_inplace : ndarrays
         As in :func:`backward_update`, all of one dtype, float32 or float64, which is the dtype
         of the computation; always arrays here.
     learning_rates : float64 ndarray of shape (number of minibatches,)
-    batch_size : int
+    batch_size : int ≥ 1
     loss : {"softmax", "logistic"}
     update, momentum, alpha : as in :func:`backward_update`
     fit_intercept : bool
     n_threads : int
-        The result is the same bit for bit whatever its value.
+        At least 1; the result is the same bit for bit whatever its value, and however many of them
+        the system grants.
     label_smoothing : float in [0, 1), default=0
         As in :func:`softmax_gradient`.
 
@@ -244,6 +308,7 @@ def epoch(
         Σ over the rows of sample_weight · loss, each loss as it was before its own update and
         without the penalty; not finite if the pass was ended by such a loss.
     """
+    batch_size = min(batch_size, max(len(rows), 1))  # of which tile and raw_prediction are made
     dtype = coef_inplace.dtype
     tile = np.empty((batch_size, X.shape[1]), dtype)
     raw_prediction = np.empty((coef_inplace.shape[0], batch_size), dtype)
@@ -279,6 +344,7 @@ def epoch(
     return float(loss_sum)
 
 
+@checked(X=checks.items, **MODEL, **SCALING, **TARGETS, n_threads=checks.threads)
 def loss_sum(
     X,
     rows,
@@ -314,6 +380,13 @@ def loss_sum(
     return float(total)
 
 
+@checked(
+    X=checks.items,
+    sample_weight=array("n_samples", of=("float64",), optional=True),
+    mean_out=array("n_features", of=("float64",), out=True),
+    squares_out=array("n_features", of=("float64",), out=True),
+    n_threads=checks.threads,
+)
 def column_statistics(X, sample_weight, mean_out, squares_out, n_threads):
     """Weighted mean of each column, and the weighted sum of squares about it.
 
@@ -356,6 +429,7 @@ def column_statistics(X, sample_weight, mean_out, squares_out, n_threads):
     return float(weight_sum)
 
 
+@checked(X=checks.items, dtype=checks.dtype_of_computation, n_threads=checks.threads)
 def all_finite(X, dtype, n_threads):
     """Whether every value of X is finite once it is converted to ``dtype``.
 
@@ -389,10 +463,22 @@ def _raw_prediction(X, coef, intercept):
         yield block, tile @ as_float64(coef).T + as_float64(intercept)
 
 
-def _is_finite(raw_prediction):
-    return bool(np.isfinite(raw_prediction[:, 0]).all())
+def _is_finite(raw_prediction, dtype):
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(raw_prediction.astype(dtype)).all())
 
 
+def _predicts(**out):
+    return checked(
+        X=checks.items,
+        **MODEL,
+        loss=checks.word(*LOSSES),
+        **out,
+        n_threads=checks.threads,
+    )
+
+
+@_predicts(raw_prediction_out=RAW_OUT)
 def decision_function(X, coef, intercept, raw_prediction_out, n_threads):
     """raw_prediction_out[i, k] = Σ_j X[i, j] · coef[k, j] + intercept[k].
 
@@ -407,16 +493,19 @@ def decision_function(X, coef, intercept, raw_prediction_out, n_threads):
     Returns
     -------
     finite : bool
-        False if the raw prediction of row 0 of coef is infinite or NaN for any sample. Each value
-        of X goes into it, so that True says that X is finite too, for nothing.
+        False if a raw prediction is infinite or NaN for any sample and any row of coef: there, and
+        not in others, a sum may be beyond the largest float. Each value of X goes into all of a
+        sample's, so that True says that X is finite too, for nothing.
     """
     finite = True
     for block, raw in _raw_prediction(X, coef, intercept):
-        raw_prediction_out[block] = raw
-        finite = finite and _is_finite(raw)
+        with np.errstate(over="ignore"):
+            raw_prediction_out[block] = raw
+        finite = finite and _is_finite(raw, coef.dtype)
     return finite
 
 
+@_predicts(probability_out=PROBABILITY_OUT)
 def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
     """Class probabilities of every row of X.
 
@@ -429,7 +518,7 @@ def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
     """
     finite = True
     for block, raw in _raw_prediction(X, coef, intercept):
-        finite = finite and _is_finite(raw)
+        finite = finite and _is_finite(raw, coef.dtype)
         if loss == "softmax":
             softmax(raw, raw, 1)
             probability_out[block] = raw
@@ -448,6 +537,7 @@ def predict_proba(X, coef, intercept, probability_out, loss, n_threads):
     return finite
 
 
+@_predicts(code_out=CODE_OUT)
 def predict(X, coef, intercept, code_out, n_threads):
     """Class code of every row of X: the first largest raw prediction, or, with one row, its sign.
 
@@ -456,6 +546,6 @@ def predict(X, coef, intercept, code_out, n_threads):
     """
     finite = True
     for block, raw in _raw_prediction(X, coef, intercept):
-        finite = finite and _is_finite(raw)
+        finite = finite and _is_finite(raw, coef.dtype)
         code_out[block] = raw[:, 0] > 0 if len(coef) == 1 else raw.argmax(axis=1)
     return finite

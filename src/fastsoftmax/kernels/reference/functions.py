@@ -6,6 +6,9 @@ The specification of each kernel behind fastsoftmax.functional, and of the arith
 
 import numpy as np
 
+from . import checks
+from .checks import array, checked
+
 __all__ = [
     "adagrad_update",
     "cross_entropy",
@@ -43,23 +46,17 @@ def updated(parameter, state, gradient, learning_rate, momentum, update):
 # --- Functions of the caller's arrays, row by row -------------------------------------------------
 
 
+@checked(values=array("n"), out=array("n", out=True))
 def exp(values, out):
     """out[i] = exp(values[i]); both are contiguous, of one shape, float32 or float64."""
     with np.errstate(over="ignore", under="ignore"):
         out[:] = np.exp(as_float64(values))
 
 
+@checked(values=array("n"), out=array("n", out=True))
 def log1p(values, out):
     """out[i] = log(1 + values[i]) for finite values at least 0, or NaN; arrays as for exp."""
     out[:] = np.log1p(as_float64(values))
-
-
-def _check_codes(y_true, n_classes):
-    wrong = (y_true < 0) | (y_true >= n_classes)
-    if wrong.any():
-        raise ValueError(
-            f"y_true must hold class codes in [0, {n_classes}); got {y_true[wrong][0]}"
-        )
 
 
 def _exponentials(raw_prediction):
@@ -80,6 +77,12 @@ def _exponentials(raw_prediction):
     return maximum, shifted, exponential, others
 
 
+_RAW = {"raw_prediction": checks.rows("n_samples", "n_classes"), "n_threads": checks.threads}
+_ROWS_OUT = checks.rows("n_samples", "n_classes", out=True)
+_CODES = checks.codes("n_samples", of=("int32", "int64"))
+
+
+@checked(**_RAW, out=_ROWS_OUT)
 def softmax(raw_prediction, out, n_threads):
     """out[i] = exp(raw[i] − max) / Σ exp(raw[i] − max), row by row.
 
@@ -95,6 +98,7 @@ def softmax(raw_prediction, out, n_threads):
     out[:] = exponential / exponential.sum(axis=1, keepdims=True)
 
 
+@checked(**_RAW, out=array("n_samples", out=True))
 def logsumexp(raw_prediction, out, n_threads):
     """out[i] = max + log Σ_k exp(raw[i, k] − max); −inf for a row of −inf alone or of no classes.
 
@@ -110,6 +114,7 @@ def logsumexp(raw_prediction, out, n_threads):
     out[:] = (maximum + np.where(infinite, 0, np.log1p(others)))[:, 0]
 
 
+@checked(**_RAW, out=_ROWS_OUT)
 def log_softmax(raw_prediction, out, n_threads):
     """out[i, k] = (raw[i, k] − max) − log Σ exp(raw[i] − max); never the logarithm of softmax.
 
@@ -120,6 +125,7 @@ def log_softmax(raw_prediction, out, n_threads):
         out[:] = np.where(np.isinf(maximum), np.nan, shifted - np.log1p(others))
 
 
+@checked(**_RAW, y_true=_CODES, loss_out=array("n_samples", out=True))
 def cross_entropy(raw_prediction, y_true, loss_out, n_threads):
     """loss_out[i] = log Σ_k exp(raw[i, k] − max) − (raw[i, y_i] − max).
 
@@ -141,7 +147,6 @@ def cross_entropy(raw_prediction, y_true, loss_out, n_threads):
     ValueError
         If a code is not in [0, n_classes); nothing is written then.
     """
-    _check_codes(y_true, raw_prediction.shape[1])
     maximum, shifted, _, others = _exponentials(raw_prediction)
     loss = np.log1p(others)[:, 0] - shifted[np.arange(len(shifted)), y_true]
     with np.errstate(over="ignore"):
@@ -149,6 +154,7 @@ def cross_entropy(raw_prediction, y_true, loss_out, n_threads):
     return float(loss_out.sum(dtype=np.float64))
 
 
+@checked(**_RAW, y_true=_CODES, weight=array("n_samples", optional=True), out=_ROWS_OUT)
 def cross_entropy_gradient(raw_prediction, y_true, weight, out, n_threads):
     """out[i] = weight[i] · (softmax(raw[i]) − one-hot(y_i)).
 
@@ -159,7 +165,6 @@ def cross_entropy_gradient(raw_prediction, y_true, weight, out, n_threads):
     weight : ndarray of shape (n_samples,) of the same dtype, or None for 1 / n_samples
     n_threads : int
     """
-    _check_codes(y_true, raw_prediction.shape[1])
     exponential = _exponentials(raw_prediction)[2]
     probability = exponential / exponential.sum(axis=1, keepdims=True)
     probability[np.arange(len(probability)), y_true] -= 1
@@ -168,6 +173,11 @@ def cross_entropy_gradient(raw_prediction, y_true, weight, out, n_threads):
     out[:] = weight[:, None] * probability
 
 
+@checked(
+    params_inplace=array("n", out=True),
+    velocity_inplace=array("n", out=True),
+    gradient=array("n"),
+)
 def momentum_update(params_inplace, velocity_inplace, gradient, learning_rate, momentum, nesterov):
     """Take v ← γ v + η g; θ ← θ − v, or with ``nesterov`` θ ← θ − (γ v + η g), on flat arrays.
 
@@ -187,6 +197,11 @@ def momentum_update(params_inplace, velocity_inplace, gradient, learning_rate, m
     )
 
 
+@checked(
+    params_inplace=array("n", out=True),
+    accumulator_inplace=array("n", out=True),
+    gradient=array("n"),
+)
 def adagrad_update(params_inplace, accumulator_inplace, gradient, learning_rate, epsilon):
     """Take a ← a + g²; θ ← θ − η g / (√a + ε), on flat arrays (:func:`momentum_update`)."""
     gradient = as_float64(gradient)

@@ -8,10 +8,13 @@ All arguments named alike mean the same:
 
 data : contiguous float32 or float64 ndarray of shape (n_values,)
 indices : contiguous int32 or int64 ndarray of shape (n_values,)
-    Feature of each value, in [0, n_features), in any order within a row; repeats are added up.
-    Checked by the caller.
+    Feature of each value, in [0, n_features), in any order within a row; repeats are added up, as
+    in scipy. That they are in range is for the caller to check, with :func:`check_csr`: a kernel
+    that meets another number gives a result of no use, but neither reads nor writes beyond an
+    array.
 indptr : contiguous int32 or int64 ndarray of shape (n_samples + 1,)
-    Row i holds the values indptr[i] to indptr[i + 1] - 1. Checked by the caller to be sorted.
+    Row i holds the values indptr[i] to indptr[i + 1] - 1; from 0 to n_values at most, never
+    falling.
 inverse_scale : ndarray of shape (n_features,) and coef's dtype, or None
     Values are multiplied by that of their feature.
 shift : the same, or None; never without inverse_scale
@@ -21,9 +24,12 @@ shift : the same, or None; never without inverse_scale
 
 import numpy as np
 
-from . import dense
+from . import checks, dense
+from .checks import array, checked
+from .functions import as_float64
 
 __all__ = [
+    "check_csr",
     "sparse_column_statistics",
     "sparse_decision_function",
     "sparse_epoch",
@@ -34,6 +40,47 @@ __all__ = [
 ]
 
 _BLOCK = 512  # rows made dense at once
+
+_SCALING = {
+    "shift": array("n_features", optional=True),
+    "inverse_scale": array("n_features", optional="shift"),
+}
+_ROWS = {"data": checks.csr, "indices": checks.csr, "indptr": checks.csr}
+
+
+@checked(n_values=checks.whole_number, n_features=checks.whole_number)
+def check_csr(indices, indptr, n_values, n_features):
+    """Whether these are a CSR matrix's, and whether each row's features are strictly ascending.
+
+    Parameters
+    ----------
+    indices : contiguous int32 or int64 ndarray
+    indptr : contiguous int32 or int64 ndarray
+    n_values : int
+        How many values there are to be pointed at, at most the number of indices.
+    n_features : int
+
+    Returns
+    -------
+    is_sound : bool
+        indptr goes from 0 to n_values at most and never falls; and what it points at of indices is
+        in [0, n_features). Numbers are compared and never subtracted, as that may overflow.
+    is_ascending : bool
+        It is sound, and a feature is above the one before it in its row: none is repeated.
+    """
+    for name, value in (("indices", indices), ("indptr", indptr)):
+        checks.csr_part(name, value)
+    if n_values > len(indices):
+        raise ValueError(
+            f"n_values must be at most the number of indices, {len(indices)}; got {n_values}"
+        )
+    if not checks.is_sound_indptr(indptr, n_values):
+        return False, False
+    held = indices[: indptr[-1]]
+    if not ((held >= 0) & (held < n_features)).all():
+        return False, False
+    row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    return True, bool(((held[1:] > held[:-1]) | (row[1:] > row[:-1])).all())
 
 
 def _dense(data, indices, indptr, rows, n_features, dtype, inverse_scale=None, shift=None):
@@ -51,6 +98,13 @@ def _blocks(n_samples):
     return (slice(at, min(at + _BLOCK, n_samples)) for at in range(0, n_samples, _BLOCK))
 
 
+@checked(
+    **dense.PARAMETERS,
+    **_ROWS,
+    inverse_scale=_SCALING["inverse_scale"],
+    **dense.TARGETS,
+    **dense.STEPS,
+)
 def sparse_epoch(
     data,
     indices,
@@ -119,6 +173,15 @@ def sparse_epoch(
     return total
 
 
+@checked(
+    **dense.MODEL,
+    **_ROWS,
+    **_SCALING,
+    **{name: check for name, check in dense.TARGETS.items() if name != "rows"},
+    coef_gradient_out=array("n_rows", "n_features", out=True),
+    intercept_gradient_out=array("n_rows", out=True),
+    n_threads=checks.threads,
+)
 def sparse_loss_gradient(
     data,
     indices,
@@ -162,8 +225,8 @@ def sparse_loss_gradient(
         rows = np.arange(block.start, block.stop)
         tile = _dense(data, indices, indptr, rows, coef.shape[1], np.float64, inverse_scale, shift)
         raw, losses = np.empty((len(coef), len(rows))), np.empty(len(rows))
-        weight = np.ones(len(rows)) if sample_weight is None else sample_weight[block]
-        dense.forward(tile, coef, intercept, raw)
+        weight = np.ones(len(rows)) if sample_weight is None else as_float64(sample_weight[block])
+        dense.forward(tile, as_float64(coef), as_float64(intercept), raw)
         dense.gradient_step(loss)(raw, y_true[block], weight, losses, label_smoothing)
         total += losses.sum()
         coef_gradient += raw @ tile
@@ -174,6 +237,7 @@ def sparse_loss_gradient(
     return float(total / weight_sum)
 
 
+@checked(**dense.MODEL, **_ROWS, **_SCALING, **dense.TARGETS, n_threads=checks.threads)
 def sparse_loss_sum(
     data,
     indices,
@@ -209,13 +273,21 @@ def sparse_loss_sum(
     return total
 
 
+@checked(
+    mean_out=array("n_features", of=("float64",), out=True),
+    squares_out=array("n_features", of=("float64",), out=True),
+    **_ROWS,
+    sample_weight=array("n_samples", of=("float64",), optional=True),
+    n_threads=checks.threads,
+)
 def sparse_column_statistics(
     data, indices, indptr, sample_weight, mean_out, squares_out, n_threads
 ):
     """Weighted mean of each column, zeros counted, and the weighted squares about it.
 
-    Parameters and result as in :func:`dense.column_statistics`. By two passes over the values:
-    the mean, then the squares about it, to which the zeros add (Σ s − Σ s held) · mean².
+    Parameters and result as in :func:`dense.column_statistics`. By two passes over the values,
+    those that a row repeats a feature with added up first: the mean, then the squares about it, to
+    which the zeros add (Σ s − Σ s held) · mean².
     """
     n_samples, n_features = len(indptr) - 1, len(mean_out)
     weight = np.ones(n_samples) if sample_weight is None else sample_weight
@@ -223,8 +295,10 @@ def sparse_column_statistics(
     total = weight.cumsum()[-1] if n_samples else 0.0  # in the order of rows, as bincount adds
     if total == 0:
         return 0.0
-    weight = np.repeat(weight, np.diff(indptr))
-    values, features = data[: len(weight)].astype(np.float64), indices[: len(weight)]
+    row = np.repeat(np.arange(n_samples), np.diff(indptr))
+    place, which = np.unique(row * n_features + indices[: len(row)], return_inverse=True)
+    values = np.bincount(which, data[: len(row)])
+    weight, features = weight[place // n_features], place % n_features
     held = np.bincount(features, weight, n_features)
     mean_out[:] = np.bincount(features, weight * values, n_features) / total
     squares = weight * (values - mean_out[features]) ** 2
@@ -247,6 +321,17 @@ def _predict_blocks(kernel, data, indices, indptr, coef, intercept, out, **more)
     return finite
 
 
+def _predicts(**out):
+    return checked(
+        **dense.MODEL,
+        **_ROWS,
+        loss=checks.word(*dense.LOSSES),
+        **out,
+        n_threads=checks.threads,
+    )
+
+
+@_predicts(raw_prediction_out=dense.RAW_OUT)
 def sparse_decision_function(data, indices, indptr, coef, intercept, raw_prediction_out, n_threads):
     """Parameters and result as in :func:`dense.decision_function`."""
     return _predict_blocks(
@@ -261,6 +346,7 @@ def sparse_decision_function(data, indices, indptr, coef, intercept, raw_predict
     )
 
 
+@_predicts(probability_out=dense.PROBABILITY_OUT)
 def sparse_predict_proba(data, indices, indptr, coef, intercept, probability_out, loss, n_threads):
     """Parameters and result as in :func:`dense.predict_proba`."""
     return _predict_blocks(
@@ -276,6 +362,7 @@ def sparse_predict_proba(data, indices, indptr, coef, intercept, probability_out
     )
 
 
+@_predicts(code_out=dense.CODE_OUT)
 def sparse_predict(data, indices, indptr, coef, intercept, code_out, n_threads):
     """Parameters and result as in :func:`dense.predict`."""
     return _predict_blocks(

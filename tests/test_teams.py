@@ -1,0 +1,156 @@
+"""Teams that are smaller than asked for: limits of OpenMP's, and calls from within another team.
+
+Everything runs in a process of its own, as OpenMP reads its settings once. How many threads may be
+asked for is tested in test_threads.py.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastsoftmax import kernels
+from fastsoftmax.kernels import _cpu
+
+needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
+
+#: `results(n_threads)`: what every kernel that has threads gives, of work that is enough for them.
+RESULTS = """
+import sys
+import numpy as np
+from fastsoftmax import kernels
+
+rng = np.random.default_rng(0)
+
+
+def training(n_samples, n_features, n_rows):
+    parameters = [(rng.normal(size=shape) / 10).astype(np.float32)
+                  for shape in ((n_rows, n_features), n_rows) * 2]
+    codes = rng.integers(n_rows, size=n_samples).astype(np.int32)
+    return rng.permutation(n_samples), codes, parameters
+
+
+def epoch(name, X, work, n_threads, batch_size=128, **more):
+    rows, codes, parameters = work
+    parameters = [array.copy() for array in parameters]
+    total = getattr(kernel, name)(
+        *X, rows=rows, y_true=codes, sample_weight=None, inverse_scale=None,
+        **dict(zip(("coef_inplace", "intercept_inplace", "coef_state_inplace",
+                    "intercept_state_inplace"), parameters)),
+        learning_rates=np.full(-(-len(rows) // batch_size), 0.1), batch_size=batch_size,
+        loss="softmax", update="momentum", momentum=0.9, alpha=1e-3, fit_intercept=True,
+        n_threads=n_threads, **more)
+    return [np.array(total), *parameters]
+
+
+def passes(prefix, X, work, n_threads):
+    rows, codes, (coef, intercept, *_) = work
+    n = len(codes)
+    raw, probability = np.empty((2, n, len(coef)), np.float32)
+    code, mean, squares = np.empty(n, np.intp), *np.empty((2, coef.shape[1]))
+    run = lambda name: getattr(kernel, prefix + name)
+    run("decision_function")(*X, coef, intercept, raw, n_threads)
+    run("predict_proba")(*X, coef, intercept, probability, "softmax", n_threads)
+    run("predict")(*X, coef, intercept, code, n_threads)
+    total = run("loss_sum")(
+        *X, rows, codes, None, None, None, coef, intercept, "softmax", n_threads)
+    run("column_statistics")(*X, None, mean, squares, n_threads)
+    return [raw, probability, code, np.array(total), mean, squares]
+
+
+wide_work, narrow_work, sparse_work = (
+    training(*shape) for shape in ((7000, 600, 3), (12000, 54, 7), (8000, 900, 40)))
+wide, narrow = (rng.normal(size=shape).astype(np.float32) for shape in ((7000, 600), (12000, 54)))
+sparse = (rng.normal(size=160_000).astype(np.float32),
+          np.argsort(rng.uniform(size=(8000, 900)), axis=1)[:, :20].ravel().astype(np.int32),
+          np.arange(0, 160_001, 20))
+table, table_codes = rng.normal(size=(91_759, 10)), rng.integers(10, size=91_759)
+
+
+def results(n_threads):
+    out = np.empty((3, *table.shape))
+    losses, log_sums = np.empty((2, len(table)))
+    _, _, (coef, intercept, *_) = sparse_work
+    gradients = np.empty_like(coef), np.empty_like(intercept)
+    kernel.softmax(table, out[0], n_threads)
+    kernel.log_softmax(table, out[1], n_threads)
+    kernel.cross_entropy_gradient(table, table_codes, None, out[2], n_threads)
+    kernel.cross_entropy(table, table_codes, losses, n_threads)
+    kernel.logsumexp(table, log_sums, n_threads)
+    loss = kernel.sparse_loss_gradient(
+        *sparse, sparse_work[1], None, None, None, coef, intercept, *gradients, "softmax",
+        n_threads)
+    spoilt = wide.copy()
+    spoilt[-1, -1] = np.nan
+    finite = [kernel.all_finite(X, np.dtype(np.float32), n_threads) for X in (wide, spoilt)]
+    assert finite == [True, False]
+    return [
+        out, losses, log_sums, np.array(loss), *gradients,
+        *epoch("epoch", (wide,), wide_work, n_threads, shift=None),
+        *epoch("epoch", (narrow,), narrow_work, n_threads, 640, shift=None),
+        *epoch("sparse_epoch", sparse, sparse_work, n_threads),
+        *epoch("sparse_epoch", sparse, sparse_work, n_threads, 8000),  # never tried by one thread
+        *passes("", (wide,), wide_work, n_threads),
+        *passes("sparse_", sparse, sparse_work, n_threads),
+    ]
+
+
+def differ(some, others):
+    return [i for i, (a, b) in enumerate(zip(some, others)) if a.tobytes() != b.tobytes()]
+
+
+with kernels.use(sys.argv[1]) as kernel:
+    expected = results(1)
+"""
+
+ALONE = "    print(differ(results(7), expected), differ(results(2), expected))\n"
+
+#: Every thread of a team of libgomp's calls every kernel: OpenMP grants no team within a team.
+WITHIN_A_TEAM = """
+    import ctypes
+    runtime, wrong = ctypes.CDLL("libgomp.so.1"), []
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    def call(_):
+        wrong.append(differ(results(3), expected))
+
+    runtime.GOMP_parallel(call, None, 2, 0)
+    print(*wrong)
+"""
+
+
+def run(script, build, **environment):
+    finished = subprocess.run(
+        [sys.executable, "-c", RESULTS + script, build],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+@needs_openmp
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"OMP_THREAD_LIMIT": "1"},
+        {"OMP_THREAD_LIMIT": "2"},
+        {"OMP_THREAD_LIMIT": "3"},
+        {"OMP_DYNAMIC": "true"},
+        {"OMP_MAX_ACTIVE_LEVELS": "0"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("build_name", kernels.available)
+def test_a_team_smaller_than_asked_for_changes_no_bit(build_name, environment):
+    assert run(ALONE, build_name, **environment) == "[] []"
+
+
+@needs_openmp
+@pytest.mark.skipif(sys.platform != "linux", reason="calls libgomp by its name on Linux")
+def test_calls_from_within_a_team_change_no_bit():
+    assert run(WITHIN_A_TEAM, kernels.available[-1]) == "[] []"
