@@ -35,6 +35,9 @@ READ_IN_PLACE = frozenset(
 SPARSE_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
+#: Rows whose values are sorted at once.
+BLOCK_ROWS = 512
+
 
 @dataclass(frozen=True)
 class SparseRows:
@@ -81,14 +84,24 @@ class SparseRows:
         """
         if not self.may_repeat:
             return self
+        if not self._has_repeats():  # the order was all: it changes nothing
+            return replace(self, may_repeat=False)
         held = slice(0, self.indptr[-1])
         copy = csr_array(
             (self.data[held].copy(), self.indices[held].copy(), self.indptr.copy()), self.shape
         )
         copy.sum_duplicates()
-        if copy.nnz == self.indptr[-1]:  # the order was all: it changes nothing
-            return replace(self, may_repeat=False)
         return SparseRows(copy.data, copy.indices, copy.indptr, self.shape)
+
+    def _has_repeats(self):
+        """Whether some row holds a feature twice; a block of rows is sorted at once."""
+        for start in range(0, len(self), BLOCK_ROWS):
+            block = self.rows(np.arange(start, min(start + BLOCK_ROWS, len(self))))
+            n_values = block.nnz
+            block.sum_duplicates()
+            if block.nnz < n_values:
+                return True
+        return False
 
     def __len__(self):
         return self.shape[0]
