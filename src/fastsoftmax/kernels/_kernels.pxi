@@ -1,9 +1,9 @@
 # The kernels: one source, compiled once for each instruction set by the stubs that include it.
 #
 # Each `def` has the name, signature and meaning of its NumPy twin in reference/, whose docstring is
-# its documentation; it refuses what would make it read or write beyond an array (_memory.pxi; values
-# are checked by the callers, the estimators and functional/), lets the GIL go and calls the `cdef`s
-# above it. None is refused wherever a type is declared, by a directive in setup.py.
+# its documentation; it refuses what would make it read or write beyond an array (_memory.pxi;
+# values are checked by the callers, the estimators and functional/), lets the GIL go and calls the
+# `cdef`s above it. None is refused wherever a type is declared, by a directive in setup.py.
 # How vectors and register tiles work is in simd.h; what is called of a header is declared in the
 # .pxd file beside it. No Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a

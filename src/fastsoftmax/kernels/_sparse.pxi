@@ -1,9 +1,10 @@
 # Rows of a CSR matrix: what is read of them, predictions from them, statistics of their columns.
 #
-# X comes as its three arrays and is never densified; only indptr, which is as short as y, is copied.
-# What knows their dtypes is here. indptr is checked in its copy, and features' numbers are bounded
-# wherever they lead to memory, so that nothing beyond an array is read or written even where another
-# thread changes X meanwhile; what comes out then is of no use. check_csr tells whether X is sound.
+# X comes as its three arrays and is never densified; only indptr, as short as y, is copied. What
+# knows their dtypes is here. indptr is checked in its copy, and features' numbers are bounded
+# wherever they lead to memory, so that nothing beyond an array is read or written even where
+# another thread changes X meanwhile; what comes out then is of no use. check_csr tells whether X is
+# sound.
 # Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of its
 # feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
 
@@ -464,7 +465,9 @@ def sparse_column_statistics(
 
 # --- Whether it is a matrix -----------------------------------------------------------------------
 
-cdef inline bint _in_range(const index *indices, Py_ssize_t n, Py_ssize_t n_features) noexcept nogil:
+cdef inline bint _in_range(
+    const index *indices, Py_ssize_t n, Py_ssize_t n_features
+) noexcept nogil:
     if index is int32_t:
         return fs_in_range_i32(
             indices, n, <int32_t> min(n_features - 1, <Py_ssize_t> 0x7fffffff))

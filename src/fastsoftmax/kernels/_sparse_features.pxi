@@ -200,7 +200,7 @@ cdef void _finish_features(Sparse *s, const real *unused, Own *own) noexcept nog
 # --- Memory ---------------------------------------------------------------------------------------
 
 cdef cnp.ndarray _feature_bounds(SparseRows *X, cnp.ndarray indices, int n_threads):
-    """Where each share of the features begins: about as many values in each, which changes no bit."""
+    """Where each share of the features begins: about as many values in each; it changes no bit."""
     held = indices[: X.indptr[X.n_samples]]  # what comes after has been checked by nobody
     sample = np.sort(held[:: max(1, held.size // 4096)])
     bounds = np.zeros(n_threads + 1, np.intp)

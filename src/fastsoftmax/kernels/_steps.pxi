@@ -4,6 +4,7 @@
 
 from .fetch cimport fs_fetcher
 
+
 def stage(cnp.ndarray X, cnp.ndarray rows, shift, inverse_scale, cnp.ndarray tile_out):
     """See reference/dense.py."""
     cdef Rows source
