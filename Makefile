@@ -18,12 +18,13 @@ SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.to
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test fuzz lint bench clean
+.PHONY: help demo test fuzz sanitize lint bench clean
 
 help:
 	@echo "make demo    train on handwritten digits, compare, draw the loss curve"
 	@echo "make test    run the tests on every instruction set this machine has"
 	@echo "make fuzz    throw anything at the public functions and estimators (FUZZ=2000 examples each)"
+	@echo "make sanitize  look for wrong reads and writes, undefined behaviour and races in the kernels"
 	@echo "make lint    check style, docstrings and types"
 	@echo "make bench   time against NumPy, PyTorch and scikit-learn, as ratios"
 	@echo "make clean   remove all that was built, .venv included"
@@ -41,6 +42,10 @@ test: $(VENV)/stamp-test
 FUZZ ?= 2000
 fuzz: $(VENV)/stamp-test
 	@FASTSOFTMAX_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/test_fuzz.py
+
+# Builds kernels of its own below build/, which nothing else uses.
+sanitize: $(VENV)/stamp-test
+	@$(BIN)/python tests/sanitize.py
 
 lint: $(VENV)/stamp-dev
 	@$(BIN)/ruff check .

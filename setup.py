@@ -1,6 +1,7 @@
 """The extension table and its flags, nothing else; the rest is in pyproject.toml.
 
-One kernel source is compiled once an instruction set. FASTSOFTMAX_OPENMP=0 builds without OpenMP.
+One kernel source is compiled once an instruction set. FASTSOFTMAX_OPENMP=0 builds without OpenMP;
+FASTSOFTMAX_SANITIZE=address,undefined or =thread is for tests/sanitize.py, which says where to.
 """
 
 import os
@@ -18,12 +19,19 @@ KERNELS = "src/fastsoftmax/kernels"
 INCLUDED = (".pxi", ".pxd", ".h")
 # Not -ffast-math: it drops NaN checks and, when linked, flips denormals for the whole process.
 COMMON_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+SANITIZERS = os.environ.get("FASTSOFTMAX_SANITIZE", "")
+SANITIZER_FLAGS = [f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=all"]
+# Later flags win. Lines are known, and calls stay calls, so that a report tells where it was.
+SANITIZED_FLAGS = [*SANITIZER_FLAGS, "-O1", "-g1", "-fno-omit-frame-pointer"]
+SANITIZED_FLAGS += ["-Wno-maybe-uninitialized"]  # which instrumented code makes GCC guess
+# What the kernels need of OpenMP, by threads that ThreadSanitizer sees starting and ending.
+PTHREAD_TEAM = "tests/pthread_team.c"
 AVX2_FLAGS = ["-mavx2", "-mfma", "-mf16c"]
 AVX512_FLAGS = [*AVX2_FLAGS, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 AVX512_FLAGS += ["-mprefer-vector-width=512"]
 
 ISA_FLAGS = {"baseline": []}
-if platform.machine().lower() in ("x86_64", "amd64"):
+if SANITIZERS != "thread" and platform.machine().lower() in ("x86_64", "amd64"):
     ISA_FLAGS |= {"avx2": AVX2_FLAGS, "avx512": AVX512_FLAGS}
 
 DIRECTIVES = {
@@ -59,7 +67,14 @@ class BuildExtensions(build_ext):
         if os.environ.get("FASTSOFTMAX_OPENMP", "1") != "0" and self.compiler_has_openmp():
             for ext in self.extensions:
                 ext.extra_compile_args.append("-fopenmp")
-                ext.extra_link_args.append("-fopenmp")
+                if SANITIZERS == "thread":
+                    ext.sources.append(PTHREAD_TEAM)
+                else:
+                    ext.extra_link_args.append("-fopenmp")
+        if SANITIZERS:
+            for ext in self.extensions:
+                ext.extra_compile_args += SANITIZED_FLAGS
+                ext.extra_link_args += SANITIZER_FLAGS
         super().build_extensions()
 
     def compiler_has_openmp(self):

@@ -31,7 +31,7 @@ def training(n_samples, n_features, n_rows):
     return rng.permutation(n_samples), codes, parameters
 
 
-def epoch(name, X, work, n_threads, batch_size=128, **more):
+def epoch(name, X, work, n_threads, batch_size=128, update="momentum", **more):
     rows, codes, parameters = work
     parameters = [array.copy() for array in parameters]
     total = getattr(kernel, name)(
@@ -39,7 +39,7 @@ def epoch(name, X, work, n_threads, batch_size=128, **more):
         **dict(zip(("coef_inplace", "intercept_inplace", "coef_state_inplace",
                     "intercept_state_inplace"), parameters)),
         learning_rates=np.full(-(-len(rows) // batch_size), 0.1), batch_size=batch_size,
-        loss="softmax", update="momentum", momentum=0.9, alpha=1e-3, fit_intercept=True,
+        loss="softmax", update=update, momentum=0.9, alpha=1e-3, fit_intercept=True,
         n_threads=n_threads, **more)
     return [np.array(total), *parameters]
 

@@ -4,6 +4,7 @@
 # not: the callers in Python do that. Included by _kernels.pxi.
 
 from .checks cimport fs_in_range_i32, fs_in_range_i64
+from .guard cimport FS_GUARD_BYTES, fs_forbid
 from .simd cimport FS_VECTOR_BYTES
 
 from .threads import MOST_A_CORE, check_n_threads
@@ -143,10 +144,14 @@ cdef int _check_codes(
 
 cdef void *_aligned(list keep, Py_ssize_t n_bytes) except NULL:
     """Zeros on a cache line's boundary, alive as long as the list `keep`."""
-    buffer = np.zeros(n_bytes + LINE, np.uint8)
+    buffer = np.zeros(n_bytes + LINE + FS_GUARD_BYTES, np.uint8)
     keep.append(buffer)
-    cdef uintptr_t address = <uintptr_t> cnp.PyArray_DATA(buffer)
-    return <void *> ((address + LINE - 1) // LINE * LINE)
+    cdef char *data = <char *> cnp.PyArray_DATA(buffer)
+    cdef uintptr_t address = <uintptr_t> data
+    cdef Py_ssize_t start = (address + LINE - 1) // LINE * LINE - address
+    fs_forbid(data, start)
+    fs_forbid(data + start + n_bytes, LINE + FS_GUARD_BYTES - start)
+    return data + start
 
 
 cdef inline Py_ssize_t _round_up(Py_ssize_t n, Py_ssize_t unit) noexcept nogil:

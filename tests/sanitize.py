@@ -1,0 +1,159 @@
+"""The kernels under GCC's sanitizers: tests under ASan and UBSan, teams of threads under TSan.
+
+Run by ``make sanitize``. The build for each has a folder of its own below build/, so that the
+kernels in src/ stay as they are. The sanitizer's runtime is loaded before Python (LD_PRELOAD), and
+its report ends the process that it is about, which is then a failure.
+
+It is also the plugin of pytest that makes sure which kernels are tested.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: What calls the kernels directly, or hands them input of all kinds; not those of whole fits.
+TESTS = [
+    *("kernels", "kernel_epochs", "kernel_passes", "conversion", "csr", "refusals", "inputs"),
+    *("sparse", "repeats", "label_smoothing", "functional", "functional_arrays"),
+    *("functional_threads", "teams"),
+]
+#: Tests of memory, which a sanitizer takes much of.
+NOT_THESE = "not test_fit_and_predict_need_a_few_megabytes"
+
+#: What the environment says to Python, by the name of the build.
+SETTINGS = {
+    "address": {
+        # Python and NumPy keep what they have until they end, which is no leak of ours. Python's
+        # own pools would hide where an object ends.
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",
+    },
+    "thread": {"TSAN_OPTIONS": "halt_on_error=1 exitcode=66", "FASTSOFTMAX_ISA": "baseline"},
+}
+SANITIZERS = {"address": "address,undefined", "thread": "thread"}
+RUNTIMES = {"address": "libasan.so", "thread": "libtsan.so"}
+
+#: After RESULTS of test_teams.py: every kernel on a team, and then epochs of all updates, in
+#: minibatches so large that no team is judged, and broken up, however slow it is here.
+TEAMS = """
+    for n_threads in (2, 3):
+        assert differ(results(n_threads), expected) == []
+        for update in ("sgd", "momentum", "nesterov", "adagrad"):
+            for name, X, work, more in [
+                ("epoch", (wide,), wide_work, {"shift": None}),
+                ("epoch", (narrow,), narrow_work, {"shift": None}),
+                ("sparse_epoch", sparse, sparse_work, {}),
+            ]:
+                one, several = (
+                    epoch(name, X, work, n, 1000, update, **more) for n in (1, n_threads))
+                assert differ(one, several) == []
+print("no race")
+"""
+
+
+def library(name):
+    return ROOT / "build" / f"sanitize-{name}" / "lib"
+
+
+def pytest_configure(config):
+    """As a plugin (``-p sanitize``): no test unless the kernels are those of the sanitizer."""
+    assert_sanitized("address")
+
+
+def assert_sanitized(name):
+    from fastsoftmax import kernels
+
+    for module in (kernels._cpu, kernels.implementation):
+        assert Path(module.__file__).is_relative_to(library(name)), module.__file__
+
+
+def compiler():
+    """The C compiler's command, as setup.py finds it."""
+    return (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+
+
+def runtime(name):
+    """Path of a sanitizer's runtime, or None: GCC gives a name back that it knows no path of."""
+    command = [*compiler(), f"-print-file-name={RUNTIMES[name]}"]
+    try:
+        path = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return path if Path(path).is_absolute() and Path(path).exists() else None
+
+
+def build(name):
+    """Build the package, of its kernels what has changed."""
+    folder = library(name).parent
+    if folder.exists() and folder.stat().st_mtime < (ROOT / "setup.py").stat().st_mtime:
+        shutil.rmtree(folder)  # other flags, it may be
+    for path in library(name).rglob("*.py*"):
+        path.unlink()  # or it would be found where there is none any more
+    command = [sys.executable, "setup.py", "--quiet", "build"]
+    command += ["--build-base", str(folder), "--build-lib", str(library(name))]
+    subprocess.run(
+        command, cwd=ROOT, check=True, env={**os.environ, "FASTSOFTMAX_SANITIZE": SANITIZERS[name]}
+    )
+
+
+def run(name, arguments):
+    """Run Python with the sanitized package; the process's exit status."""
+    paths = [str(library(name)), str(ROOT / "tests")]
+    environment = {
+        **os.environ,
+        **SETTINGS[name],
+        "LD_PRELOAD": runtime(name),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+    command = [sys.executable, *arguments]
+    fixed = ["setarch", platform.machine(), "--addr-no-randomize"]
+    # Addresses that are too random are not those that ThreadSanitizer expects.
+    if name == "thread" and shutil.which("setarch") and not subprocess.call([*fixed, "true"]):
+        command = fixed + command
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def tests_fail():
+    """Whether a test of the kernels does, or is ended by ASan or UBSan."""
+    files = [f"tests/test_{name}.py" for name in TESTS]
+    # Reports are written by the process to where it writes errors: they must not be captured.
+    quiet = ["-p", "no:benchmark", "-p", "no:faulthandler", "-p", "no:cacheprovider", "-q"]
+    quiet += ["-p", "sanitize", "--capture=sys", "--numprocesses=2", "-r", "fE"]
+    return run("address", ["-m", "pytest", *quiet, "-k", NOT_THESE, *files]) != 0
+
+
+def teams_fail():
+    """Whether ThreadSanitizer sees a race among the threads of a team."""
+    from test_teams import RESULTS
+
+    check = "import sanitize\nsanitize.assert_sanitized('thread')\n"
+    return run("thread", ["-c", check + RESULTS + TEAMS, "baseline"]) != 0
+
+
+def main():
+    for name, library in RUNTIMES.items():
+        if runtime(name) is None:
+            return f"needs GCC with its sanitizers: `{' '.join(compiler())}` has no {library}"
+    failed = []
+    for name, fails in (("address", tests_fail), ("thread", teams_fail)):
+        start = time.monotonic()
+        print(f"Building kernels with -fsanitize={SANITIZERS[name]}", flush=True)
+        build(name)
+        built = time.monotonic()
+        if fails():
+            failed.append(SANITIZERS[name])
+        ended = time.monotonic()
+        print(f"{name}: built in {built - start:.0f} s, ran for {ended - built:.0f} s", flush=True)
+    return f"failed under -fsanitize={' and '.join(failed)}" if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
