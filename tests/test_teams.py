@@ -59,9 +59,10 @@ def passes(prefix, X, work, n_threads):
     return [raw, probability, code, np.array(total), mean, squares]
 
 
+# Up to 8 KiB of coefficients are narrow (_narrow.pxi): 3 × 800 of float32 are more.
 wide_work, narrow_work, sparse_work = (
-    training(*shape) for shape in ((7000, 600, 3), (12000, 54, 7), (8000, 900, 40)))
-wide, narrow = (rng.normal(size=shape).astype(np.float32) for shape in ((7000, 600), (12000, 54)))
+    training(*shape) for shape in ((7000, 800, 3), (12000, 54, 7), (8000, 900, 40)))
+wide, narrow = (rng.normal(size=shape).astype(np.float32) for shape in ((7000, 800), (12000, 54)))
 sparse = (rng.normal(size=160_000).astype(np.float32),
           np.argsort(rng.uniform(size=(8000, 900)), axis=1)[:, :20].ravel().astype(np.int32),
           np.arange(0, 160_001, 20))
