@@ -149,6 +149,71 @@ def test_features_that_no_check_has_seen_lead_nowhere():
     assert finished.stdout.strip() == "alive", (finished.returncode, finished.stderr[-500:])
 
 
+#: Fits and predictions while another thread writes what it likes over X; the process is to live.
+CHANGING = """
+import itertools, sys, threading, time
+import numpy as np
+from scipy import sparse
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, kernels
+
+rng = np.random.default_rng(0)
+sound = sparse.random_array((4000, 3000), density=0.02, format="csr", dtype=np.float32, rng=rng)
+y = rng.integers(12, size=4000)
+wrong = [sound.indices[rng.permutation(sound.nnz)],
+         rng.integers(-(2**31), 2**31, sound.nnz).astype(np.int32),
+         np.full(sound.nnz, 2**31 - 1, np.int32), np.full(sound.nnz, -(2**31), np.int32)]
+values = [np.full(sound.nnz, value, np.float32) for value in (0.5, -3e38, np.inf, np.nan)]
+stop, outcomes = threading.Event(), []
+sys.setswitchinterval(1e-4)  # or X would stay spoilt until a fit has been refused many times
+
+
+def spoil(X):
+    for indices, data in itertools.cycle(itertools.product(wrong, values)):
+        X.indices[:], X.data[:] = indices, data
+        time.sleep(0.0005)
+        X.indices[:], X.data[:] = sound.indices, sound.data  # for a fit to begin with
+        time.sleep(rng.uniform(0.002, 0.02))
+        if stop.is_set():
+            return
+
+
+def survive(call):
+    try:
+        call()
+        outcomes.append("done")
+    except (ArithmeticError, RuntimeError, ValueError) as error:
+        outcomes.append(str(error))
+
+
+with kernels.use(sys.argv[1]):
+    model = SoftmaxClassifier(solver="sgd", max_iter=1).fit(sound, y)
+    X = sound.copy()
+    thread = threading.Thread(target=spoil, args=(X,))
+    thread.start()
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        for n_jobs, standardize in itertools.product((1, 2), (False, True)):
+            setting = dict(n_jobs=n_jobs, max_iter=3)
+            for solver in ("sgd", "auto"):
+                other = SoftmaxClassifier(solver=solver, standardize=standardize, **setting)
+                survive(lambda: other.fit(X, y))
+            survive(lambda: LogisticRegression(**setting).fit(X, y))
+            survive(lambda: model.set_params(n_jobs=n_jobs).predict_proba(X))
+    stop.set()
+    thread.join()
+assert "done" in outcomes, outcomes
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("build_name", kernels.available)
+@pytest.mark.alone
+def test_x_may_change_at_any_time_and_nothing_crashes(build_name):
+    command = [sys.executable, "-W", "ignore", "-c", CHANGING, build_name]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.stdout.strip() == "alive", (finished.returncode, finished.stderr[-500:])
+
+
 @pytest.mark.parametrize("wrong", [2**31 - 1, -(2**31)])
 def test_unused_numbers_after_the_last_row_are_not_looked_at(kernel, wrong):
     # As scipy allows; features are dealt out to threads by a sample of these numbers.
