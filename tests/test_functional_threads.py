@@ -124,3 +124,54 @@ def test_a_forked_child_does_not_hang():
     command = [sys.executable, "-W", "ignore", "-c", FORK]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "0"
+
+
+#: Another thread writes over class codes while kernels go by them; the process is to live.
+CHANGING = """
+import sys, threading, time
+import numpy as np
+from fastsoftmax import functional as F, kernels
+
+sys.setswitchinterval(1e-4)
+rng = np.random.default_rng(0)
+raw, outcomes, stop = rng.normal(size=(100_000, 10)), [], threading.Event()
+sound = rng.integers(10, size=len(raw))
+
+
+def spoil(y_true):
+    while not stop.is_set():
+        for wrong in (2**40, -(2**40), 2**31 - 1):
+            y_true[:] = wrong
+            time.sleep(0.0005)
+            y_true[:] = sound
+            time.sleep(rng.uniform(0.001, 0.005))
+
+
+with kernels.use(sys.argv[1]):
+    y_true = sound.astype(sys.argv[2])
+    thread = threading.Thread(target=spoil, args=(y_true,))
+    thread.start()
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        for function in (F.cross_entropy, F.cross_entropy_gradient):
+            for n_jobs in (1, 2):
+                try:
+                    function(raw, y_true, n_jobs=n_jobs)
+                    outcomes.append("done")
+                except ValueError as error:
+                    outcomes.append(str(error))
+    stop.set()
+    thread.join()
+assert "done" in outcomes, outcomes
+print("alive")
+"""
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize("isa", kernels.available)
+def test_class_codes_may_change_at_any_time_and_nothing_crashes(isa, dtype):
+    # 2**40 doesn't fit into int32, where NumPy refuses it.
+    script = CHANGING.replace("2**40", "2**30") if dtype == "int32" else CHANGING
+    command = [sys.executable, "-W", "ignore", "-c", script, isa, dtype]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert finished.stdout.strip() == "alive", (finished.returncode, finished.stderr[-500:])

@@ -19,27 +19,35 @@ typedef struct {
     ptrdiff_t weight_step;
 } fs_table;
 
+/* A row's class, never beyond the last one, whatever was written over it since it was checked:
+ * another thread of the process may change y_true while it is being read. */
 FS_INLINE ptrdiff_t fs_code(const fs_table *table, ptrdiff_t row)
 {
-    return table->code_bytes == 4 ? (ptrdiff_t)((const int32_t *)table->y_true)[row]
-                                  : (ptrdiff_t)((const int64_t *)table->y_true)[row];
+    const uint64_t last = (uint64_t)table->n_classes - 1;
+    const uint64_t code = table->code_bytes == 4
+                              ? (uint64_t)((const int32_t *)table->y_true)[row]
+                              : (uint64_t)((const int64_t *)table->y_true)[row];
+    return (ptrdiff_t)(code < last ? code : last);
 }
 
 /* The first row whose class code is not in [0, n_classes), or -1. */
 FS_INLINE ptrdiff_t fs_wrong_code(const fs_table *table)
 {
     const uint64_t limit = (uint64_t)table->n_classes;
+    const int is_short = table->code_bytes == 4;
+    const int32_t *shorts = (const int32_t *)table->y_true;
+    const int64_t *longs = (const int64_t *)table->y_true;
     for (ptrdiff_t first = 0; first < table->n_rows; first += 4096) {
         const ptrdiff_t last = first + 4096 < table->n_rows ? first + 4096 : table->n_rows;
         int wrong = 0;
-        if (table->code_bytes == 4)
+        if (is_short)
             for (ptrdiff_t i = first; i < last; i++)
-                wrong |= (uint32_t)((const int32_t *)table->y_true)[i] >= limit;
+                wrong |= (uint32_t)shorts[i] >= limit;
         else
             for (ptrdiff_t i = first; i < last; i++)
-                wrong |= (uint64_t)((const int64_t *)table->y_true)[i] >= limit;
+                wrong |= (uint64_t)longs[i] >= limit;
         for (ptrdiff_t i = first; wrong && i < last; i++)
-            if ((uint64_t)fs_code(table, i) >= limit)
+            if ((is_short ? (uint64_t)(int64_t)shorts[i] : (uint64_t)longs[i]) >= limit)
                 return i;
     }
     return -1;
