@@ -256,6 +256,7 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 #include "short_rows.h"
 #include "long_rows.h"
 #include "functions.h"
+#include "newton.h"
 #include "undefine.h"
 
 #endif
