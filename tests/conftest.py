@@ -47,6 +47,13 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def no_newton(monkeypatch):
+    """No problem is small enough for Newton's method, so that L-BFGS can be tried on small ones."""
+    monkeypatch.setattr("fastsoftmax.optimization.newton.MOST_UNKNOWNS", 0)
+    monkeypatch.setattr("fastsoftmax.optimization.newton.MOST_UNKNOWNS_AT_LAST", 0)
+
+
 # --- Two processes --------------------------------------------------------------------------------
 
 

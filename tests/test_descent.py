@@ -382,8 +382,8 @@ def test_lbfgs_tries_a_length_that_was_right_before():
 
     def search(x, length):
         value, gradient = function(x)
-        iterate = Iterate(x, value, gradient, float(gradient * gradient), 1)
-        return _search(function, iterate, gradient, 1e-16, length)
+        iterate = Iterate(x, value, gradient, gradient, float(gradient * gradient), 1)
+        return _search(function, iterate, 1e-16, length)
 
     found, length = search(np.array(1.0), 1.0)
     assert found.n_evaluations > 2

@@ -195,7 +195,7 @@ def test_classes_sum_to_0(fit_intercept, C):
     assert abs(ours.intercept_.sum()) < 1e-13
 
 
-def test_a_second_model_of_the_curvature_saves_passes(monkeypatch):
+def test_a_second_model_of_the_curvature_saves_passes(monkeypatch, no_newton):
     passes = []
     for first in (8, 10**6):
         monkeypatch.setattr(solver, "FIRST_PASSES", first)
@@ -467,7 +467,7 @@ def test_as_near_as_rounding_allows_is_converged(load, tol):
     assert (off < 1e-6 * (np.abs(residual).T @ np.abs(X))).all()
 
 
-def test_rounding_far_from_the_minimum_is_said(monkeypatch):
+def test_rounding_far_from_the_minimum_is_said(monkeypatch, no_newton):
     monkeypatch.setattr(lbfgs, "MOST_SHORTENINGS", 0)  # no step is ever good enough
     X, y = _drawn(4)
     with pytest.warns(ConvergenceWarning, match="where rounding errors end the descent") as record:

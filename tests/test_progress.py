@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.fixes import parse_version
 
 from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.optimization.solver import STOCHASTIC_EPOCHS, Descent
+from fastsoftmax.optimization.solver import STOCHASTIC_EPOCHS, Notes
 
 SOLVERS = ["auto", "lbfgs"]
 FORMS = {"dense": np.asarray, "sparse": csr_array}
@@ -160,21 +160,21 @@ def test_ctrl_c_from_outside_comes_through_within_an_iteration():
 def test_ctrl_c_between_two_assignments(monkeypatch):
     X, y = small_digits()
     X -= X.mean(axis=0)  # trained on in its own units
-    write, seen = Descent._write, []
+    write, seen = Notes.write, []
 
-    def half(self, iterate):
-        seen.append(iterate.parameters)
+    def half(self, coef=None, intercept=None):
+        seen.append(self._noted)
         if len(seen) == 3:
-            self._state.coef[:] = iterate.parameters[:, :-1]
+            self.state.coef[:] = self._noted[0]
             raise KeyboardInterrupt
-        write(self, iterate)
+        write(self, coef, intercept)
 
-    monkeypatch.setattr(Descent, "_write", half)
-    model = SoftmaxClassifier(solver="lbfgs", random_state=0)
-    with pytest.raises(KeyboardInterrupt, match="of the 2 epochs done"):
+    monkeypatch.setattr(Notes, "write", half)
+    model = SoftmaxClassifier(solver="lbfgs", random_state=0, callbacks=[lambda info: False])
+    with pytest.raises(KeyboardInterrupt, match="of the 3 epochs done"):
         model.fit(X, y)
-    np.testing.assert_array_equal(model.intercept_, seen[-1][:, -1])
-    np.testing.assert_array_equal(model.coef_, seen[-1][:, :-1])
+    np.testing.assert_array_equal(model.coef_, seen[2][0])
+    np.testing.assert_array_equal(model.intercept_, seen[2][1])
 
 
 needs_protocol = pytest.mark.skipif(

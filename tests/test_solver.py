@@ -238,14 +238,15 @@ def test_warns_of_what_was_missed():
     assert classifier.n_iter_ == 5
 
 
-def test_float32_says_where_it_ends():
-    X, y = _drawn(600, 12, 4)
+def test_float32_says_where_it_ends(no_newton):
+    X, y = _drawn(800, 150, 9)
+    classifier = SoftmaxClassifier(tol=1e-14, alpha=1e-8, random_state=0)
     with pytest.warns(ConvergenceWarning, match="float32 allows no more; use dtype='float64'"):
-        classifier = SoftmaxClassifier(tol=1e-14, random_state=0).fit(X.astype(np.float32), y)
-    assert _objective(classifier, X, y, 1e-4) - _objective(_least(X, y), X, y, 1e-4) < 1e-6
+        classifier.fit(X.astype(np.float32), y)
+    assert not classifier.converged_
 
 
-def test_history_of_both_phases():
+def test_history_of_both_phases(no_newton):
     X, y = _drawn(600, 12, 4)
     classifier = SoftmaxClassifier(random_state=0).fit(X, y)
     history = classifier.history_

@@ -68,7 +68,7 @@ class EpochInfo:
 
 @contextmanager
 def observed(estimator, task, n_epochs_done, n_epochs, fitted, has_end=True):
-    """Give an ``on_epoch(history, state, is_last)`` for :func:`sgd.train`.
+    """Give an ``on_epoch(history, state, is_last)`` for :func:`sgd.train`; None if no one is told.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def observed(estimator, task, n_epochs_done, n_epochs, fitted, has_end=True):
 
         if task is not None and n_epochs > 0:
             task.begin_epoch()
-        yield on_epoch
+        yield on_epoch if callbacks or show is not None or task is not None else None
 
 
 class FitTask:

@@ -433,10 +433,11 @@ def _tell(estimator, fitted):
     raise_if_interrupted(fitted)
     history, outcome = fitted.history, fitted.outcome
     if outcome is not None and not outcome.converged and estimator.tol is not None:
+        is_float32 = estimator.coef_.dtype == "float32"
+        other = "use dtype='float64'" if is_float32 else "use standardize=True"
         remedy = {
             "max_iter": f"raise max_iter above {estimator.n_iter_}, or standardize=True",
-            "rounding": f"{estimator.coef_.dtype} allows no more; use dtype='float64', or a higher "
-            "tol",
+            "rounding": f"{estimator.coef_.dtype} allows no more; {other}, or a higher tol",
             "stopped": "a callback stopped it",
         }[outcome.reason]
         message = (

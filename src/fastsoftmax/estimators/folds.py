@@ -164,12 +164,12 @@ class Fold:
             intercept[:] = UNLEARNED if self._unlearned[0] == 0 else -UNLEARNED
         else:
             intercept[self._unlearned] = -UNLEARNED
-        self._is_learned = intercept == 0
+        self._is_learned, self._limit = intercept == 0, intercept
         self._path = Path(
             posed.problem,
             data.coef_shape[0],
             check_random_state(settings.random_state),
-            settings.allowed_gap,
+            settings.tolerance,
             settings.plan.n_epochs,
             intercept,
         )
@@ -186,12 +186,13 @@ class Fold:
         """Σ (sample weight · class weight) of the rows trained on."""
         return self._posed.seen.weight_sum
 
-    def minimum(self, alpha, allowed_gap=None):
-        """The FoldMinimum for this alpha, in the units of X, to this gap or that of before."""
-        if allowed_gap is not None:
-            self._path.tol = allowed_gap
+    def minimum(self, alpha, tolerance=None):
+        """The FoldMinimum for this alpha, in the units of X; without a tolerance, by the last."""
+        if tolerance is not None:
+            self._path.tolerance = tolerance
         minimum = self._path.minimum(alpha / self._posed.unit**2)
         coef, intercept = self._parameters(minimum.state)
+        coef[~self._is_learned], intercept[~self._is_learned] = 0, self._limit[~self._is_learned]
         if self._posed.problem.loss == "softmax":
             learned = self._is_learned
             coef[learned], intercept[learned] = centred(coef[learned], intercept[learned])

@@ -21,6 +21,8 @@ from ..interchange.files import savable
 from ..optimization.fitting import Settings, fit
 from ..optimization.preconditioning import preconditioner_for
 from ..optimization.sgd import Plan
+from ..optimization.solver import needs_units
+from ..optimization.tolerance import Tolerance
 from ..problem.checks import check_data
 from ..problem.held_out import Scoring
 from ..problem.posing import Formulation
@@ -274,32 +276,33 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
                 strength=lambda weight_sum: 1 / (C * weight_sum),
                 fit_intercept=bool(self.fit_intercept),
                 class_weight=self.class_weight,
+                chooses_units=needs_units,
             ),
             plan=Plan(learning_rate=None, n_epochs=int(self.max_iter)),
             to_optimum=True,
             stochastic=not is_seen_whole and self.max_iter > FEWEST_WITH_EPOCHS,
             reforms=is_seen_whole,
-            allowed_gap=self._allowed_gap(self.tol),
+            tolerance=self._tolerance(self.tol),
             random_state=0 if self.random_state is None else self.random_state,
             observed=partial(observed, self, task),
             fitted=partial(fitted_copy, self),
             scoring=Scoring.of(self, "loss"),
         )
 
-    def _allowed_gap(self, tol):
+    def _tolerance(self, tol):
         """What a relative error of coef_ is of the suboptimality; see Notes of the class."""
         # A penalty below the rounding errors of the loss is none that a descent could follow.
         is_free = self._inverse_strength() * np.finfo(np.float64).eps > 1
-        return tol**2 if is_free else lambda penalty: tol**2 * penalty
+        return Tolerance(tol**2) if is_free else Tolerance(of_penalty=tol**2)
 
     def _finished(self, fitted):
         """A fit that knows whether its end is near enough, with coefficients that sum to 0."""
         memory, outcome = fitted.memory, fitted.outcome
         if outcome is not None and not outcome.converged and outcome.reason == "rounding":
             alpha = 1 / (self._inverse_strength() * memory.seen.weight_sum)
-            allowed = self._allowed_gap(max(self.tol, CLOSE_ENOUGH))
-            if callable(allowed):
-                allowed = allowed(0.5 * alpha * np.square(memory.coef).sum())
+            penalty = 0.5 * alpha * np.square(memory.coef).sum() if alpha else 0.0
+            tolerance = self._tolerance(max(self.tol, CLOSE_ENOUGH))
+            allowed = tolerance.allowed(outcome.objective, penalty, np.float64)
             rounded = ROUNDED * np.finfo(np.float64).eps * abs(outcome.objective)
             is_near = outcome.suboptimality <= max(allowed, rounded)
             fitted = replace(fitted, outcome=replace(outcome, converged=bool(is_near)))

@@ -352,7 +352,7 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
         for i in np.argsort(Cs, kind="stable"):
             model.C = float(Cs[i])
             alpha = 1 / (model.C * fold.weight_sum)
-            minima[i] = fold.minimum(alpha, model._allowed_gap(self.tol))
+            minima[i] = fold.minimum(alpha, model._tolerance(self.tol))
             if self.verbose:
                 text = f"fold {k + 1}/{len(folds)}  C {model.C:.3g}  score {minima[i].score:.5f}"
                 print(text, file=sys.stderr)

@@ -11,6 +11,8 @@ import numpy as np
 from ..callbacks import observed
 from ..optimization.fitting import Settings
 from ..optimization.sgd import Plan
+from ..optimization.solver import needs_units
+from ..optimization.tolerance import Tolerance
 from ..problem.held_out import Scoring
 from ..problem.posing import Formulation
 from .memory import fitted_copy
@@ -64,6 +66,7 @@ def settings_of(estimator, n_epochs, task=None, is_batch=False):
     """
     to_optimum = goes_to_optimum(estimator)
     alpha = float(estimator.alpha)
+    has_own_rate = estimator.learning_rate == "auto"
     return Settings(
         formulation=Formulation(
             strength=lambda weight_sum: alpha,
@@ -72,13 +75,13 @@ def settings_of(estimator, n_epochs, task=None, is_batch=False):
             standardize=estimator.standardize,
             fit_intercept=bool(estimator.fit_intercept),
             class_weight=estimator.class_weight,
-            # Where the path is the program's choice.
-            chooses_units=to_optimum or estimator.learning_rate == "auto",
+            # Where the path is the program's choice, and the solver doesn't choose by itself.
+            chooses_units=needs_units if to_optimum else lambda *shape: has_own_rate,
         ),
         plan=_plan(estimator, n_epochs, is_batch),
         to_optimum=to_optimum,
         stochastic=estimator.solver == "auto",
-        allowed_gap=estimator.tol,
+        tolerance=Tolerance(estimator.tol),
         random_state=estimator.random_state,
         observed=partial(observed, estimator, task),
         fitted=partial(fitted_copy, estimator),

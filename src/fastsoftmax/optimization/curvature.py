@@ -100,6 +100,10 @@ class Subsample:
         """Weighted mean of x_j² for each feature."""
         return weighted_squares(self.values, self.weight)
 
+    def fourth_moments(self):
+        """Weighted mean of x_j⁴ for each feature."""
+        return weighted_squares(self.values, self.weight, power=4)
+
     def largest_eigenvalue(self):
         """Of Σ s x xᵀ / Σ s."""
         return largest_eigenvalue(self.values[:POWER_ROWS], self.weight[:POWER_ROWS])
@@ -202,7 +206,8 @@ def learning_rate_for(subsample, loss, alpha, momentum, batch_size, update, squa
     """
     tiny = float(np.finfo(subsample.values.dtype).tiny)
     if update == "adagrad":
-        size = np.sqrt(subsample.mean_square_norm() / subsample.values.shape[1])
+        moments = subsample.second_moments()
+        size = np.sqrt(moments[moments > 0].mean()) if moments.any() else 1.0
         return float(np.clip(ADAGRAD_SHARE / max(size, tiny), tiny, 1 / tiny))
     factor = 0.5 if loss == "softmax" else 0.25
     # The intercept is a feature of ones.

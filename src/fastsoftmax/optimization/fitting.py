@@ -18,6 +18,7 @@ from ..problem.posing import Formulation, Seen, pose
 from .history import History, columns_of, joined_columns
 from .sgd import Plan
 from .solver import Outcome, descend, solve
+from .tolerance import Tolerance
 
 __all__ = ["Fitted", "Memory", "Settings", "fit"]
 
@@ -34,14 +35,14 @@ class Settings:
         Of minibatch descent, its learning rate in the units of X, or None for one from the data.
         ``n_epochs`` counts iterations of any kind.
     to_optimum : bool
-        Whether to go on, by passes over all rows, until ``allowed_gap`` is reached. Never done with
+        Whether to go on, by passes over all rows, until ``tolerance`` is reached. Never done with
         a batch of ``partial_fit``.
     stochastic : bool
         Whether the way to the optimum begins with minibatches; not where it begins from parameters.
     reforms : bool
         Whether the model of the curvature is formed anew on the way to the optimum.
-    allowed_gap : float ≥ 0, callable or None
-        As ``tol`` in :func:`solver.solve`.
+    tolerance : tolerance.Tolerance
+        As in :func:`solver.solve`.
     init_scale : float ≥ 0
         Standard deviation of the coef to begin with.
     random_state : int, RandomState instance or None
@@ -61,7 +62,7 @@ class Settings:
     plan: Plan
     to_optimum: bool
     stochastic: bool
-    allowed_gap: Any
+    tolerance: Tolerance
     random_state: Any
     observed: Callable
     fitted: Callable
@@ -211,7 +212,7 @@ def fit(data, settings, memory):
                     state,
                     plan,
                     random_state,
-                    settings.allowed_gap,
+                    settings.tolerance,
                     plan.n_epochs,
                     settings.stochastic and memory.coef is None,
                     on_epoch,

@@ -36,16 +36,23 @@ class Iterate:
     ----------
     parameters, gradient : float64 ndarrays of one shape
     value : float
+    direction : float64 ndarray or None
+        What is to be subtracted next: H⁻¹ g with the inverse Hessian of L-BFGS. Who is told of the
+        iterate may put another here, with its decrement.
     decrement : float
-        gᵀ H⁻¹ g with the inverse Hessian of L-BFGS: twice the decrease that its model promises.
+        gᵀ · direction: twice the decrease that the model promises.
     n_evaluations : int
+    length : float
+        Of the step that led here, 1 being all of the direction.
     """
 
     parameters: np.ndarray
     value: float
     gradient: np.ndarray
+    direction: np.ndarray | None
     decrement: float
     n_evaluations: int
+    length: float = 1.0
 
 
 class _Stall:
@@ -150,7 +157,7 @@ def minimize(
     value, gradient = function(start)
     memory = _Memory(precondition, np.dtype(dtype), pairs)
     direction = memory.direction(gradient)
-    iterate = Iterate(start, value, gradient, float(np.vdot(gradient, direction)), 1)
+    iterate = Iterate(start, value, gradient, direction, float(np.vdot(gradient, direction)), 1)
     stall = _Stall(rounding)
     length = 1.0
     for _ in range(max_iter):
@@ -158,18 +165,19 @@ def minimize(
             return iterate, "stopped", memory.pairs()
         if stall.is_over(iterate):
             return iterate, "rounding", memory.pairs()
-        found, length = _search(function, iterate, direction, rounding, length)
+        is_own = iterate.direction is direction
+        found, length = _search(function, iterate, rounding, length if is_own else 1.0)
         if found is None:
             return iterate, "rounding", memory.pairs()
         step = found.parameters - iterate.parameters
         memory.add(step, found.gradient - iterate.gradient)
         direction = memory.direction(found.gradient)
-        found.decrement = float(np.vdot(found.gradient, direction))
+        found.direction, found.decrement = direction, float(np.vdot(found.gradient, direction))
         iterate = found
     return iterate, "stopped" if on_iterate(iterate) else "max_iter", memory.pairs()
 
 
-def _search(function, iterate, direction, rounding, length):
+def _search(function, iterate, rounding, length):
     """Shorten the step until the function falls as the slope promises.
 
     Where the promise drowns in rounding errors the slope at the end of the step decides instead
@@ -181,7 +189,6 @@ def _search(function, iterate, direction, rounding, length):
     function, rounding
         As in :func:`minimize`.
     iterate : Iterate
-    direction : float64 ndarray
     length : float in (0, 1]
         To try first.
 
@@ -193,7 +200,7 @@ def _search(function, iterate, direction, rounding, length):
         To try first the next time: where a step had to be shortened, the next had to be too nearly
         always.
     """
-    slope = -iterate.decrement
+    direction, slope = iterate.direction, -iterate.decrement
     if not (np.isfinite(slope) and slope < 0):
         return None, length
     error = rounding * abs(iterate.value)
@@ -209,7 +216,7 @@ def _search(function, iterate, direction, rounding, length):
             )
             if enough or flat:
                 later = length if n_evaluations > 1 else min(1.0, 2 * length)
-                return Iterate(parameters, value, gradient, np.nan, total), later
+                return Iterate(parameters, value, gradient, None, np.nan, total, length), later
             excess = value - iterate.value - length * slope
             wanted = -0.5 * length * slope / excess if excess > 0 else 0.5
             length *= min(0.5, max(0.1, wanted))

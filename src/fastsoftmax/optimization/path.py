@@ -12,8 +12,11 @@ import numpy as np
 from ..problem.objective import State
 from .blas import one_blas_thread
 from .history import History
+from .newton import SmallProblem
 from .preconditioning import FullHessian
-from .solver import Descent, form_and_rows
+from .solver import Descent, Notes, form_and_rows
+from .span import Span, is_wide
+from .tolerance import least_gap
 
 __all__ = ["Minimum", "Path"]
 
@@ -53,7 +56,7 @@ class Path:
     n_rows : int
         Of coef.
     random_state : numpy.random.RandomState
-    tol : float ≥ 0, callable or None
+    tolerance : tolerance.Tolerance
         As in :func:`solver.solve`.
     max_iter : int ≥ 1
         Evaluations for each minimum.
@@ -62,17 +65,26 @@ class Path:
 
     Attributes
     ----------
-    tol : float ≥ 0, callable or None
+    tolerance : tolerance.Tolerance
         That of the minima to come.
     n_factors : int
         Factors of the curvature made so far.
     """
 
-    def __init__(self, problem, n_rows, random_state, tol, max_iter, intercept=None):
+    def __init__(self, problem, n_rows, random_state, tolerance, max_iter, intercept=None):
+        self._shape, self._dtype = (n_rows, problem.X.shape[1]), problem.dtype
         self._problem = problem
-        self.tol = tol
+        self.tolerance = tolerance
         self._max_iter = max_iter
-        self._form, self._subsample = form_and_rows(problem, n_rows, random_state)
+        self._random_state = random_state
+        # Those of the path's weakest penalties may need what the rows' inner products leave out.
+        self._span = None
+        if is_wide(len(problem.rows), problem.X.shape[1]):
+            self._span = Span(problem, by_gram=False)
+            self._problem = problem = self._span.problem
+        self._small = SmallProblem.of(problem, n_rows)
+        if self._small is None:
+            self._form, self._subsample = form_and_rows(problem, n_rows, random_state)
         self._parameters = np.zeros((n_rows, problem.X.shape[1] + 1))
         if intercept is not None:
             self._parameters[:, -1] = intercept
@@ -93,20 +105,47 @@ class Path:
         -------
         minimum : Minimum
         """
+        if self._small is not None:
+            return self._small_minimum(alpha)
         more = alpha - self._problem.alpha
         self._problem = problem = replace(self._problem, alpha=alpha)
         coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
         self._make_model(coef, intercept)
-        state = State.drawn(coef.shape, problem.dtype, 0, None)
-        descent = Descent(problem, state, History(), self.tol, self._max_iter, None, None)
+        notes = Notes(None, History(), self.tolerance, self._max_iter)
+        descent = Descent(problem, notes, self._random_state)
         pairs = [_under(step, change, more) for step, change in self._pairs]
-        iterate, reason, self._pairs = descent.run(self._parameters, self._model, pairs)
+        iterate, reason, self._pairs = descent.run(
+            self._parameters, self._model, self._max_iter, pairs
+        )
         self._parameters = iterate.parameters
         self._n_iter = iterate.n_evaluations
-        suboptimality = descent.estimate.value
+        suboptimality, is_known = descent.suboptimality(iterate)
         allowed = descent.allowed(iterate)
-        converged = reason == "rounding" or allowed is None or suboptimality <= allowed
-        return Minimum(state, iterate.n_evaluations, suboptimality, converged)
+        is_near = allowed is None or (is_known and suboptimality <= allowed)
+        converged = reason == "rounding" or is_near
+        return Minimum(self._state(), iterate.n_evaluations, suboptimality, converged)
+
+    def _small_minimum(self, alpha):
+        small, parameters = self._small, self._parameters
+        start = small.start(parameters[:, :-1], parameters[:, -1])
+        stand, reason, n_steps = small.minimize(
+            start, alpha, self.tolerance, self._max_iter, lambda stand, is_last: False
+        )
+        parameters[:, :-1], parameters[:, -1] = small.parameters(stand.theta)
+        suboptimality = max(0.5 * stand.decrement, least_gap(np.float64, stand.value))
+        allowed = self.tolerance.allowed(stand.value, stand.penalty, np.float64)
+        converged = reason != "max_iter" or allowed is None or suboptimality <= allowed
+        return Minimum(self._state(), n_steps, suboptimality, converged)
+
+    def _state(self):
+        """The parameters as those of the problem that was given."""
+        state = State.drawn(self._shape, self._dtype, 0, None)
+        coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
+        if self._span is not None:
+            self._span.write(State.at(np.ascontiguousarray(coef), intercept), state)
+        else:
+            state.coef[:], state.intercept[:] = coef, intercept
+        return state
 
     def _make_model(self, coef, intercept):
         stale = self._form is FullHessian and self._n_iter > MOST_WITH_ONE_HESSIAN

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, eigh
 from scipy.sparse import issparse
 
+from ..problem.rows import SparseRows
 from ..problem.statistics import ColumnStatistics
 from .curvature import probabilities
 
@@ -31,8 +32,8 @@ KRONECKER_RIDGE = 1e-1
 #: Keeps a Cholesky factor from failing by rounding where directions have no curvature at all.
 ROUNDING = 1e-12
 
-#: Median of the features' curvatures over their mean, above which they are in comparable units.
-COMPARABLE = 1e-2
+#: What is no curvature: its inverse square root, times a value of X, would leave float32.
+LEAST_CURVATURE = 1e-36
 
 #: Share of the penalty that B is decomposed with. Where it has no rank, as with fewer rows than
 #: features, any basis would do but for the penalty, and each would give another model.
@@ -74,27 +75,30 @@ def _penalty_diagonal(n_columns, alpha):
 
 def _positive(diagonal):
     """The same with 1 in place of what can't be divided by: a constant feature without penalty."""
-    return np.where((diagonal > 0) & np.isfinite(diagonal), diagonal, 1.0)
+    return np.where((diagonal > LEAST_CURVATURE) & np.isfinite(diagonal), diagonal, 1.0)
 
 
 def _second_moments(subsample, problem):
     """What to expect of x_j² for each feature and the ones, for the ridge and for the scales.
 
-    One number for all where they are in comparable units: a feature that few rows have is then left
-    to its ridge, which needs fewer passes than taking those few at their word. Otherwise each
-    feature's own, over all rows, since a subsample may have missed every row that has it.
+    Where rows are sparse each feature's own, over all rows, since a subsample may have missed every
+    row that has it. Else the mean of all, which leaves a feature that few rows have to its ridge:
+    that needs fewer passes than taking those few at their word. But no more than its square is
+    where it counts, Σ x⁴ / Σ x²: a feature that is small because its unit is, would never move
+    under the ridge of those in small units.
     """
-    moments = subsample.second_moments()
-    used = moments[moments > 0]
-    if used.size and np.median(used) >= COMPARABLE * used.mean():
-        moments[:] = used.mean()
-    else:
+    if isinstance(problem.X, SparseRows):
         statistics = ColumnStatistics.of(problem.X, None, problem.n_threads)
-        moments = statistics.squares / statistics.weight_sum
-        shift = 0 if problem.shift is None else problem.shift.astype(np.float64)
-        moments += np.square(statistics.mean - shift)
+        moments = statistics.squares / statistics.weight_sum + np.square(statistics.mean)
         if problem.inverse_scale is not None:
             moments *= np.square(problem.inverse_scale, dtype=np.float64)
+        return np.append(moments, 1.0)
+    moments = subsample.second_moments()
+    used = moments > 0
+    if used.any():
+        fourth = subsample.fourth_moments()
+        own = np.divide(fourth, moments, out=np.full_like(moments, np.inf), where=used)
+        moments = np.minimum(moments[used].mean(), own)
     return np.append(moments, 1.0)
 
 
@@ -261,9 +265,10 @@ class LowRankHessian(_Kronecker):
             inner, overwrite_a=True, check_finite=False, subset_by_index=(first, n_drawn - 1)
         )
         kept = spectrum > 1e-6 * spectrum[-1]
+        kept[-1] = True  # of rows of zeros too
         spectrum, left = spectrum[kept], left[:, kept]
-        vectors = design.T.astype(np.float64) @ (left / np.sqrt(spectrum))
-        return spectrum, vectors
+        vectors = design.T.astype(np.float64) @ (left / np.sqrt(_positive(spectrum)))
+        return np.maximum(spectrum, 0), vectors
 
     def _set_denominator(self, alpha):
         super()._set_denominator(alpha)

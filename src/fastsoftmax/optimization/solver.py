@@ -4,6 +4,7 @@ Glue between sgd.py (the stochastic phase), curvature.py, preconditioning.py, lb
 certificate.py; no arithmetic over rows is here. Called by fitting.py.
 """
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -13,12 +14,16 @@ from ..problem.rows import SparseRows
 from .blas import one_blas_thread
 from .certificate import GapEstimate, profiled_bound
 from .curvature import Subsample, learning_rate_for, square_gradient
+from .decrement import Sample
 from .history import Epoch, History
 from .lbfgs import minimize
+from .newton import PATIENCE, SmallProblem, is_small
 from .preconditioning import FullHessian, preconditioner_for
 from .sgd import train
+from .span import Span, is_wide
+from .tolerance import least_gap
 
-__all__ = ["Descent", "Outcome", "descend", "form_and_rows", "solve"]
+__all__ = ["Descent", "Notes", "Outcome", "descend", "form_and_rows", "needs_units", "solve"]
 
 #: Epochs of the stochastic phase. From 1 to 5 of them, these left the fewest passes in all on the
 #: benchmark sets: 14 to be within 1e-4 on MNIST, where one left 25 and two 24.
@@ -31,6 +36,17 @@ SHORT_RUN = 2.0
 #: place: with 4 to 12, no more passes in all than after four epochs on iris, wine, breast cancer,
 #: digits and drawn sets, and a quarter of them on wine.
 FIRST_PASSES = 8
+
+#: Times the tolerance that the pace of the descent has to promise before the Hessian is asked.
+NEAR = 2.0
+
+#: Times the pace's estimate above which the answer of a sample is doubted.
+DOUBTFUL = 10.0
+
+#: Logarithm of what a pass of a slow descent divides the suboptimality by, and the passes that are
+#: let go at most before the Hessian is asked again.
+SLOW = 0.25
+MOST_TO_WAIT = 12
 
 #: Rows from which a learning rate is chosen.
 LEARNING_RATE_ROWS = 2000
@@ -46,6 +62,8 @@ class Outcome:
     Parameters
     ----------
     objective : float
+    penalty : float
+        (alpha/2)‖coef‖², a part of it.
     suboptimality : float ≥ 0
         Estimate of how far the objective is above its minimum.
     suboptimality_bound : float ≥ 0
@@ -59,11 +77,17 @@ class Outcome:
     """
 
     objective: float
+    penalty: float
     suboptimality: float
     suboptimality_bound: float
     converged: bool
     reason: str
     n_passes: int
+
+
+def needs_units(n_samples, n_features, n_rows, loss):
+    """Whether :func:`solve` wants a problem of this shape in units of one size."""
+    return not (is_wide(n_samples, n_features) or is_small(n_samples, n_features, n_rows, loss))
 
 
 def descend(
@@ -136,7 +160,7 @@ def solve(
     state,
     plan,
     random_state,
-    tol,
+    tolerance,
     max_iter,
     stochastic=True,
     on_epoch=None,
@@ -155,9 +179,8 @@ def solve(
         Of the stochastic phase, whose length and schedule are set here; a learning rate of None is
         chosen from the data.
     random_state : numpy.random.RandomState
-    tol : float ≥ 0, callable or None
-        Stop where the estimate of the suboptimality is no more, in units of mean cross-entropy. A
-        callable gives that number for the penalty at an iterate.
+    tolerance : tolerance.Tolerance
+        Stop where the estimate of the suboptimality is no more.
     max_iter : int ≥ 0
         Iterations, the stochastic epochs included. 0 only looks at where the state is.
     stochastic : bool
@@ -176,80 +199,177 @@ def solve(
         With the learning rate of the stochastic phase.
     """
     history = History()
+    notes = Notes(state, history, tolerance, max_iter, on_epoch, validation)
     if max_iter == 0:
-        return history, _outcome_at(problem, state, tol), plan
-    form, subsample = form_and_rows(problem, len(state.coef), random_state)
-    if stochastic and max_iter > STOCHASTIC_EPOCHS:
-        rates = _Rates(problem, subsample, plan, SHORT_RUN) if plan.learning_rate is None else None
-        plan = replace(plan, schedule="linear", n_epochs=STOCHASTIC_EPOCHS, tol=None)
-        if rates is not None:
-            plan = replace(plan, learning_rate=rates.first())
-        revised = None if rates is None else rates.revised
-        ended = _Ended(on_epoch)
-        history = train(problem, state, plan, random_state, 0, ended, validation, revised)
-        if ended.by_user or history.interrupted:
-            return history, None, plan
-
-    descent = Descent(problem, state, history, tol, max_iter, on_epoch, validation)
+        return history, _outcome_at(problem, state, notes), plan
     try:
-        model = form(subsample, problem, state.coef, state.intercept)
-        start = np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64)
-        iterate, reason, _ = descent.run(start, model, most=FIRST_PASSES if reforms else None)
-        n_passes = iterate.n_evaluations
-        if reason == "max_iter" and len(history.epochs) < max_iter:
-            parameters = iterate.parameters
-            model = form(subsample, problem, parameters[:, :-1], parameters[:, -1])
-            iterate, reason, _ = descent.run(parameters, model)
-            n_passes += iterate.n_evaluations
-        coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
-        known = iterate.value, iterate.gradient[:, :-1], iterate.gradient[:, -1]
-        intercept, objective, bound = profiled_bound(problem, coef, intercept, known)
-        state.coef[:], state.intercept[:] = coef, intercept
+        if is_wide(len(problem.rows), problem.X.shape[1]):
+            return history, _solve_in_span(problem, notes, random_state, reforms), plan
+        small = SmallProblem.of(problem, len(state.coef))
+        if small is not None:
+            return history, _solve_small(small, problem, notes), plan
+        form, subsample = form_and_rows(problem, len(state.coef), random_state)
+        if stochastic and max_iter > STOCHASTIC_EPOCHS:
+            rates = None
+            plan = replace(plan, schedule="linear", n_epochs=STOCHASTIC_EPOCHS, tol=None)
+            if plan.learning_rate is None:
+                rates = _Rates(problem, subsample, plan, SHORT_RUN)
+                plan = replace(plan, learning_rate=rates.first())
+            revised = None if rates is None else rates.revised
+            ended = _Ended(on_epoch)
+            history = train(problem, state, plan, random_state, 0, ended, validation, revised)
+            if ended.by_user or history.interrupted:
+                return history, None, plan
+            notes = Notes(state, history, tolerance, max_iter, on_epoch, validation)
+        return history, _descend_to(problem, notes, form, subsample, random_state, reforms), plan
     except KeyboardInterrupt:
         if not history.epochs:
             raise
-        descent.return_to_noted()
+        notes.write()
         history.interrupted = True
         return history, None, plan
-    gained = max(0.0, iterate.value - objective)
+
+
+def _solve_in_span(problem, notes, random_state, reforms):
+    """In the span of the rows, which are few; without minibatches, which have no use for it."""
+    state = notes.state
+    for by_gram in (problem.alpha > 0, False):
+        span = Span(problem, by_gram)
+        inner = span.state_of(state)
+        with notes.inside(inner, span.write):
+            small = SmallProblem.of(span.problem, len(inner.coef))
+            if small is not None:
+                outcome = _solve_small(small, span.problem, notes)
+            else:
+                parts = form_and_rows(span.problem, len(inner.coef), random_state)
+                outcome = _descend_to(span.problem, notes, *parts, random_state, reforms)
+        objective, left_out = span.proved(inner, state, outcome.objective)
+        more = left_out + max(0.0, objective - outcome.objective)
+        allowed = notes.tolerance.allowed(objective, outcome.penalty, problem.dtype)
+        is_left = by_gram and notes.n_left and outcome.converged
+        if not (is_left and outcome.suboptimality + left_out > allowed):
+            break
+    return _outcome(
+        problem,
+        notes,
+        objective,
+        outcome.penalty,
+        outcome.suboptimality + more,
+        outcome.suboptimality_bound + more,
+        outcome.reason,
+        outcome.n_passes,
+    )
+
+
+def _descend_to(problem, notes, form, subsample, random_state, reforms):
+    """L-BFGS to the end, from where the state is; or Newton's method, where it needs too long."""
+    state, descent = notes.state, Descent(problem, notes, random_state)
+    shape = (len(problem.rows), problem.X.shape[1], len(state.coef), problem.loss)
+    has_last = is_small(*shape, at_last=True)
+    model = form(subsample, problem, state.coef, state.intercept)
+    start = np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64)
+    most = min(PATIENCE if has_last else notes.n_left, notes.n_left)
+    iterate, reason, _ = descent.run(start, model, min(FIRST_PASSES, most) if reforms else most)
+    n_passes = iterate.n_evaluations
+    if reason == "max_iter" and reforms and notes.n_left and not notes.by_user:
+        parameters = iterate.parameters
+        model = form(subsample, problem, parameters[:, :-1], parameters[:, -1])
+        iterate, reason, _ = descent.run(parameters, model, min(most, notes.n_left))
+        n_passes += iterate.n_evaluations
+    if has_last and reason in ("max_iter", "rounding") and notes.n_left and not notes.by_user:
+        small = SmallProblem.of(problem, len(state.coef), at_last=True)
+        if small is not None:
+            # From zero: where rows that are sure of a wrong class have no curvature left, Newton's
+            # steps are long, and shortened again and again.
+            state.coef[:], state.intercept[:] = 0, 0
+            outcome = _solve_small(small, problem, notes)
+            return replace(outcome, n_passes=outcome.n_passes + n_passes)
+    coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
+    known = iterate.value, iterate.gradient[:, :-1], iterate.gradient[:, -1]
+    if problem.loss == "softmax":  # what all classes have in common is penalty alone
+        common = coef.mean(axis=0)
+        coef = coef - common
+        value = known[0] - len(coef) * problem.penalty(common)
+        known = value, known[1] - problem.alpha * common, known[2]
+    intercept, objective, bound = profiled_bound(problem, coef, intercept, known)
+    notes.write(coef, intercept)
+    gap, is_known = descent.suboptimality(iterate)
+    outcome = _outcome(
+        problem,
+        notes,
+        objective,
+        problem.penalty(coef),
+        gap - max(0.0, iterate.value - objective),
+        bound,
+        reason,
+        n_passes,
+    )
+    if is_known or outcome.suboptimality_bound == outcome.suboptimality:
+        return outcome
+    return replace(outcome, converged=False, reason=_unfinished(outcome.reason, notes))
+
+
+def _solve_small(small, problem, notes):
+    """Newton's method to the end, from where the state is."""
+
+    def noted(stand, is_last):
+        coef, intercept = small.parameters(stand.theta)
+        return notes.note(coef, intercept, stand.value, stand.penalty, stand.gradient_norm, is_last)
+
+    state = notes.state
+    stand, reason, n_passes = small.minimize(
+        small.start(state.coef, state.intercept),
+        problem.alpha,
+        notes.tolerance,
+        notes.n_left,
+        noted,
+    )
+    notes.write()
+    if problem.dtype != np.float64:  # what rounding the parameters has cost counts
+        stand = small.look(small.theta_of(state.coef, state.intercept), problem.alpha)
+    return _outcome(
+        problem,
+        notes,
+        stand.value,
+        stand.penalty,
+        0.5 * stand.decrement,
+        small.bound(stand),
+        "stopped" if reason == "converged" else reason,
+        n_passes,
+    )
+
+
+def _outcome(problem, notes, objective, penalty, suboptimality, bound, reason, n_passes):
+    """How a solve ended, from the estimate and the bound as they were computed."""
     # The loss is not negative: the objective itself is a bound, and the only one where squares of
     # the gradient overflow.
     bound = min(bound, objective) if np.isfinite(objective) else np.inf
-    least = least_gap(problem, objective)
+    least = least_gap(problem.dtype, objective)
     bound = max(bound, least)
-    suboptimality = float(np.clip(descent.estimate.value - gained, least, bound))
+    suboptimality = float(np.clip(suboptimality, least, bound))
     if np.isnan(suboptimality):
         suboptimality = bound
-    allowed = _allowed(tol, problem, coef)
+    allowed = notes.tolerance.allowed(objective, penalty, problem.dtype)
     converged = allowed is not None and suboptimality <= allowed
-    if not converged and reason == "stopped" and not descent.by_user:
-        reason = "max_iter" if len(history.epochs) == max_iter else "rounding"
-    outcome = Outcome(
-        objective=objective,
-        suboptimality=suboptimality,
-        suboptimality_bound=bound,
-        converged=converged,
-        reason=reason,
-        n_passes=n_passes,
-    )
-    return history, outcome, plan
+    if not converged:
+        reason = _unfinished(reason, notes)
+    return Outcome(objective, penalty, suboptimality, bound, converged, reason, n_passes)
 
 
-def _outcome_at(problem, state, tol):
+def _unfinished(reason, notes):
+    """Why a solve that is not near enough has ended."""
+    if reason == "stopped" and not notes.by_user:
+        return "rounding" if notes.n_left else "max_iter"
+    return reason
+
+
+def _outcome_at(problem, state, notes):
     """Of a solve that does nothing; the bound is the only estimate there is."""
     coef, intercept = (array.astype(np.float64) for array in (state.coef, state.intercept))
     known = problem.loss_gradient(coef, intercept)
     _, best, bound = profiled_bound(problem, coef, intercept, known)
-    bound = max(bound + known[0] - best, least_gap(problem, known[0]))
-    allowed = _allowed(tol, problem, coef)
-    return Outcome(
-        objective=known[0],
-        suboptimality=bound,
-        suboptimality_bound=bound,
-        converged=allowed is not None and bound <= allowed,
-        reason="max_iter",
-        n_passes=1,
-    )
+    bound += known[0] - best
+    return _outcome(problem, notes, known[0], problem.penalty(coef), bound, bound, "max_iter", 1)
 
 
 def form_and_rows(problem, n_rows, random_state):
@@ -259,16 +379,6 @@ def form_and_rows(problem, n_rows, random_state):
     )
     by_norm = form is FullHessian
     return form, Subsample.of(problem, n_drawn, problem.dtype, random_state, by_norm)
-
-
-def least_gap(problem, objective):
-    """A suboptimality that drowns in the rounding errors of the objective."""
-    return 0.1 * float(np.finfo(problem.dtype).eps) * abs(objective)
-
-
-def _allowed(tol, problem, coef):
-    """The suboptimality that ``tol`` allows at these coefficients, or None."""
-    return tol(problem.penalty(coef)) if callable(tol) else tol
 
 
 class _Ended:
@@ -284,41 +394,134 @@ class _Ended:
         return is_last or self.by_user
 
 
-class Descent:
-    """L-BFGS seen from the problem: its function, and what is noted at each iterate."""
+class Notes:
+    """What is noted at each iterate: the state, the history, and what the user says of it.
 
-    def __init__(self, problem, state, history, tol, max_iter, on_epoch, validation):
-        self._problem = problem
-        self._state = state
+    Parameters
+    ----------
+    state : objective.State
+    history : History
+        Written to; epochs that it has count as iterations.
+    tolerance, max_iter, on_epoch, validation
+        As in :func:`solve`.
+
+    Attributes
+    ----------
+    by_user : bool
+        Whether the user ended it.
+    """
+
+    def __init__(self, state, history, tolerance, max_iter, on_epoch=None, validation=None):
+        self.state = state
+        self.tolerance = tolerance
+        self.by_user = False
+        self._outer = state
+        self._to_outer = None
         self._history = history
-        self._tol = tol
         self._max_iter = max_iter
         self._on_epoch = on_epoch
         self._validation = validation
         self._time = perf_counter()
         self._noted = None
-        self.by_user = False
-        self.estimate = GapEstimate()
 
-    def run(self, start, model, pairs=(), most=None):
+    @property
+    def n_left(self):
+        """Iterations that ``max_iter`` leaves."""
+        return self._max_iter - len(self._history.epochs)
+
+    @property
+    def is_empty(self):
+        """Whether nothing was noted, nor a stochastic epoch before."""
+        return not self._history.epochs
+
+    @contextmanager
+    def inside(self, inner, to_outer):
+        """Within a ``with`` block, take the parameters of a problem that stands for this one.
+
+        ``to_outer(inner, outer)`` writes the State that its State stands for.
+        """
+        self.state, self._to_outer = inner, to_outer
+        try:
+            yield
+        finally:
+            self.write()
+            self.state, self._to_outer, self._noted = self._outer, None, None
+
+    def note(self, coef, intercept, objective, penalty, gradient_norm, is_last):
+        """Keep an iterate, and write it to the history; True to stop."""
+        self._noted = coef, intercept
+        now = perf_counter()
+        score = np.nan
+        if self._validation is not None:
+            self.write()
+            score = self._validation.score(self._outer)
+        self._history.epochs.append(
+            Epoch(
+                objective=objective,
+                loss=objective - penalty,
+                learning_rate=1.0,
+                seconds=now - self._time,
+                gradient_norm=gradient_norm,
+                validation_score=score,
+            )
+        )
+        is_last = is_last or self.n_left == 0
+        if self._on_epoch is not None:
+            self.write()
+            asked = bool(self._on_epoch(self._history, self._outer, is_last))
+            self.by_user, is_last = asked and not is_last, asked
+        self._time = perf_counter()
+        return is_last
+
+    def write(self, coef=None, intercept=None):
+        """Write these parameters to the state, or those last noted, if there are any."""
+        if coef is not None:
+            self._noted = coef, intercept
+        if self._noted is None:
+            return
+        self.state.coef[:], self.state.intercept[:] = self._noted
+        if self._to_outer is not None:
+            self._to_outer(self.state, self._outer)
+
+
+class Descent:
+    """L-BFGS seen from the problem: its function, and when it is near enough.
+
+    Parameters
+    ----------
+    problem : objective.Problem
+    notes : Notes
+    random_state : numpy.random.RandomState
+    """
+
+    def __init__(self, problem, notes, random_state):
+        self._problem = problem
+        self._notes = notes
+        self._pace = GapEstimate()
+        self._sample = Sample(problem, random_state)
+        self._model = None
+        self._asked = None
+        self._n_to_wait = 0
+
+    def run(self, start, model, most, pairs=()):
         """Minimise from these parameters with this model; see :func:`lbfgs.minimize`.
 
-        At most so many iterations where ``most`` says so; "max_iter" is then the reason too.
+        At most so many iterations; "max_iter" is then the reason.
         """
         dtype = self._problem.dtype
-        left = self._max_iter - len(self._history.epochs)
+        self._model = model
         iterate, reason, pairs = minimize(
             self.function,
             start,
             model.apply,
             ROUNDING_ERRORS * np.finfo(dtype).eps,
-            left if most is None else min(left, most),
+            most,
             self.on_iterate,
             pairs,
             dtype,
         )
-        if not self._history.epochs:  # the start was the end
-            self.note(iterate, is_last=True)
+        if self._notes.is_empty:  # the start was the end
+            self._note(iterate, is_last=True)
         return iterate, reason, pairs
 
     def function(self, parameters):
@@ -328,51 +531,52 @@ class Descent:
 
     def on_iterate(self, iterate):
         """Note an iterate; True where it is good enough, or the user has had enough."""
-        self.estimate.update(iterate.value, iterate.decrement)
+        self._pace.update(iterate.value, iterate.decrement)
         allowed = self.allowed(iterate)
-        stop = allowed is not None and self.estimate.highest <= allowed
+        stop = allowed is not None and self._is_near(iterate, allowed)
         if iterate.n_evaluations == 1:
             return stop  # no step of this phase yet
-        return self.note(iterate, stop)
+        return self._note(iterate, stop)
+
+    def _is_near(self, iterate, allowed):
+        """Whether the Hessian says so; it is asked where the pace does, as that costs a pass.
+
+        If not, it isn't asked again for as many passes as a slow descent would need. What all rows
+        have answered is the next step: a sample's is too long where it has few rows.
+        """
+        self._n_to_wait -= 1
+        if self._n_to_wait > 0 or self._pace.highest > NEAR * allowed:
+            return False
+        sample, found = self._sample, self._ask(iterate)
+        if found.gap <= allowed and found.is_known:
+            return True
+        far = found.gap / max(allowed, np.finfo(np.float64).tiny)
+        self._n_to_wait = int(np.clip(np.log(far) / SLOW, 1, MOST_TO_WAIT))
+        if found.slope > 0:
+            iterate.direction, iterate.decrement = found.direction, found.slope
+        if found.gap > DOUBTFUL * self._pace.highest and not sample.is_largest:
+            self._sample = sample.larger()  # it may have missed what few rows have
+        return False
+
+    def _ask(self, iterate):
+        found = self._sample.decrement(iterate.parameters, iterate.gradient, self._model.apply)
+        self._asked = iterate.n_evaluations, iterate.value, found
+        return found
+
+    def suboptimality(self, iterate):
+        """What an iterate is above the minimum by the Hessian, and whether that is known."""
+        if self._asked is None or self._asked[:2] != (iterate.n_evaluations, iterate.value):
+            self._ask(iterate)
+        found = self._asked[-1]
+        return found.gap, found.is_known
 
     def allowed(self, iterate):
         """The suboptimality to stop at here, or None."""
-        allowed = _allowed(self._tol, self._problem, iterate.parameters[:, :-1])
-        if allowed is None or callable(self._tol):
-            return allowed
-        # Nothing below the rounding errors of the objective can be said of it. Coefficients still
-        # get better there.
-        return max(allowed, least_gap(self._problem, iterate.value))
+        penalty = self._problem.penalty(iterate.parameters[:, :-1])
+        return self._notes.tolerance.allowed(iterate.value, penalty, self._problem.dtype)
 
-    def note(self, iterate, is_last):
-        """Write the iterate to the state and the history; True to stop."""
-        self._noted = iterate
-        self._write(iterate)
-        self._history.epochs.append(self._epoch(iterate))
-        is_last = is_last or len(self._history.epochs) == self._max_iter
-        if self._on_epoch is not None:
-            asked = bool(self._on_epoch(self._history, self._state, is_last))
-            self.by_user, is_last = asked and not is_last, asked
-        self._time = perf_counter()
-        return is_last
-
-    def return_to_noted(self):
-        """Where Ctrl-C came between two assignments: the state is the last one noted again."""
-        if self._noted is not None:
-            self._write(self._noted)
-
-    def _write(self, iterate):
-        coef, intercept = self._state.coef, self._state.intercept
-        coef[:], intercept[:] = iterate.parameters[:, :-1], iterate.parameters[:, -1]
-
-    def _epoch(self, iterate):
-        seconds = perf_counter() - self._time
-        score = np.nan if self._validation is None else self._validation.score(self._state)
-        return Epoch(
-            objective=iterate.value,
-            loss=iterate.value - self._problem.penalty(iterate.parameters[:, :-1]),
-            learning_rate=1.0,
-            seconds=seconds,
-            gradient_norm=float(np.linalg.norm(iterate.gradient)),
-            validation_score=score,
-        )
+    def _note(self, iterate, is_last):
+        coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
+        penalty = self._problem.penalty(coef)
+        norm = float(np.linalg.norm(iterate.gradient))
+        return self._notes.note(coef, intercept, iterate.value, penalty, norm, is_last)

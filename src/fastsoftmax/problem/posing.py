@@ -32,9 +32,10 @@ class Formulation:
     standardize : bool or {"population", "sample"}
     fit_intercept : bool
     class_weight : dict, "balanced" or None
-    chooses_units : bool
-        Whether training may run in units of its own where ``standardize`` is off: the minimum is
-        the same, the path to it isn't.
+    chooses_units : callable
+        ``chooses_units(n_samples, n_features, n_rows, loss)`` says whether training may run in
+        units of its own where ``standardize`` is off: the minimum is the same, the path to it
+        isn't.
     """
 
     strength: Callable[[float], float]
@@ -43,7 +44,7 @@ class Formulation:
     standardize: bool | str = False
     fit_intercept: bool = True
     class_weight: Any = None
-    chooses_units: bool = True
+    chooses_units: Callable[..., bool] = lambda *shape: True
 
 
 @dataclass(frozen=True)
@@ -126,11 +127,12 @@ def pose(data, formulation, earlier=None):
         weight_sum = float(class_total.sum())
     mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
     alpha, unit = formulation.strength(weight_sum), 1.0
-    has_no_units = units.shift is None and len(rows) > 0
-    if formulation.chooses_units and has_no_units and not data.is_batch:
+    is_softmax = formulation.multi_class == "softmax" and len(data.classes) > 2
+    loss = "softmax" if is_softmax else "logistic"
+    has_no_units = units.shift is None and len(rows) > 0 and not data.is_batch
+    if has_no_units and formulation.chooses_units(len(rows), *data.coef_shape[::-1], loss):
         units, unit = Units.chosen(X, rows, weight, dtype, formulation.fit_intercept, alpha)
         alpha /= unit**2
-    is_softmax = formulation.multi_class == "softmax" and len(data.classes) > 2
     problem = Problem(
         X=X,
         rows=rows,
@@ -138,7 +140,7 @@ def pose(data, formulation, earlier=None):
         sample_weight=mean_one(weight, mean_weight, len(X), dtype),
         shift=units.shift,
         inverse_scale=units.inverse_scale,
-        loss="softmax" if is_softmax else "logistic",
+        loss=loss,
         alpha=alpha,
         fit_intercept=formulation.fit_intercept,
         n_threads=data.n_threads,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .rows import SparseRows
-from .statistics import ColumnStatistics, largest_eigenvalue, squares
+from .statistics import ColumnStatistics, largest_eigenvalue, weighted_squares
 
 __all__ = ["Units", "measure"]
 
@@ -29,6 +29,10 @@ UNIT_RANGE = 10.0
 #: Share of the mean square norm above which the mean is worth subtracting: reading rows where they
 #: lie without a shift is about a tenth faster.
 FAR_FROM_ZERO = 0.05
+
+#: The same where a single feature lies so many of its variances from zero, whatever the others do:
+#: its own curvature would vanish beside the intercept's.
+MOST_VARIANCES = 25.0
 
 
 @dataclass(frozen=True)
@@ -81,14 +85,15 @@ class Units:
             every = -(-len(some) // EIGENVALUE_ROWS)
             values = (X[some[::every]] - mean).astype(dtype)
             share = share[::every] / share[::every].sum()
-        square = float(share @ squares(values).sum(axis=1).ravel())
+        square = weighted_squares(values, share)
         scale = np.sqrt(largest_eigenvalue(values, share) + alpha)
         if not 1 / UNIT_RANGE < scale < UNIT_RANGE:
             usable = np.isfinite(scale) and np.finfo(dtype).tiny < scale**2 < np.finfo(dtype).max
             scale = 2.0 ** np.round(np.log2(scale)) if usable else 1.0  # exact to divide by
         else:
             scale = 1.0
-        if not np.square(mean).sum() > FAR_FROM_ZERO * square:
+        is_far = np.square(mean).sum() > FAR_FROM_ZERO * square.sum()
+        if not (is_far or (np.square(mean) > MOST_VARIANCES * square).any()):
             mean[:] = 0
         with np.errstate(over="ignore"):
             shift = mean.astype(dtype)

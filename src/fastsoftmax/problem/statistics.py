@@ -131,17 +131,18 @@ def largest_eigenvalue(values, weight=None):
     return float(size) if np.isfinite(size) else np.inf
 
 
-def weighted_squares(values, weight):
-    """Σ s x_j² for each feature, in float64."""
+def weighted_squares(values, weight, power=2):
+    """Σ s x_j² for each feature, or of a higher power that is even; in float64."""
     moments = np.zeros(values.shape[1])
     for start in range(0, len(weight), SQUARED_ROWS):
         block = slice(start, start + SQUARED_ROWS)
-        moments += weight[block] @ squares(values[block])
+        moments += weight[block] @ squares(values[block], power)
     return moments
 
 
-def squares(values):
-    """Each value squared, in float64; a matrix or a CSR array."""
+def squares(values, power=2):
+    """Each value squared, or to a higher even power, in float64; a matrix or a CSR array."""
     if issparse(values):
-        return values.astype(np.float64).power(2)
-    return np.square(values, dtype=np.float64)
+        return values.astype(np.float64).power(power)
+    result = np.square(values, dtype=np.float64)
+    return result if power == 2 else np.power(result, power // 2, out=result)

@@ -1,0 +1,205 @@
+"""How far the minimum is, asked of the Hessian itself: conjugate gradients on a sample of the rows.
+
+½ gᵀ H⁻¹ g is what the objective can still fall, near its minimum. g is of all rows. H is that of a
+sample in which every class is well represented; it is only ever multiplied with, and so holds
+nothing that a model of it has left out or frozen. A model serves as a preconditioner, but doesn't
+say when to stop: that is each coefficient's own curvature. Called by solver.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..problem.statistics import squares
+from .curvature import probabilities, staged
+
+__all__ = ["Decrement", "Sample"]
+
+#: Rows of a sample, at least, and as a share of all.
+FEWEST_ROWS = 2000
+SHARE_OF_ROWS = 0.05
+
+GROWTH = 4
+
+#: Rows squared at once.
+BLOCK_ROWS = 1024
+
+#: Values staged, at most.
+MOST_VALUES = 20_000_000
+
+#: Products with the Hessian: as many as multiply so many numbers in all, but within these limits.
+MOST_PRODUCTS = 200_000_000
+FEWEST_STEPS = 60
+MOST_STEPS = 600
+
+#: It ends where the residual could add no more than this share of what was found.
+RESIDUAL = 0.2
+
+
+@dataclass(frozen=True)
+class Decrement:
+    """What conjugate gradients found.
+
+    Parameters
+    ----------
+    gap : float ≥ 0
+        What the objective can still fall: half of gᵀ H⁻¹ g, and of what the residual may add.
+    is_known : bool
+        Whether the residual is small enough for that to be an answer.
+    direction : float64 ndarray of shape (n_rows, n_features + 1)
+        H⁻¹ g, to be subtracted.
+    slope : float
+        gᵀ · direction.
+    n_steps : int
+    """
+
+    gap: float
+    is_known: bool
+    direction: np.ndarray
+    slope: float
+    n_steps: int
+
+
+class Sample:
+    """Rows that the Hessian is multiplied by.
+
+    Parameters
+    ----------
+    problem : objective.Problem
+    random_state : numpy.random.RandomState
+    times : int
+        As many rows as that times the fewest.
+
+    Attributes
+    ----------
+    is_whole : bool
+        Whether none was left out.
+    is_largest : bool
+        Whether :meth:`larger` would be no larger.
+    """
+
+    def __init__(self, problem, random_state, times=1):
+        self._problem, self._random_state, self._times = problem, random_state, times
+        rows, weight = problem.rows, None
+        n_drawn = times * max(FEWEST_ROWS, int(SHARE_OF_ROWS * len(rows)))
+        most = max(1, MOST_VALUES // max(1, problem.X.shape[1]))
+        self.is_largest = n_drawn >= min(most, len(rows))
+        n_drawn = min(most, n_drawn)
+        self.is_whole = n_drawn >= len(rows)
+        if not self.is_whole:
+            codes = problem.y_true[rows]
+            count = np.bincount(codes)
+            chance = 0.5 / len(rows) + 0.5 / (np.count_nonzero(count) * count[codes])
+            chance = np.minimum(n_drawn * chance, 1.0)
+            drawn = random_state.random_sample(len(rows)) < chance
+            drawn[0] |= not drawn.any()
+            rows, weight = rows[drawn], 1 / chance[drawn]
+        weight = np.ones(len(rows)) if weight is None else weight
+        if problem.sample_weight is not None:
+            weight = weight * problem.sample_weight[rows]
+        self._rows = rows
+        self._weight = (weight / weight.sum()).astype(problem.dtype)[:, None]
+        self._values = None
+
+    def larger(self):
+        """Another, of several times as many rows."""
+        return Sample(self._problem, self._random_state, GROWTH * self._times)
+
+    def decrement(self, parameters, gradient, precondition):
+        """What is left to fall at these parameters.
+
+        Parameters
+        ----------
+        parameters, gradient : float64 ndarrays of shape (n_rows, n_features + 1)
+            The intercept is the last column.
+        precondition : callable
+            An approximate inverse of the Hessian, times a matrix.
+
+        Returns
+        -------
+        decrement : Decrement
+        """
+        problem = self._problem
+        if self._values is None:
+            self._values = staged(problem, self._rows, problem.dtype)
+        self._probability = probabilities(
+            problem, self._values, parameters[:, :-1], parameters[:, -1]
+        )
+        curvature = self._diagonal()
+        with np.errstate(all="ignore"):
+            return self._solve(gradient, precondition, curvature)
+
+    def _solve(self, gradient, precondition, curvature):
+        residual, direction = self._without_common(gradient.copy()), np.zeros_like(gradient)
+        search = self._without_common(precondition(residual))
+        product = float(np.vdot(residual, search))
+        left, slope, n_steps, is_known = 0.0, 0.0, 0, product == 0
+        more = MOST_PRODUCTS // (len(gradient) * self._values.size + 1)
+        most = max(FEWEST_STEPS, min(more, MOST_STEPS))
+        while n_steps < most and product > 0:
+            changed = self._product(search)
+            bend = float(np.vdot(search, changed))
+            if not bend > 0:
+                break
+            length = product / bend
+            direction += length * search
+            residual -= length * changed
+            slope += length * product
+            n_steps += 1
+            scaled = self._without_common(precondition(residual))
+            before, product = product, float(np.vdot(residual, scaled))
+            left = self._most_left(residual, curvature)
+            is_known = left <= RESIDUAL * slope
+            if is_known:
+                break
+            search = scaled + (product / before) * search
+        if not is_known:  # nothing is proved; do the model and each coefficient's curvature agree?
+            left = max(product, float((np.square(residual) / curvature).sum()))
+            is_known = left <= RESIDUAL * slope
+        gap = 0.5 * (slope + left)
+        if not np.isfinite(gap):
+            gap, is_known = np.inf, False
+        return Decrement(gap, bool(is_known), direction, slope, n_steps)
+
+    def _without_common(self, vector):
+        """Without what all classes have in common: no softmax sees it, it is rounding errors."""
+        return vector - vector.mean(axis=0) if self._problem.loss == "softmax" else vector
+
+    def _most_left(self, residual, curvature):
+        """What a residual r can add to gᵀ H⁻¹ g at most: rᵀ H⁻¹ r, no curvature being below alpha.
+
+        The intercept, which is hardly off, counts by its own curvature.
+        """
+        if self._problem.alpha == 0:
+            return np.inf
+        left = float(np.square(residual[:, :-1]).sum()) / self._problem.alpha
+        return left + float((np.square(residual[:, -1]) / curvature[:, -1]).sum())
+
+    def _product(self, vector):
+        """The Hessian times a matrix of the parameters' shape."""
+        problem, values, probability = self._problem, self._values, self._probability
+        narrow = vector.astype(values.dtype)
+        change = np.asarray(values @ narrow[:, :-1].T) + narrow[:, -1]
+        if problem.loss == "softmax":
+            change -= (probability * change).sum(axis=1, keepdims=True)
+            change *= probability
+        else:
+            change *= probability * (1 - probability)
+        change *= self._weight
+        result = np.empty_like(vector)
+        result[:, :-1] = (values.T @ change).T
+        result[:, :-1] += problem.alpha * vector[:, :-1]
+        result[:, -1] = change.sum(axis=0, dtype=np.float64) if problem.fit_intercept else 0
+        return result
+
+    def _diagonal(self):
+        """Each coefficient's own curvature, positive."""
+        problem, values = self._problem, self._values
+        spread = self._weight * self._probability * (1 - self._probability)
+        spread = spread.astype(np.float64)
+        diagonal = np.full((spread.shape[1], values.shape[1] + 1), problem.alpha)
+        for start in range(0, len(spread), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            diagonal[:, :-1] += (squares(values[block]).T @ spread[block]).T
+        diagonal[:, -1] = spread.sum(axis=0)
+        return np.maximum(diagonal, np.finfo(np.float64).tiny)
