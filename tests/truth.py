@@ -30,8 +30,11 @@ __all__ = ["Objective", "Truth", "least"]
 EPSILON = np.finfo(np.float64).eps
 
 #: Newton's steps, each of which may be halved so often.
-MOST_STEPS = 200
+MOST_STEPS = 100
 MOST_HALVINGS = 50
+
+#: Penalties from 1 down, a tenth of the last each, on the way to a minimum that is far away.
+APPROACHES = 18
 
 #: Size of the box that the lower bound is for, in units of the largest coefficient.
 BOX = 100.0
@@ -95,6 +98,8 @@ class Objective:
     standardize : bool
         ‖W‖² is of coefficients of z-scores. Columns are centred, but of sparse X, which matters
         where there is no intercept.
+    row_weight : array of shape (n_samples,) or None
+        What means and deviations are weighted by: ``weight`` without that of classes.
     label_smoothing : float
     """
 
@@ -110,14 +115,17 @@ class Objective:
         fit_intercept=True,
         standardize=False,
         label_smoothing=0.0,
+        row_weight=None,
     ):
         sparse = issparse(X)
         X = np.asarray(X.toarray() if sparse else X, np.float64)
         weight = np.ones(len(X)) if weight is None else np.asarray(weight, np.float64)
         used = weight > 0
         self.X, self.codes = X[used], np.asarray(codes)[used]
-        weight = weight[used].astype(np.longdouble)
-        share = weight / weight.sum()
+        row_weight = weight if row_weight is None else np.asarray(row_weight, np.float64)
+        share, row_share = (
+            one / one.sum() for one in (w[used].astype(np.longdouble) for w in (weight, row_weight))
+        )
         self.share = share.astype(np.float64)
         self.n_classes, self.alpha, self.smoothing = n_classes, float(alpha), label_smoothing
         self.fit_intercept = fit_intercept
@@ -125,17 +133,17 @@ class Objective:
         self.n_rows = 1 if n_classes == 2 else n_classes
 
         wide = self.X.astype(np.longdouble)
-        mean = share @ wide
+        mean = row_share @ wide
         deviation = wide - mean
         self.sigma = np.ones(X.shape[1])
         if standardize:
-            variance = (share @ np.square(deviation)).astype(np.float64)
+            variance = (row_share @ np.square(deviation)).astype(np.float64)
             noise = len(self.X) * EPSILON
             varies = variance > noise * variance + np.square(noise * mean.astype(np.float64))
             self.sigma[varies] = np.sqrt(variance[varies])
         centred = fit_intercept or (standardize and not sparse)
         self.centre = mean if centred else np.zeros_like(mean)
-        self.has_fixed_offset = centred and not fit_intercept
+        self.may_be_centred = centred and not sparse  # without a copy of X
         values = deviation if centred else wide
         largest = np.abs(values).max(axis=0)
         self.scale = np.where(largest > 0, largest, 1)  # longdouble: no overflow of its square
@@ -146,9 +154,14 @@ class Objective:
     # --- At given coefficients --------------------------------------------------------------------
 
     def raw(self, coef, intercept):
-        """Raw predictions of coefficients in the units of X, summed in extended precision."""
+        """Raw predictions of coefficients in the units of X.
+
+        Summed about the centre: 1e9 deviations away from 0, even extended precision isn't enough.
+        """
         coef, intercept = (np.asarray(array).astype(np.longdouble) for array in (coef, intercept))
-        return (self.X.astype(np.longdouble) @ coef.T + intercept).astype(np.float64)
+        at_centre = intercept + coef @ self.centre
+        V = coef * self.scale
+        return self.U @ V.T.astype(np.float64) + at_centre.astype(np.float64)
 
     def __call__(self, coef, intercept):
         """The objective of coefficients in the units of X."""
@@ -236,8 +249,10 @@ class _Loss:
         """Probabilities after this change of raw predictions, to first order; on the simplex."""
         change = self._whole(change)
         change = change - (p * change).sum(axis=1, keepdims=True)
-        q = np.maximum(p * (1 + change), 0)
-        return q / q.sum(axis=1, keepdims=True)
+        q = p * (1 + np.maximum(change, -1))
+        total = q.sum(axis=1, keepdims=True)
+        is_usable = np.isfinite(total) & (total > 0)
+        return np.where(is_usable, q / np.where(is_usable, total, 1), p)
 
     def curved(self, p, change):
         """Hessian of the loss in raw predictions, times this change of those that are free."""
@@ -259,15 +274,16 @@ def least(objective, enough=ENOUGH):
             _Newton(objective, loss, features, strength, basis).run(enough / objective.n_rows)
             for loss, _ in objective._losses()
         ]
+    box = max(one.box for one in found)
     coef, intercept = objective.in_units_of_X(
         np.vstack([one.V for one in found]), np.hstack([one.b for one in found])
     )
     return Truth(
         value=sum(one.value for one in found),
         # No loss is negative.
-        lower=sum(max(one.lower, 0.0) for one in found),
+        lower=sum(max(one.lowest_in(box), 0.0) for one in found),
         rounding=sum(one.rounding for one in found),
-        box=min(one.box for one in found),
+        box=box,
         n_steps=sum(one.n_steps for one in found),
         coef=coef,
         intercept=intercept,
@@ -283,8 +299,19 @@ def _in_span(U, strength):
         return None, U, strength
     level = float(strength.min())
     root = np.sqrt(level / strength) if level > 0 else np.ones_like(strength)
-    Q, R = qr((U * root).T, mode="economic")
-    return Q.T * root, R.T, np.full(len(R), level)
+    # With the largest columns first, rounding is relative to each (Cox, Higham, "Stability of
+    # Householder QR factorization for weighted least squares problems", 1998).
+    largest_first = np.argsort(-root)
+    Q, R, order = qr((U * root).T[largest_first], mode="economic", pivoting=True)
+    # What rounding leaves of directions that rows don't have could grow without a penalty.
+    floor = len(U) * EPSILON if level < EPSILON else 0.0
+    kept = np.abs(np.diag(R)) > floor * abs(R[0, 0])
+    kept[0] = True  # of zeros alone, too
+    features = np.empty((len(U), np.count_nonzero(kept)))
+    features[order] = R[kept].T
+    basis = np.empty((features.shape[1], U.shape[1]))
+    basis[:, largest_first] = Q[:, kept].T
+    return basis * root, features, np.full(features.shape[1], level)
 
 
 class _Newton:
@@ -298,37 +325,67 @@ class _Newton:
         self.F, self.strength = features, strength
         self.value, self.lower, self.box, self.n_steps = np.inf, -np.inf, np.inf, 0
         self.V = self.b = None
+        self.proof = []
 
     def run(self, enough):
         z = np.zeros((len(self.loss.free), self.F.shape[1]))
+        if not self._descend(z, enough, MOST_STEPS):
+            self._descend(self._approached(z), enough, MOST_STEPS)
+        return self
+
+    def _descend(self, z, enough, most):
+        """Whether the minimum is proved, or as well as rounding lets it be."""
         raw, value = self._at(z)
         best_error, idle = np.inf, 0
-        for _ in range(MOST_STEPS):
-            self.n_steps += 1
+        for _ in range(most):
             step, p, gradient = self._step(z, raw)
-            change = self.F @ step.T
-            self._prove(z, raw, p, change, step)
+            self._prove(z, raw, p, self.F @ step.T)
             error = self.value - self.lower
             self.rounding = self._rounding(raw)
             idle = idle + 1 if error > 0.9 * best_error else 0
             best_error = min(error, best_error)
+            if error <= max(enough, 0.1 * self.rounding):
+                return True
             decrease = -float((gradient * step).sum())
-            is_near = decrease < 1e-8
-            if error <= max(enough, 0.1 * self.rounding) or (is_near and idle >= PATIENCE):
-                break
-            # Of exponentials out of reach, a step of the objective that is too long overflows.
-            length = 1.0
-            for _ in range(MOST_HALVINGS):
-                moved = z + length * step
-                new_raw, new_value = self._at(moved)
-                slack = EPSILON * (1 + abs(value))
-                if new_value <= value - 1e-4 * length * decrease + slack:
+            if decrease < 1e-8 and idle >= PATIENCE:
+                return True
+            moved = self._searched(z, value, step, decrease)
+            if moved is None:
+                return False
+            z, raw, value = moved
+        return False
+
+    def _approached(self, z):
+        """Near the minimum, by way of those of stronger penalties.
+
+        From far away Newton's steps are far too long where most rows' losses are flat.
+        """
+        strength = self.strength
+        for floor in 10.0 ** -np.arange(APPROACHES):
+            self.strength = strength + floor
+            raw, value = self._at(z)
+            for _ in range(MOST_STEPS):
+                step, _, gradient = self._step(z, raw)
+                decrease = -float((gradient * step).sum())
+                if decrease < 1e-3 * value:
                     break
-                length /= 2
-            else:
-                break
-            z, raw, value = moved, new_raw, new_value
-        return self
+                moved = self._searched(z, value, step, decrease)
+                if moved is None:
+                    break
+                z, raw, value = moved
+        self.strength = strength
+        return z
+
+    def _searched(self, z, value, step, decrease):
+        """Where the step leads, halved until that is lower; None where nothing is."""
+        length = 1.0
+        for _ in range(MOST_HALVINGS):
+            moved = z + length * step
+            raw, new = self._at(moved)
+            if new <= value - 1e-4 * length * decrease + EPSILON * (1 + abs(value)):
+                return moved, raw, new
+            length /= 2
+        return None
 
     def _at(self, z):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -347,6 +404,7 @@ class _Newton:
 
     def _step(self, z, raw):
         """Newton's step, refined by residuals that are formed from rows."""
+        self.n_steps += 1
         p = self.loss.probabilities(raw)
         gradient = self._gradient(self.loss.residuals(p), z)
         solve = self._factorised(p)
@@ -396,17 +454,23 @@ class _Newton:
 
         return solve
 
-    def _prove(self, z, raw, p, change, step):
+    def _prove(self, z, raw, p, change):
         """Keep the lowest value, and the highest lower bound, of the points around."""
         V, b = self._of_U(z)
+        linearised = self.loss.linearised(p, change)
         value = self.o.share @ self.loss.losses(raw) + 0.5 * (self.o.strength * V * V).sum()
         if value < self.value:
             self.value, self.V, self.b = float(value), V, b
-        size = max(1.0, np.abs(V).max(initial=0), np.abs(b).max(initial=0))
-        for q in (self.loss.linearised(p, change), p):
-            lower = self._lower(q, BOX * size)
-            if lower > self.lower:
-                self.lower, self.box = lower, BOX * size
+        size = max(1.0, np.abs(self.V).max(initial=0), np.abs(self.b).max(initial=0))
+        self.box = BOX * size
+        # The best so far once more, as the box may have grown.
+        tried = [(self._lower(q, self.box), q) for q in (*self.proof, p, linearised)]
+        self.lower, best = max(tried, key=lambda one: one[0])
+        self.proof = [best]
+
+    def lowest_in(self, box):
+        """The lower bound for this box."""
+        return self._lower(self.proof[0], box)
 
     def _lower(self, q, box):
         """The dual objective at q: the least of the right side in the box."""
