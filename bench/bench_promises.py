@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from hard_problems import drawn
-from promises import check
+from promises import FACTOR, check
 
 QUANTILES = (0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0)
 
@@ -45,6 +45,10 @@ def _counts(verdicts):
     for name, n in Counter(name for one in verdicts for name in one.broken).most_common():
         yield f"  broken: {name}", n
     yield "truth uncertain", sum(not one.certain for one in verdicts)
+    yield (
+        "rounding above 10 tol, so nothing asked",
+        sum(one.rounding > FACTOR * one.tol for one in verdicts),
+    )
     yield "errors", sum(bool(one.error) for one in verdicts)
     yield "warnings of other kinds", sum(bool(one.warned) for one in verdicts)
     yield "not converged", sum(one.converged is False for one in verdicts)
@@ -81,8 +85,8 @@ def main(arguments):
     start = time.perf_counter()
     verdicts = list(run(given.n_problems, given.seed, given.light))
     for name, count in _counts(verdicts):
-        print(f"{name:40}{count:>10}")
-    print(f"{'seconds, truth included':40}{time.perf_counter() - start:>10.1f}")
+        print(f"{name:42}{count:>10}")
+    print(f"{'seconds, truth included':42}{time.perf_counter() - start:>10.1f}")
     for said in ("suboptimality", "bound"):
         ratios = _ratios(verdicts, said)
         if len(ratios):

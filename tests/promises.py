@@ -105,51 +105,54 @@ class Verdict:
         return "\n    ".join(lines)
 
 
-def rounding(objective, coef, intercept):
+def rounding(objective, coef, intercept, computed=None):
     """What rounding to the dtype of ``coef`` can make of the objective.
 
-    Two things are rounded, with u = ε/2 of the dtype.
+    Two things are rounded.
 
-    The coefficients that are given, each by a relative u. That moves the raw predictions of row i
-    by up to r_ik = u (Σ_j |w_kj x_ij| + |b_k|): much where columns are far from 0, but to first
-    order by the gradient alone, which is next to nothing at the minimum: u Σ |g_kj w_kj|. To
-    second order it is at most half the variance of ±r_ik under p_i, which is no more than
-    Σ_k p_ik r_ik² and 2 Σ_k p_ik (1 − p_ik) r_ik², times exp(2 max r_i) for the third order; nor is
-    it more than 2 max r_i, as losses change no faster than raw predictions do.
+    The coefficients that are given, each by a relative u, half the ε of their dtype. That moves the
+    raw predictions of row i by up to r_ik = u (Σ_j |w_kj x_ij| + |b_k|): much where columns are far
+    from 0, but to first order by the gradient alone, which is next to nothing at the minimum:
+    u Σ |g_kj w_kj|. To second order it is at most half the variance of ±r_ik under p_i, which is no
+    more than Σ_k p_ik r_ik² and 2 Σ_k p_ik (1 − p_ik) r_ik², times exp(2 max r_i) for the third
+    order; nor is it more than 2 max r_i, as losses change no faster than raw predictions do.
 
-    Sums over columns, when rows are read: by c_ik = (√d + 4) ε (1 + Σ_j |w_kj (x_ij − m_j)| +
-    |b_k + w_k m|). m is the mean where rows may be centred, which are dense, and the intercept is
-    free or ``standardize`` centres; 0 else. A sum of d products is off by √d ε of their magnitudes
-    (Higham, Mary, "A new approach to probabilistic rounding error analysis", 2019); 4 are for exp,
-    log and centring itself. These differ from row to row, so that the value moves by
-    Σ s_i |θ_ik| c_ik, θ being the gradient of the loss; where the minimum seems to be moves by no
-    more than the second order of c.
+    And what is computed from a row, in the dtype ``computed``, that of ``coef`` by default. Raw
+    predictions are off by c_ik = (√d + 4) ε (1 + Σ_j |w_kj (x_ij − m_j)| + |b_k + w_k m|). m is the
+    mean where rows may be centred, which are dense, and the intercept is free or ``standardize``
+    centres; 0 else. A sum of d products is off by √d ε of their magnitudes (Higham, Mary, "A new
+    approach to probabilistic rounding error analysis", 2019); 4 are for exp and centring itself.
+    These differ from row to row, so that the value moves by Σ s_i |θ_ik| c_ik, θ being the gradient
+    of the loss; where the minimum seems to be moves by no more than the second order of c. Each
+    loss is the logarithm of a sum that may be next to 1, and so off by ε.
 
     Sums over rows are in float64; eight units in the last place of the objective are for what is
     left in the end.
     """
-    epsilon = float(np.finfo(coef.dtype).eps)
+    u = float(np.finfo(coef.dtype).eps) / 2
+    epsilon = float(np.finfo(computed or coef.dtype).eps)
     coef, intercept = coef.astype(np.longdouble), intercept.astype(np.longdouble)
     theta, _ = objective.residuals(coef, intercept)
     share = objective.share
     p = np.abs(theta)  # p or 1 − p, whichever: p (1 − p) is at most that
     wide = np.abs(coef).astype(np.float64)
-    given = epsilon / 2 * (np.abs(objective.X) @ wide.T + np.abs(intercept).astype(np.float64))
-    factor = (np.sqrt(coef.shape[1]) + 4) * epsilon
-    summed = factor + 2 * factor / epsilon * given
+    size = np.abs(objective.X) @ wide.T + np.abs(intercept).astype(np.float64)
+    read = size
     if objective.may_be_centred:
         V = np.abs(coef * objective.scale).astype(np.float64)
         at_centre = np.abs(intercept + coef @ objective.centre).astype(np.float64)
-        summed = factor * (1 + np.abs(objective.U) @ V.T + at_centre)
+        read = np.abs(objective.U) @ V.T + at_centre
+    given, summed = u * size, (np.sqrt(coef.shape[1]) + 4) * epsilon * (1 + read)
 
     gradient = (theta * share[:, None]).T @ objective.X
     gradient = gradient + (objective.alpha * coef * np.square(objective.sigma)).astype(np.float64)
-    first = epsilon / 2 * float((np.abs(gradient) * wide).sum())
     slope = np.abs(share @ theta) * np.abs(intercept).astype(np.float64)
-    first += epsilon / 2 * float(slope.sum())
+    first = u * float((np.abs(gradient) * wide).sum() + slope.sum())
     value = float(share @ (np.abs(theta) * summed).sum(axis=1))
     moved = sum(_second_order(share, p, change) for change in (given, summed))
-    return first + value + moved + 8 * epsilon * abs(objective(coef, intercept))
+    n_losses = objective.n_rows if objective.form == "logistic" else 1
+    last_places = epsilon * (n_losses + 8 * abs(objective(coef, intercept)))
+    return first + value + moved + last_places
 
 
 def _second_order(share, p, change):
@@ -232,12 +235,14 @@ def _judge(verdict, objective, fitted):
     if not np.isfinite(verdict.suboptimality):
         broken["finite suboptimality_"] = np.inf
     value = verdict.objective = objective(fitted.coef_, fitted.intercept_)
-    verdict.above, verdict.at_most = value - truth.value, value - truth.lower + truth.rounding
-    verdict.rounding = rounding(objective, fitted.coef_, fitted.intercept_) + truth.rounding
+    lower = truth.lower_in(max(truth.box, objective.size(fitted.coef_, fitted.intercept_)))
+    verdict.above, verdict.at_most = value - truth.value, value - lower + truth.rounding
+    computed = np.float64 if verdict.problem.estimator == "logistic" else None
+    verdict.rounding = truth.rounding
+    verdict.rounding += rounding(objective, fitted.coef_, fitted.intercept_, computed)
     verdict.tol = _tolerance(verdict, objective, fitted)
     limit = FACTOR * verdict.tol + verdict.rounding
-    is_beaten = value < truth.lower - verdict.rounding - KNOWN * value
-    verdict.certain = not is_beaten and objective.size(fitted.coef_) <= truth.box
+    verdict.certain = value >= lower - verdict.rounding - KNOWN * value
     of_gradient = min(_of_bound(objective, fitted), SHARE * verdict.bound)
     promised = {"bound": verdict.bound + verdict.rounding + of_gradient}
     if verdict.converged:

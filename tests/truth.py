@@ -18,6 +18,7 @@ multiply coefficients without limit: the lower bound is that of all coefficients
 times as large as those of the minimum, in units of each column's largest deviation.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,8 @@ class Truth:
     n_steps : int
     coef, intercept : float64 ndarrays
         Those of ``value``, in units of X. Rounded to them, they may be above it.
+    lower_in : callable
+        What ``lower`` is for another box.
     """
 
     value: float
@@ -73,6 +76,7 @@ class Truth:
     n_steps: int
     coef: np.ndarray
     intercept: np.ndarray
+    lower_in: Callable
 
     @property
     def error(self):
@@ -179,9 +183,11 @@ class Objective:
         theta = [one.residuals(one.probabilities(part)) for one, part in self._losses(raw)]
         return np.hstack(theta), raw
 
-    def size(self, coef):
-        """The largest coefficient, of columns divided by their largest deviation."""
-        return float(np.abs(np.asarray(coef).astype(np.longdouble) * self.scale).max(initial=0))
+    def size(self, coef, intercept):
+        """The largest coefficient, of columns divided by their largest deviation, or intercept."""
+        coef, intercept = (np.asarray(array).astype(np.longdouble) for array in (coef, intercept))
+        V, b = coef * self.scale, intercept + coef @ self.centre
+        return float(max(np.abs(V).max(initial=0), np.abs(b).max(initial=0)))
 
     def _losses(self, raw=None):
         """A loss and the columns of raw predictions that it takes, for each loss of the sum."""
@@ -275,18 +281,23 @@ def least(objective, enough=ENOUGH):
             for loss, _ in objective._losses()
         ]
     box = max(one.box for one in found)
+
+    def lower_in(box):
+        # No loss is negative.
+        return sum(max(one.lowest_in(box), 0.0) for one in found)
+
     coef, intercept = objective.in_units_of_X(
         np.vstack([one.V for one in found]), np.hstack([one.b for one in found])
     )
     return Truth(
         value=sum(one.value for one in found),
-        # No loss is negative.
-        lower=sum(max(one.lowest_in(box), 0.0) for one in found),
+        lower=lower_in(box),
         rounding=sum(one.rounding for one in found),
         box=box,
         n_steps=sum(one.n_steps for one in found),
         coef=coef,
         intercept=intercept,
+        lower_in=lower_in,
     )
 
 
