@@ -110,6 +110,8 @@ def drawn(seed, light=False):
     parameters = _parameters(rng, n_samples if weight is None else weight.sum(), estimator)
     if not fit_intercept:
         parameters["fit_intercept"] = False
+    if light and estimator == "logistic" and n_features > 100:
+        parameters["max_iter"] = 100  # a thousand take seconds
     return HardProblem(
         X=X,
         y=y,

@@ -87,38 +87,48 @@ def test_lies_are_found(said, broken, dtype):
     assert verdict.certain
 
 
+def _by_definition(problem, coef, intercept):
+    """The objective, once more, in extended precision."""
+    parameters, y = problem.parameters, problem.y
+    X = problem.X.toarray() if issparse(problem.X) else problem.X
+    X = X.astype(np.longdouble)
+    classes, codes = np.unique(y, return_inverse=True)
+    s = np.ones(len(y)) if problem.weight is None else problem.weight
+    sigma = StandardScaler().fit(X.astype(np.float64), sample_weight=s).scale_
+    if parameters.get("class_weight") == "balanced":
+        totals = np.bincount(codes, s)
+        share = np.divide(1, totals, where=totals > 0, out=np.zeros(len(totals)))
+        s = s * (s.sum() / np.count_nonzero(totals) * share)[codes]
+    alpha = parameters.get("alpha", 0.0)
+    if problem.estimator == "logistic":
+        alpha = 1 / (parameters["C"] * s.sum())
+    coef, intercept = coef.astype(np.longdouble), intercept.astype(np.longdouble)
+    raw = X @ coef.T + intercept
+    smoothing = parameters.get("label_smoothing", 0.0)
+    onehot = codes[:, None] == np.arange(len(classes))
+    if len(coef) == 1 or parameters.get("multi_class") == "ovr":
+        targets = (1 - smoothing) * onehot[:, -len(coef) :] + smoothing / 2
+        loss = (np.logaddexp(0, raw) - targets * raw).sum(axis=1)
+    else:
+        targets = (1 - smoothing) * onehot + smoothing / len(coef)
+        loss = np.logaddexp.reduce(raw, axis=1) - (targets * raw).sum(axis=1)
+    W = coef * sigma if parameters.get("standardize") else coef
+    return float(s @ loss / s.sum() + alpha / 2 * np.square(W).sum())
+
+
 @pytest.mark.parametrize("first", range(0, 60, 20))
 def test_what_is_judged_is_what_is_documented(first):
-    """The objective of random fits, once more by its definition, in extended precision."""
+    """At the minimum, and at other coefficients."""
     for seed in range(first, first + 20):
         problem = drawn(seed, light=True)
-        parameters, y = problem.parameters, problem.y
-        X = problem.X.toarray() if issparse(problem.X) else problem.X
-        X = X.astype(np.longdouble)
-        classes, codes = np.unique(y, return_inverse=True)
-        s = np.ones(len(y)) if problem.weight is None else problem.weight
-        sigma = StandardScaler().fit(X.astype(np.float64), sample_weight=s).scale_
-        if parameters.get("class_weight") == "balanced":
-            s = s * (s.sum() / len(classes) / np.bincount(codes, s))[codes]
-        alpha = parameters.get("alpha", 0.0)
-        if problem.estimator == "logistic":
-            alpha = 1 / (parameters["C"] * s.sum())
+        objective = problem.objective()
+        truth = least(objective)
         rng = np.random.default_rng(seed)
-        K = 1 if len(classes) == 2 else len(classes)
-        coef = rng.normal(size=(K, X.shape[1])) / np.maximum(np.abs(X).max(axis=0), 1e-30)
-        coef, intercept = coef.astype(np.float64), rng.normal(size=K)
-        raw = X @ coef.T.astype(np.longdouble) + intercept
-        smoothing = parameters.get("label_smoothing", 0.0)
-        onehot = codes[:, None] == np.arange(len(classes))
-        if K == 1 or parameters.get("multi_class") == "ovr":
-            targets = (1 - smoothing) * (onehot[:, 1:] if K == 1 else onehot) + smoothing / 2
-            loss = (np.logaddexp(0, raw) - targets * raw).sum(axis=1)
-        else:
-            targets = (1 - smoothing) * onehot + smoothing / K
-            loss = np.logaddexp.reduce(raw, axis=1) - (targets * raw).sum(axis=1)
-        W = coef * sigma if parameters.get("standardize") else coef
-        expected = float(s @ loss / s.sum()) + alpha / 2 * np.square(W).sum()
-        assert problem.objective()(coef, intercept) == pytest.approx(expected, rel=1e-8), problem
+        for times in (1, rng.normal(size=truth.coef.shape)):
+            coef, intercept = truth.coef * times, truth.intercept + rng.normal()
+            expected = _by_definition(problem, coef, intercept)
+            value = objective(coef, intercept)
+            assert value == pytest.approx(expected, rel=1e-8, abs=1e-9), problem
 
 
 def test_rounding_is_what_a_dtype_can_do():
