@@ -372,3 +372,70 @@ CHECKS = [
 @pytest.mark.parametrize(("estimator", "check"), CHECKS)
 def test_scikit_learn_s_checks(estimator, check):
     check(estimator)
+
+
+# --- Rows to validate on, and alphas left out -----------------------------------------------------
+
+
+def _noisy(n_rows=300, n_features=30, seed=0):
+    """Rows with too many features for their labels: a weak penalty is worse."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_rows, n_features))
+    return X, (X[:, 0] + 2 * rng.normal(size=n_rows) > 0).astype(int)
+
+
+@pytest.mark.parametrize("scoring", ["loss", None, "neg_log_loss"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_to_validate_on_take_the_place_of_folds(scoring, weighted):
+    X, y = _noisy()
+    train, test = np.arange(150), np.arange(150, 300)
+    weight = np.random.default_rng(1).uniform(0.5, 2, 300) if weighted else np.ones(300)
+    alphas = [1.0, 1e-1, 1e-2, 1e-3]
+    ours = SoftmaxClassifierCV(alphas=alphas, scoring=scoring, random_state=0).fit(
+        X[train],
+        y[train],
+        weight[train],
+        X_val=X[test],
+        y_val=y[test],
+        sample_weight_val=weight[test],
+    )
+    other = SoftmaxClassifierCV(
+        alphas=alphas, scoring=scoring, cv=[(train, test)], random_state=0
+    ).fit(X, y, weight)
+    np.testing.assert_allclose(ours.scores_, other.scores_, rtol=1e-6)
+    assert ours.alpha_ == other.alpha_
+    alone = SoftmaxClassifier(alpha=ours.alpha_, random_state=0).fit(
+        X[train], y[train], weight[train]
+    )
+    np.testing.assert_allclose(ours.coef_, alone.coef_, atol=1e-3)
+    assert not hasattr(ours, "validation_scores_")
+
+
+def test_alphas_beyond_a_fall_are_left_out():
+    X, y = _noisy()
+    given = {"alphas": np.logspace(2, -8, 30), "scoring": "loss", "random_state": 0}
+    data = {"X_val": X[150:], "y_val": y[150:]}
+    all_of_them = SoftmaxClassifierCV(n_alphas_without_gain=None, **given)
+    all_of_them.fit(X[:150], y[:150], **data)
+    assert np.isfinite(all_of_them.scores_).all()
+    for most in (1, 3):
+        some = SoftmaxClassifierCV(n_alphas_without_gain=most, **given)
+        some.fit(X[:150], y[:150], **data)
+        n_tried = np.isfinite(some.scores_).sum()
+        assert n_tried == some.scores_[0][:n_tried].argmax() + 1 + most < 30
+        np.testing.assert_allclose(some.scores_[0][:n_tried], all_of_them.scores_[0][:n_tried])
+        assert (some.n_iter_[0, n_tried:] == 0).all()
+        assert some.alpha_ == all_of_them.alpha_
+        assert len(some.alphas_) == 30
+
+
+def test_rows_to_validate_on_are_checked():
+    X, y = _noisy()
+    with pytest.raises(ValueError, match="X_val has 2 features|X_val"):
+        SoftmaxClassifierCV().fit(X, y, X_val=X[:, :2], y_val=y)
+    with pytest.raises(ValueError, match="given together"):
+        SoftmaxClassifierCV().fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match="groups are of cv"):
+        SoftmaxClassifierCV().fit(X, y, groups=y, X_val=X, y_val=y)
+    with pytest.raises(ValueError, match="n_alphas_without_gain"):
+        SoftmaxClassifierCV(n_alphas_without_gain=0).fit(X, y)

@@ -6,7 +6,7 @@ fitting.py's. X is not copied for training. Imported lazily by the package face.
 
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import ClassVar
 
@@ -67,7 +67,11 @@ class SoftmaxClassifierCV(LinearClassifier):
         of the ``Cs`` of scikit-learn's ``LogisticRegressionCV``; and a change of the features'
         unit changes nothing. Without intercept, the mean square is in the variance's place.
     cv : int, splitter, iterable of (train, test) or None, default=5
-        Folds. A number or None, which is 5, asks for scikit-learn's ``StratifiedKFold``.
+        Folds. A number or None, which is 5, asks for scikit-learn's ``StratifiedKFold``. Without
+        effect where ``fit`` is given rows to validate on.
+    n_alphas_without_gain : int in [1, inf) or None, default=5
+        Leave weaker alphas out once the mean score of so many running has been below the best one:
+        most of the time would go to them. None tries all.
     scoring : str, callable or None, default=None
         The score: "loss", the loss that is minimised, with its sign turned and without penalty and
         ``label_smoothing``; any of scikit-learn's names or a scorer of the form
@@ -96,11 +100,12 @@ class SoftmaxClassifierCV(LinearClassifier):
     alpha_ : float
         The one chosen.
     alphas_ : float64 ndarray of shape (n_alphas,)
-        Those tried, the strongest first.
+        Those to try, the strongest first.
     scores_ : float64 ndarray of shape (n_folds, n_alphas)
-        On the rows that a fold holds out, by their ``sample_weight`` if there is one.
+        On the rows that a fold holds out, by their ``sample_weight`` if there is one; NaN for
+        alphas that were left out. One fold where ``fit`` was given rows to validate on.
     n_iter_ : int64 ndarray of shape (n_folds, n_alphas)
-        Evaluations of the objective over a fold's rows.
+        Evaluations of the objective over a fold's rows; 0 for alphas that were left out.
     coef_, intercept_, classes_, mean_, scale_, n_features_in_, feature_names_in_
         Of the last fit, to all rows; as in :class:`SoftmaxClassifier`.
     converged_, suboptimality_, suboptimality_bound_, loss_curve_, history_
@@ -140,6 +145,7 @@ class SoftmaxClassifierCV(LinearClassifier):
     _parameter_constraints: ClassVar = {
         "alphas": [Interval(Integral, 2, None, closed="left"), "array-like"],
         "cv": ["cv_object"],
+        "n_alphas_without_gain": [Interval(Integral, 1, None, closed="left"), None],
         **{name: PARAMETER_CONSTRAINTS[name] for name in (*SHARED, "verbose")},
     }
 
@@ -148,6 +154,7 @@ class SoftmaxClassifierCV(LinearClassifier):
         *,
         alphas=10,
         cv=5,
+        n_alphas_without_gain=5,
         scoring=None,
         multi_class="softmax",
         label_smoothing=0.0,
@@ -163,6 +170,7 @@ class SoftmaxClassifierCV(LinearClassifier):
     ):
         self.alphas = alphas
         self.cv = cv
+        self.n_alphas_without_gain = n_alphas_without_gain
         self.scoring = scoring
         self.multi_class = multi_class
         self.label_smoothing = label_smoothing
@@ -176,8 +184,18 @@ class SoftmaxClassifierCV(LinearClassifier):
         self.dtype = dtype
         self.verbose = verbose
 
-    def fit(self, X, y, sample_weight=None, groups=None):
-        """Choose ``alpha`` by cross-validation, and fit to all rows with it.
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        groups=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Choose ``alpha`` by cross-validation or on other rows, and fit to all of X with it.
 
         Parameters
         ----------
@@ -189,6 +207,11 @@ class SoftmaxClassifierCV(LinearClassifier):
             Not negative, not all 0. For training and for the scores.
         groups : array-like of shape (n_samples,) or None, default=None
             For a ``cv`` that splits by groups.
+        X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,), or both None
+            Rows to score on in the place of folds, with labels that y holds. They are not trained
+            on.
+        sample_weight_val : array-like of shape (n_val,), float or None, default=None
+            Not negative, not all 0.
 
         Returns
         -------
@@ -207,17 +230,34 @@ class SoftmaxClassifierCV(LinearClassifier):
         settings = settings_of(model, most_iterations(model, y))
         given = (X, y)
         with unchanged_on_failure(self):
-            data = check_data(self, X, y, sample_weight, dtype=self.dtype, n_jobs=self.n_jobs)
+            shows_rows = settings.scoring.scorer is not None
+            data = check_data(
+                self,
+                X,
+                y,
+                sample_weight,
+                X_val,
+                y_val,
+                sample_weight_val,
+                dtype=self.dtype,
+                n_jobs=self.n_jobs,
+                shows_rows=shows_rows,
+            )
             for name in ("n_features_in_", "feature_names_in_"):  # scorers are shown such a model
                 if hasattr(self, name):
                     setattr(model, name, getattr(self, name))
             check_consistent_length(data.codes, groups)
+            if groups is not None and data.held_out is not None:
+                raise ValueError("groups are of cv, which X_val takes the place of; leave one out")
             if alphas is None:
                 alphas = _grid(self, data)
-            shows_rows = settings.scoring.scorer is not None
-            folds = folds_of(data, self.cv, given, {"groups": groups}, shows_rows)
+            if data.held_out is None:
+                folds = folds_of(data, self.cv, given, {"groups": groups}, shows_rows)
+            else:
+                folds = [data]
+                data = replace(data, held_out=None)
             paths = self._paths(folds, alphas, settings)
-            best = int(np.argmax(paths.scores.mean(axis=0)))
+            best = int(np.nanargmax(paths.scores.mean(axis=0)))
             alpha = model.alpha = float(alphas[best])
             memory = Memory(*paths.means[best].parameters())
             settings = settings_of(model, settings.plan.n_epochs)
@@ -239,8 +279,9 @@ class SoftmaxClassifierCV(LinearClassifier):
                 stacklevel=2,
             )
         if paths.missed and self.tol is not None:
+            n_fits = np.count_nonzero(~np.isnan(paths.scores)) + 1
             warnings.warn(
-                f"{len(paths.missed)} of {paths.scores.size + 1} fits ended by max_iter with an "
+                f"{len(paths.missed)} of {n_fits} fits ended by max_iter with an "
                 f"objective that is an estimated {max(paths.missed):.2g} above its minimum at "
                 f"most, where tol={self.tol:g} was asked for: raise max_iter, leave out the "
                 "weakest alphas, or standardize=True",
@@ -254,16 +295,23 @@ class SoftmaxClassifierCV(LinearClassifier):
         return inverse_strength(self.alpha_, self._weight_sum)
 
     def _paths(self, folds, alphas, settings):
-        """Go from minimum to minimum in each fold."""
+        """Go from minimum to minimum in all folds, until scores have fallen for long enough."""
         paths = _Paths.of(len(folds), len(alphas), folds[0].coef_shape)
-        for k, data in enumerate(folds):
-            fold = Fold(data, settings)
-            for i, alpha in enumerate(alphas):
+        most = len(alphas) if self.n_alphas_without_gain is None else self.n_alphas_without_gain
+        folds = [Fold(data, settings) for data in folds]
+        best, n_without = -np.inf, 0
+        for i, alpha in enumerate(alphas):
+            for k, fold in enumerate(folds):
                 minimum = fold.minimum(alpha)
                 paths.take(k, i, minimum)
                 if self.verbose:
                     text = f"fold {k + 1}/{len(folds)}  alpha {alpha:.3g}"
                     print(f"{text}  score {minimum.score:.5f}", file=sys.stderr)
+            score = paths.scores[:, i].mean()
+            n_without = n_without + 1 if score < best else 0
+            best = max(best, score)
+            if n_without == most:
+                break
         return paths
 
 
@@ -290,8 +338,8 @@ class _Paths:
     def of(cls, n_folds, n_alphas, coef_shape):
         """Of no minimum yet."""
         return cls(
-            scores=np.empty((n_folds, n_alphas)),
-            n_iter=np.empty((n_folds, n_alphas), dtype=np.int64),
+            scores=np.full((n_folds, n_alphas), np.nan),
+            n_iter=np.zeros((n_folds, n_alphas), dtype=np.int64),
             means=[Mean(coef_shape) for _ in range(n_alphas)],
             missed=[],
         )

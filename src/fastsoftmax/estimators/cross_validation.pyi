@@ -17,6 +17,7 @@ Folds: TypeAlias = Any
 class SoftmaxClassifierCV(LinearClassifier):
     alphas: int | ArrayLike
     cv: Folds
+    n_alphas_without_gain: int | None
     scoring: Scoring
     multi_class: Literal["softmax", "ovr"]
     label_smoothing: float
@@ -42,6 +43,7 @@ class SoftmaxClassifierCV(LinearClassifier):
         *,
         alphas: int | ArrayLike = 10,
         cv: Folds = 5,
+        n_alphas_without_gain: int | None = 5,
         scoring: Scoring = None,
         multi_class: Literal["softmax", "ovr"] = "softmax",
         label_smoothing: float = 0.0,
@@ -61,4 +63,8 @@ class SoftmaxClassifierCV(LinearClassifier):
         y: ArrayLike,
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self: ...
