@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import rosen, rosen_der
 from scipy.sparse import random_array
 
-from fastsoftmax.optimization.certificate import GapEstimate, profiled_bound
+from fastsoftmax.optimization.certificate import profiled_bound
 from fastsoftmax.optimization.curvature import Subsample, learning_rate_for, square_gradient
 from fastsoftmax.optimization.lbfgs import Iterate, _Memory, _search, minimize
 from fastsoftmax.optimization.preconditioning import (
@@ -436,50 +436,7 @@ def test_lbfgs_keeps_to_max_iter():
     assert (np.diff(seen) < 0).all()
 
 
-# --- Certificate ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("ratio", [0.3, 0.7, 0.9])
-def test_estimate_of_a_steady_pace_is_exact(ratio):
-    estimate = GapEstimate()
-    for k in range(40):
-        estimate.update(1 + ratio**k, 0.0)
-        if k >= 6:
-            # The mean over three iterates is the middle one's.
-            assert estimate.value == pytest.approx(ratio ** (k - 1), rel=1e-6)
-            assert estimate.highest == pytest.approx(ratio ** (k - 2), rel=1e-6)
-            if ratio**k < 1e-8:
-                break
-
-
-def test_estimate_is_no_less_than_the_newton_decrement_says():
-    estimate = GapEstimate()
-    for k in range(20):
-        estimate.update(1 + 0.1**k, 4e-3)
-    assert estimate.value >= 2e-3
-
-
-def test_estimate_of_few_iterates_is_careful():
-    estimate = GapEstimate()
-    estimate.update(2.0, 1e-6)
-    estimate.update(1.5, 1e-9)
-    assert estimate.value == estimate.highest == np.inf
-    estimate.update(1.4, 1e-9)
-    estimate.update(1.375, 1e-9)
-    assert estimate.highest == pytest.approx(0.5)  # the drop between the first two
-    assert estimate.value == pytest.approx((0.5 * 0.1 * 0.025) ** (1 / 3))
-
-
-def test_estimate_waits_for_a_pace():
-    # The first steps from the minimum of another penalty gain little, and less from one to the next
-    # by chance; their decrement doesn't fall.
-    values = 1 - np.cumsum([0, 4e-6, 2e-6, 1e-6, 5e-7, 2e-7, 1e-7, 1e-7, 1e-7, 1e-7, 1e-7, 1e-7])
-    flat, falling = GapEstimate(), GapEstimate()
-    for k, value in enumerate(values):
-        flat.update(value, 1e-6)
-        falling.update(value, 1e-6 if k == 0 else 1e-8)
-        assert (flat.highest == np.inf) == (k < 11)
-        assert (falling.highest == np.inf) == (k < 3)
+# --- Penalties that change ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("form", [FullHessian, KroneckerHessian, LowRankHessian, DiagonalHessian])

@@ -431,7 +431,7 @@ def test_alphas_beyond_a_fall_are_left_out():
 
 def test_rows_to_validate_on_are_checked():
     X, y = _noisy()
-    with pytest.raises(ValueError, match="X_val has 2 features|X_val"):
+    with pytest.raises(ValueError, match="X_val"):
         SoftmaxClassifierCV().fit(X, y, X_val=X[:, :2], y_val=y)
     with pytest.raises(ValueError, match="given together"):
         SoftmaxClassifierCV().fit(X, y, X_val=X)

@@ -1,96 +1,20 @@
-"""How far an objective is above its minimum: an estimate to stop by, and a bound that holds.
+"""How far an objective is above its minimum at most.
 
-Neither changes coefficients; the bound improves the intercept on the way. Called by solver.py.
+It changes no coefficients, and improves the intercept on the way. Called by solver.py.
 """
-
-from collections import deque
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from .curvature import probabilities, staged
 
-__all__ = ["GapEstimate", "profiled_bound"]
-
-#: A ratio of successive decreases above this says nothing of where they end.
-HIGHEST_RATIO = 0.97
-
-#: A descent of fewer iterates than this whose decrement has not fallen to this share of its highest
-#: has shown nothing of its pace. So it begins where it goes on from a minimum of another penalty.
-ENOUGH_ITERATES = 10
-FALLEN = 0.1
+__all__ = ["profiled_bound"]
 
 #: Rows whose probabilities are formed at once.
 BLOCK_ROWS = 1024
 
 #: Newton steps on the intercept, with one Hessian: the error is small to begin with.
 INTERCEPT_STEPS = 4
-
-
-class GapEstimate:
-    """An estimate of the suboptimality from the decreases so far.
-
-    Quasi-Newton descent on a smooth convex function goes down by a nearly constant factor an
-    iteration over any longer stretch. Two successive stretches of w iterations with decreases of D
-    and r·D leave r²·D/(1 − r) to come (Aitken's extrapolation). Single stretches are noisy, so the
-    geometric mean over all w from 2 to half the iterations is taken, each at least half the Newton
-    decrement in the metric of L-BFGS, which is too low where it hasn't seen the flat directions;
-    and then that over the last three iterates.
-
-    Attributes
-    ----------
-    value : float
-        The estimate at the last iterate; infinite before the third, and before a pace has shown.
-    highest : float
-        The highest of the three that it is the mean of: what to stop by, since at the end of a fast
-        stretch one or two may be low by chance.
-
-    References
-    ----------
-    Aitken, "On Bernoulli's numerical solution of algebraic equations", Proceedings of the Royal
-    Society of Edinburgh 46, 1926.
-    """
-
-    def __init__(self):
-        self._curve = []
-        self._highest_decrement = 0.0
-        self._recent = deque([np.inf] * 3, maxlen=3)
-
-    @property
-    def value(self):
-        return float(np.exp(np.log(self._recent).mean()))
-
-    @property
-    def highest(self):
-        return max(self._recent)
-
-    def update(self, value, decrement):
-        """Take in the objective and decrement of the next iterate."""
-        self._recent.append(self._at(value, decrement))
-
-    def _at(self, value, decrement):
-        self._curve.append(value)
-        self._highest_decrement = max(self._highest_decrement, decrement)
-        if decrement > FALLEN * self._highest_decrement and len(self._curve) < ENOUGH_ITERATES:
-            return np.inf
-        floor = max(0.5 * decrement, np.finfo(np.float64).tiny)
-        gaps = self._extrapolations()
-        if len(gaps):
-            return float(np.exp(np.log(np.maximum(gaps, floor)).mean()))
-        # Too few iterates for a rate. The first steps promise too little, hence the drop.
-        drop = self._curve[-2] - value if len(self._curve) > 1 else np.inf
-        return float(max(floor, drop))
-
-    def _extrapolations(self):
-        curve = np.asarray(self._curve)
-        last = len(curve) - 1
-        width = np.arange(2, last // 2 + 1)
-        earlier = curve[last - 2 * width] - curve[last - width]
-        later = curve[last - width] - curve[last]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.minimum(later / earlier, HIGHEST_RATIO)
-            gaps = later * ratio / (1 - ratio)
-        return gaps[(earlier > 0) & (later > 0) & np.isfinite(gaps)]
 
 
 def profiled_bound(problem, coef, intercept, known=None):

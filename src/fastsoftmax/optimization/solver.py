@@ -12,7 +12,7 @@ import numpy as np
 
 from ..problem.rows import SparseRows
 from .blas import one_blas_thread
-from .certificate import GapEstimate, profiled_bound
+from .certificate import profiled_bound
 from .curvature import Subsample, learning_rate_for, square_gradient
 from .decrement import Sample
 from .history import Epoch, History
@@ -37,11 +37,12 @@ SHORT_RUN = 2.0
 #: digits and drawn sets, and a quarter of them on wine.
 FIRST_PASSES = 8
 
-#: Times the tolerance that the pace of the descent has to promise before the Hessian is asked.
-NEAR = 2.0
+#: Share of the tolerance that the next step of L-BFGS has to promise at most, before the Hessian is
+#: asked: the promise is mostly lower than what is left.
+NEAR = 0.67
 
-#: Times the pace's estimate above which the answer of a sample is doubted.
-DOUBTFUL = 10.0
+#: Times that promise above which the answer of a sample is doubted.
+DOUBTFUL = 30.0
 
 #: Logarithm of what a pass of a slow descent divides the suboptimality by, and the passes that are
 #: let go at most before the Hessian is asked again.
@@ -497,7 +498,6 @@ class Descent:
     def __init__(self, problem, notes, random_state):
         self._problem = problem
         self._notes = notes
-        self._pace = GapEstimate()
         self._sample = Sample(problem, random_state)
         self._model = None
         self._asked = None
@@ -531,7 +531,6 @@ class Descent:
 
     def on_iterate(self, iterate):
         """Note an iterate; True where it is good enough, or the user has had enough."""
-        self._pace.update(iterate.value, iterate.decrement)
         allowed = self.allowed(iterate)
         stop = allowed is not None and self._is_near(iterate, allowed)
         if iterate.n_evaluations == 1:
@@ -539,13 +538,14 @@ class Descent:
         return self._note(iterate, stop)
 
     def _is_near(self, iterate, allowed):
-        """Whether the Hessian says so; it is asked where the pace does, as that costs a pass.
+        """Whether the Hessian says so; it is asked where L-BFGS does, as that costs a pass.
 
         If not, it isn't asked again for as many passes as a slow descent would need. What all rows
         have answered is the next step: a sample's is too long where it has few rows.
         """
         self._n_to_wait -= 1
-        if self._n_to_wait > 0 or self._pace.highest > NEAR * allowed:
+        promised = 0.5 * iterate.decrement
+        if self._n_to_wait > 0 or not promised <= NEAR * allowed:
             return False
         sample, found = self._sample, self._ask(iterate)
         if found.gap <= allowed and found.is_known:
@@ -554,7 +554,7 @@ class Descent:
         self._n_to_wait = int(np.clip(np.log(far) / SLOW, 1, MOST_TO_WAIT))
         if found.slope > 0:
             iterate.direction, iterate.decrement = found.direction, found.slope
-        if found.gap > DOUBTFUL * self._pace.highest and not sample.is_largest:
+        if found.gap > DOUBTFUL * promised and not sample.is_largest:
             self._sample = sample.larger()  # it may have missed what few rows have
         return False
 
