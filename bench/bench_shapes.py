@@ -168,13 +168,14 @@ def is_feasible(problem, solver):
 def smallest_cap(contender):
     """The least number of iterations, to 10 %, that ends within the target; None if none does.
 
-    The cap is doubled and then halved between, geometrically, with the most threads, until LIMIT.
+    The cap is doubled and then halved between, geometrically, until LIMIT. With one thread of BLAS,
+    as two are far slower where others use the machine.
     """
     start = time.perf_counter()
     cap, below, enough = SOLVERS[contender.solver], 0, None
     try:
         while enough is None or enough > max(NARROW * below, below + 1):
-            tried = contender.with_cap(cap, max(N_THREADS)).run()
+            tried = contender.with_cap(cap, 1).run()
             if tried.gap <= TARGET:
                 enough = min(cap, tried.n_iter) or cap
             elif tried.ended_by_itself():
