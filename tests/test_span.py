@@ -99,7 +99,8 @@ def test_rows_that_are_all_the_same():
 def test_shapes_of_it():
     assert is_wide(40, 2000)
     assert not is_wide(2000, 40)
-    assert not is_wide(100, 110)
+    assert is_wide(100, 101)
+    assert not is_wide(100, 100)
     assert not is_wide(10**5, 10**7)
 
 

@@ -131,8 +131,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
     Where rounding errors end the descent, it is near the minimum if ``tol`` = 1e-4 holds, or if
     L − min L is within a thousand units in the last place of L.
 
-    A fit of weighted rows is that of repeated ones up to rounding errors as long as the model of
-    the curvature is made of all rows, which up to 1000 it is; with more, it is within ``tol``.
+    A fit of weighted rows is that of repeated ones up to rounding errors where both go the same
+    way to the minimum, as those of up to 1000 rows mostly do; else it is within ``tol``.
 
     Examples
     --------

@@ -8,7 +8,7 @@ Called by solver.py.
 """
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import cho_factor, cho_solve, eigh, pinvh
 from scipy.sparse import issparse
 
 from ..problem.rows import SparseRows
@@ -38,6 +38,11 @@ LEAST_CURVATURE = 1e-36
 #: Share of the penalty that B is decomposed with. Where it has no rank, as with fewer rows than
 #: features, any basis would do but for the penalty, and each would give another model.
 PENALTY_SHARE = 1e-3
+
+#: Numbers that couple the intercept to coef, at most, and passes that they may cost: beyond that
+#: each class's intercept is coupled to its own row of coef alone.
+MOST_COUPLED = 10_000_000
+MOST_COUPLING_PASSES = 12
 
 #: Coefficients up to which the whole Hessian is formed; its factor costs the third power.
 MOST_FULL = 1200
@@ -167,6 +172,10 @@ class _Kronecker:
     curvature. Features are scaled so that the diagonal of the model is 1; the penalty is taken by
     its diagonal in the eigenvectors of B, exact where all features have one scale.
 
+    That is the model of coef. The intercept is taken out by its own Hessian H_b and its coupling to
+    coef, both those of the rows: where coef takes a step, the intercept takes −H_b⁻¹ H_bw of that
+    beside its own. It is as if each class had the mean of the rows it is in doubt of for zero.
+
     References
     ----------
     Martens, Grosse, "Optimizing neural networks with Kronecker-factored approximate curvature",
@@ -174,7 +183,7 @@ class _Kronecker:
     """
 
     def __init__(self, subsample, problem, coef, intercept):
-        self._subsample = subsample
+        self._subsample, self._is_softmax = subsample, problem.loss == "softmax"
         self._moments = _second_moments(subsample, problem)
         trace = self._decompose_classes(problem, coef, intercept)
         row_weight = subsample.weight * np.maximum(trace, 1e-3 * trace.max(initial=1e-30))
@@ -182,6 +191,31 @@ class _Kronecker:
         self._scale = 1 / np.sqrt(self._diagonal(problem.alpha))
         self._decompose_features(problem, row_weight)
         self._set_denominator(problem.alpha)
+
+    def apply(self, gradient):
+        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+        if self._coupling is None:
+            return self._within(gradient)
+        n_rows, coupling = len(gradient), self._coupling
+        of_intercept = gradient[:, -1].astype(coupling.dtype)
+        inner = np.array(gradient, coupling.dtype)
+        if coupling.ndim == 2:
+            inner[:, :-1] -= of_intercept[:, None] * coupling
+        else:
+            of_all = of_intercept @ coupling.reshape(n_rows, -1)
+            inner[:, :-1] -= of_all.reshape(n_rows, -1)
+        inner[:, -1] = 0
+        step = self._within(inner)
+        if coupling.ndim == 2:
+            taken = (coupling * step[:, :-1]).sum(axis=1)
+            step[:, -1] = gradient[:, -1] * self._inverse_intercept - taken
+        else:
+            flat = step[:, :-1].ravel().astype(coupling.dtype)
+            taken = coupling.reshape(n_rows, -1) @ flat
+            step[:, -1] = self._inverse_intercept @ gradient[:, -1] - taken
+        if self._is_softmax:  # one number for all intercepts is none
+            step[:, -1] -= step[:, -1].mean()
+        return step
 
     def move(self, problem, coef, intercept):
         """Take the problem's penalty and the curvature over classes at these parameters.
@@ -205,7 +239,33 @@ class _Kronecker:
             trace = spread.sum(axis=1)
         values, self._class_vectors = eigh(classes, check_finite=False, driver="evd")
         self._class_values = np.maximum(values, 0)
+        self._couple(problem, probability, classes)
         return trace
+
+    def _couple(self, problem, probability, classes):
+        """What the intercept does beside coef: H_b⁻¹ and H_b⁻¹ H_bw, or each class's own alone."""
+        values, n_rows = self._subsample.values, probability.shape[1]
+        weight, self._coupling = self._subsample.weight[:, None], None
+        if not problem.fit_intercept:
+            return
+        n_coupled, n_features = n_rows**2, values.shape[1]
+        is_cheap = len(probability) * n_rows <= MOST_COUPLING_PASSES * len(problem.rows)
+        if problem.loss == "softmax" and n_coupled * n_features <= MOST_COUPLED and is_cheap:
+            shares = (weight * probability).astype(values.dtype)
+            coupling = np.empty((n_rows, n_rows, n_features), values.dtype)
+            for k in range(n_rows):
+                spread = -shares[:, k : k + 1] * probability
+                spread[:, k] += shares[:, k]
+                coupling[k] = (values.T @ spread.astype(values.dtype)).T
+            rounding = 4 * n_rows * np.finfo(values.dtype).eps
+            self._inverse_intercept = pinvh(classes, rtol=rounding)
+            coupling = self._inverse_intercept.astype(values.dtype) @ coupling.reshape(n_rows, -1)
+            self._coupling = coupling.reshape(n_rows, n_rows, n_features)
+        else:
+            spread = weight * probability * (1 - probability)
+            own = _positive(spread.sum(axis=0))
+            self._inverse_intercept = 1 / own
+            self._coupling = (values.T @ (spread / own).astype(values.dtype)).T
 
     def _diagonal(self, alpha):
         """Of the model, as a mean over classes, with 1 where there is no curvature at all."""
@@ -215,6 +275,8 @@ class _Kronecker:
     def _decompose_features(self, problem, row_weight):
         """Decompose B, weighted by rows and scaled, into ``_vectors`` and ``_spectrum``."""
         design = _design(self._subsample, problem)
+        if self._coupling is not None:
+            design -= row_weight.astype(design.dtype) @ design
         design *= self._scale.astype(design.dtype)
         design *= np.sqrt(row_weight)[:, None].astype(design.dtype)
         penalty = _penalty_diagonal(len(self._scale), problem.alpha) * np.square(self._scale)
@@ -244,8 +306,7 @@ class KroneckerHessian(_Kronecker):
         spectrum, vectors = eigh(gram, overwrite_a=True, check_finite=False, driver="evd")
         return np.maximum(spectrum, 0), vectors
 
-    def apply(self, gradient):
-        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+    def _within(self, gradient):
         rotated = self._rotated(gradient).astype(self._vectors.dtype)
         inner = (rotated @ self._vectors) / self._denominator
         inner = inner.astype(self._vectors.dtype) @ self._vectors.T
@@ -275,8 +336,7 @@ class LowRankHessian(_Kronecker):
         rest = self._class_values[:, None] * self._spectrum[0]
         self._rest = rest + self._added(alpha).mean()
 
-    def apply(self, gradient):
-        """The step that the model of the Hessian gives for a gradient, of the same shape."""
+    def _within(self, gradient):
         rotated = self._rotated(gradient)
         inside = rotated @ self._vectors
         outside = (rotated - inside @ self._vectors.T) / self._rest
@@ -297,11 +357,8 @@ class DiagonalHessian(_Kronecker):
         self._classes = self._class_vectors.astype(dtype)
         self._narrow_scale = self._scale.astype(dtype)
 
-    def apply(self, gradient):
-        """The step that the model of the Hessian gives for a gradient, of the same shape.
-
-        In the dtype of the computation and in place, as there are many features.
-        """
+    def _within(self, gradient):
+        """In the dtype of the computation and in place, as there are many features."""
         inner = self._classes.T @ np.multiply(
             gradient, self._narrow_scale, dtype=self._inverse.dtype
         )

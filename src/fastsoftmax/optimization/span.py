@@ -18,10 +18,7 @@ from .newton import targets_of, values_of
 
 __all__ = ["Span", "is_wide"]
 
-#: Features per row from which the span is worth finding.
-LEAST_RATIO = 1.25
-
-#: Rows and values up to which it is: the latter are a copy of X in float64.
+#: Rows and values up to which the span is found: the latter are a copy of X in float64.
 MOST_ROWS = 2000
 MOST_VALUES = 20_000_000
 
@@ -31,9 +28,7 @@ EPSILON = float(np.finfo(np.float64).eps)
 def is_wide(n_samples, n_features):
     """Whether a problem has so many features beside its rows that it is solved in their span."""
     return (
-        n_samples * LEAST_RATIO <= n_features
-        and n_samples <= MOST_ROWS
-        and n_samples * n_features <= MOST_VALUES
+        n_samples < n_features and n_samples <= MOST_ROWS and n_samples * n_features <= MOST_VALUES
     )
 
 
