@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 from bench.fit_data import mnist_bytes, prepared
 
@@ -20,10 +21,10 @@ SHUTTLE_SHARES = (0.784, 0.0008, 0.003, 0.155, 0.0558, 0.0002, 0.0012)
 
 @dataclass(frozen=True)
 class ShapeProblem:
-    """Rows and class codes from 0, each of which occurs."""
+    """Rows, dense or CSR, and class codes from 0, each of which occurs."""
 
     name: str
-    X: np.ndarray
+    X: np.ndarray | csr_array
     y: np.ndarray
 
     @property
@@ -108,6 +109,21 @@ def _mixed_units():
     return X, y
 
 
+def _words(n_samples, n_features, n_classes):
+    """Like TF-IDF: 30 words in each row, common ones and some of its class; of length 1."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n_samples) % n_classes
+    word = (n_features * rng.random((n_samples, 30)) ** 3).astype(int)
+    of_class = rng.random(word.shape) < 0.1
+    word[of_class] = ((word + 1) * (y[:, None] + 1) * 37 % n_features)[of_class]
+    starts = np.arange(0, word.size + 1, word.shape[1])
+    X = csr_array((np.ones(word.size), word.ravel(), starts), shape=(n_samples, n_features))
+    X.sum_duplicates()
+    n_rows_of = np.bincount(X.indices, minlength=n_features)
+    X.data = np.log1p(X.data) * np.log((1 + n_samples) / (1 + n_rows_of))[X.indices]
+    return normalize(X), y
+
+
 #: name → function that makes X and y.
 SHAPES = {
     "iris": partial(_shipped, load_iris),
@@ -129,6 +145,7 @@ SHAPES = {
     "satellite-like": partial(_clusters, 4435, 36, 6),
     "digits-like": partial(_clusters, 3823, 64, 10),
     "mixed units": _mixed_units,
+    "sparse words": partial(_words, 3000, 2000, 8),
     "MNIST subset": _mnist_subset,
 }
 
