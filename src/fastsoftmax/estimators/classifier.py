@@ -154,17 +154,18 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     n_iter_ : int
         Epochs and iterations run; epochs repeated after divergence are not counted.
     converged_ : bool
-        Whether ``suboptimality_`` came to ``tol``. This and the next two are of the solvers to the
-        optimum alone.
+        Whether ``suboptimality_`` came to ``tol``, or as near as the dtype can tell. This and the
+        next two are of the solvers to the optimum alone.
     suboptimality_ : float
-        Estimate of how far the objective is above its minimum, from the pace at which it fell.
-        Often within a factor of 5 of the truth; with the default ``tol`` the truth was below 5e-5
-        wherever it is known.
+        Estimate of how far the objective is above its minimum: ½ gᵀH⁻¹g of its gradient g and its
+        Hessian H, of all rows where they are few, else of a sample of them. Mostly within a factor
+        of 2 of the truth near the minimum.
     suboptimality_bound_ : float
-        How far it is above it at most, up to rounding errors: ‖∇F‖²/(2 alpha), F being the
-        objective with the best intercept for given coef. Often a hundred times the truth. Never
-        more than the objective, as the loss is not negative; for ``alpha=0``, where there may be
-        no minimum, it is that, and the estimate is all that says more.
+        How far it is above it at most, up to rounding errors: a duality gap, which is
+        ‖∇F‖²/(2 alpha), F being the objective with the best intercept for given coef. Often a
+        hundred times the truth. Never more than the objective, as the loss is not negative; for
+        ``alpha=0``, where there may be no minimum, it is that, and the estimate is all that says
+        more.
     learning_rate_ : float
         At the start, in the units of X; only where minibatches were trained on.
     loss_curve_ : float64 ndarray of shape (n_iter_,)
@@ -203,9 +204,13 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     always finite.
 
     Without ``standardize`` the solvers to the optimum, and ``learning_rate="auto"``, train about
-    the mean of a sample of the rows where that is far from 0, and with one power of two for all
-    features where their size is far from 1. The minimum is the same, and ``coef_`` is given in the
-    units of X.
+    the mean of a sample of the rows where that or a feature's own is far from 0, and with one power
+    of two for all features where their size is far from 1. The minimum is the same, and ``coef_``
+    is given in the units of X.
+
+    The solvers to the optimum copy X, as float64, where that is up to 32 MB and the unknowns are
+    up to 400: Newton's method then takes every feature in its own unit. So they do, up to 160 MB,
+    where there are fewer rows than features.
 
     A row with ``sample_weight`` 0 is left out: the fit is that of a matrix without it.
 

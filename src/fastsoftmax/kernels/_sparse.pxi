@@ -9,8 +9,8 @@
 # feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
 
 from .checks cimport (
-    fs_bounded_i32, fs_bounded_i64, fs_descents_i32, fs_descents_i64, fs_in_range_i32,
-    fs_in_range_i64,
+    fs_bounded_i32, fs_bounded_i64, fs_bounded_some_i32, fs_bounded_some_i64, fs_descents_i32,
+    fs_descents_i64, fs_in_range_i32, fs_in_range_i64,
 )
 from .sparse cimport (
     fs_sparse_gather_f32, fs_sparse_gather_f64, fs_sparse_pack_f32, fs_sparse_pack_f64,
@@ -123,9 +123,21 @@ cdef inline Py_ssize_t _sparse_stride(Py_ssize_t n_rows, const real *unused) noe
     return _round_up(n_rows, width)
 
 
-cdef inline int32_t _bounded(index feature, uint32_t last) noexcept nogil:
+cdef inline int32_t _bounded(const index *feature, uint32_t last) noexcept nogil:
     """A feature's number, at most `last`."""
-    return fs_bounded_i32(feature, last) if index is int32_t else fs_bounded_i64(feature, last)
+    if index is int32_t:
+        return fs_bounded_i32(feature, last)
+    else:
+        return fs_bounded_i64(feature, last)
+
+
+cdef inline void _bounded_some(
+    const index *features, Py_ssize_t n, uint32_t last, int32_t *copy
+) noexcept nogil:
+    if index is int32_t:
+        fs_bounded_some_i32(features, n, last, copy)
+    else:
+        fs_bounded_some_i64(features, n, last, copy)
 
 
 cdef inline void _gather(
@@ -161,8 +173,8 @@ cdef void _add_row(
     cdef uint32_t most = <uint32_t> (X.n_features - 1)
     while first < last:
         n = min(last - first, <Py_ssize_t> ENTRIES)
+        _bounded_some(indices + first, n, most, &features[0])
         for e in range(n):
-            features[e] = _bounded(indices[first + e], most)
             values[e] = <real> data[first + e]
         if inverse_scale != NULL:
             for e in range(n):
@@ -370,8 +382,8 @@ cdef void _take_row(
     cdef int32_t feature
     cdef bint is_ascending = size <= X.n_features
     if is_ascending:
+        _bounded_some(indices, size, most, held.features)
         for e in range(size):
-            held.features[e] = _bounded(indices[e], most)
             held.values[e] = data[e]
         for e in range(size - 1):
             is_ascending &= held.features[e] < held.features[e + 1]
@@ -379,7 +391,7 @@ cdef void _take_row(
         held.n = size
         return
     for e in range(size):
-        feature = _bounded(indices[e], most)
+        feature = _bounded(indices + e, most)
         if held.places[feature] < 0:
             held.places[feature] = <int32_t> n
             held.features[n] = feature

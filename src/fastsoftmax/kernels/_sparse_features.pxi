@@ -92,7 +92,7 @@ cdef void _collect(
         for e in range(indptr[numbers[i]], indptr[numbers[i] + 1]):
             # Without branches, which the CPU would guess wrong half of the time. Features of others
             # meet the place after the last, where nothing is ever new.
-            feature = _bounded(indices[e], most)
+            feature = _bounded(indices + e, most)
             is_own = feature >= first and feature < first + width
             at = feature - first if is_own else width
             slot = slots[at]

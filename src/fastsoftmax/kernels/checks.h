@@ -50,14 +50,38 @@ FS_INLINE ptrdiff_t fs_descents_i64(const int64_t *values, ptrdiff_t n)
 }
 
 /* A feature's number as an index that is never beyond `last`, whatever was written over it since it
- * was checked: another thread of the process may change X while it is being read. */
-FS_INLINE int32_t fs_bounded_i32(int32_t value, uint32_t last)
+ * was checked: another thread of the process may change X while it is being read. It is read once,
+ * which a compiler is not held to otherwise: without an instruction for the least of two unsigned
+ * numbers it compares one reading and takes another. */
+FS_INLINE int32_t fs_bounded_i32(const int32_t *value, uint32_t last)
 {
-    return (int32_t)((uint32_t)value < last ? (uint32_t)value : last);
+    uint32_t read = (uint32_t)__atomic_load_n(value, __ATOMIC_RELAXED);
+    return (int32_t)(read < last ? read : last);
 }
-FS_INLINE int32_t fs_bounded_i64(int64_t value, uint32_t last)
+FS_INLINE int32_t fs_bounded_i64(const int64_t *value, uint32_t last)
 {
-    return (int32_t)((uint32_t)value < last ? (uint32_t)value : last);
+    uint32_t read = (uint32_t)__atomic_load_n(value, __ATOMIC_RELAXED);
+    return (int32_t)(read < last ? read : last);
+}
+
+/* The same of n numbers at once, in vectors: of a copy, which is no one else's. */
+FS_INLINE void fs_bound(int32_t *copy, ptrdiff_t n, uint32_t last)
+{
+    __asm__ __volatile__("" : : "r"(copy) : "memory");
+    for (ptrdiff_t i = 0; i < n; i++)
+        copy[i] = (int32_t)((uint32_t)copy[i] < last ? (uint32_t)copy[i] : last);
+}
+FS_INLINE void fs_bounded_some_i32(const int32_t *values, ptrdiff_t n, uint32_t last, int32_t *copy)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        copy[i] = values[i];
+    fs_bound(copy, n, last);
+}
+FS_INLINE void fs_bounded_some_i64(const int64_t *values, ptrdiff_t n, uint32_t last, int32_t *copy)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        copy[i] = (int32_t)values[i];
+    fs_bound(copy, n, last);
 }
 
 #endif

@@ -25,8 +25,10 @@ FS_INLINE ptrdiff_t fs_code(const fs_table *table, ptrdiff_t row)
 {
     const uint64_t last = (uint64_t)table->n_classes - 1;
     const uint64_t code = table->code_bytes == 4
-                              ? (uint64_t)((const int32_t *)table->y_true)[row]
-                              : (uint64_t)((const int64_t *)table->y_true)[row];
+                              ? (uint64_t)__atomic_load_n((const int32_t *)table->y_true + row,
+                                                          __ATOMIC_RELAXED)
+                              : (uint64_t)__atomic_load_n((const int64_t *)table->y_true + row,
+                                                          __ATOMIC_RELAXED);
     return (ptrdiff_t)(code < last ? code : last);
 }
 

@@ -6,7 +6,7 @@ Neither changes coefficients; the bound improves the intercept on the way. Calle
 from collections import deque
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve
 
 from .curvature import probabilities, staged
 
@@ -119,9 +119,9 @@ def profiled_bound(problem, coef, intercept, known=None):
     below = 0.0
     if problem.fit_intercept:
         rounding = np.finfo(problem.dtype).eps
-        hessian = _intercept_hessian(problem, coef, intercept)  # it hardly changes on the way
+        newton_step = _newton_steps(problem, coef, intercept)  # it hardly changes on the way
         for _ in range(INTERCEPT_STEPS):
-            step = _newton_step(hessian, intercept_gradient)
+            step = newton_step(intercept_gradient)
             below = float(intercept_gradient @ step)
             if below <= rounding * abs(objective):
                 break
@@ -139,15 +139,20 @@ def profiled_bound(problem, coef, intercept, known=None):
     return intercept, objective, bound + 2 * below
 
 
-def _newton_step(hessian, gradient):
-    """The least solution of hessian · step = gradient, for a hessian of float32 probabilities.
+def _newton_steps(problem, coef, intercept):
+    """What gives the step for a gradient in the intercept, by a Hessian of float32 probabilities.
 
-    Adding one number to all intercepts changes no softmax, so that one eigenvalue is 0.
+    Adding one number to all intercepts changes no softmax: any curvature will do there. A class
+    that no row is in doubt of has none at all, and gets a step of its gradient's size.
     """
-    values, vectors = eigh(hessian)
-    kept = values > len(values) * np.finfo(np.float32).eps * values[-1]
-    vectors = vectors[:, kept]
-    return vectors @ ((vectors.T @ gradient) / values[kept])
+    hessian = _intercept_hessian(problem, coef, intercept)
+    diagonal = np.diagonal(hessian)
+    least = len(hessian) * np.finfo(np.float32).eps * diagonal.max()
+    if problem.loss == "softmax":
+        hessian += diagonal.mean() / len(hessian)
+    hessian[np.diag_indices_from(hessian)] += np.maximum(least, np.finfo(np.float64).tiny)
+    factor = cho_factor(hessian, lower=True, overwrite_a=True, check_finite=False)
+    return lambda gradient: cho_solve(factor, gradient, check_finite=False)
 
 
 def _intercept_hessian(problem, coef, intercept):

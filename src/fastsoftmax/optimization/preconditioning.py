@@ -39,6 +39,10 @@ LEAST_CURVATURE = 1e-36
 #: features, any basis would do but for the penalty, and each would give another model.
 PENALTY_SHARE = 1e-3
 
+#: Multiply-adds of eigenvectors, times the third power of the size: of those of the classes, which
+#: bring no pass less from a hundred classes on, they may cost as much as a pass.
+EIGENVECTORS = 10
+
 #: Numbers that couple the intercept to coef, at most, and passes that they may cost: beyond that
 #: each class's intercept is coupled to its own row of coef alone.
 MOST_COUPLED = 10_000_000
@@ -53,6 +57,10 @@ MOST_PASSES = 100
 
 #: Features up to which their factor is a square matrix.
 MOST_SQUARE = 2048
+
+#: Features, squared, over rows times classes up to which they are: eigenvectors then cost no more
+#: than the passes that they save. (2100 x 2000, two classes: 5.7 s, and 0.7 s with a low rank.)
+MOST_SQUARES = 20
 
 #: Rows that a factor is made of, at most; more made no pass fewer on any benchmark set.
 MOST_ROWS = 20000
@@ -167,7 +175,8 @@ class FullHessian:
 class _Kronecker:
     """A ⊗ B + alpha, A over classes and B over features, in the eigenvectors of both.
 
-    A = mean of diag(p) − p pᵀ (of p (1 − p) for logistic losses), B = weighted mean of x xᵀ where
+    A = mean of diag(p) − p pᵀ (of p (1 − p) for logistic losses, and alone where there are so many
+    classes that its eigenvectors would cost more than a pass), B = weighted mean of x xᵀ where
     a row weighs what it adds to the trace of A: rows that are sure of their class have no
     curvature. Features are scaled so that the diagonal of the model is 1; the penalty is taken by
     its diagonal in the eigenvectors of B, exact where all features have one scale.
@@ -237,7 +246,10 @@ class _Kronecker:
             spread = probability * (1 - probability)
             classes = np.diag(weight @ spread)
             trace = spread.sum(axis=1)
-        values, self._class_vectors = eigh(classes, check_finite=False, driver="evd")
+        self._class_vectors = None
+        values = np.diagonal(classes)
+        if EIGENVECTORS * len(classes) ** 2 <= 4 * problem.X.shape[1] * len(problem.rows):
+            values, self._class_vectors = eigh(classes, check_finite=False, driver="evd")
         self._class_values = np.maximum(values, 0)
         self._couple(problem, probability, classes)
         return trace
@@ -293,7 +305,11 @@ class _Kronecker:
         return np.square(self._scale) * (penalty + KRONECKER_RIDGE * self._diagonal(alpha))
 
     def _rotated(self, gradient):
-        return self._class_vectors.T @ (gradient * self._scale)
+        scaled = gradient * self._scale
+        return scaled if self._class_vectors is None else self._class_vectors.T @ scaled
+
+    def _rotated_back(self, step):
+        return step if self._class_vectors is None else self._class_vectors @ step
 
 
 class KroneckerHessian(_Kronecker):
@@ -310,7 +326,7 @@ class KroneckerHessian(_Kronecker):
         rotated = self._rotated(gradient).astype(self._vectors.dtype)
         inner = (rotated @ self._vectors) / self._denominator
         inner = inner.astype(self._vectors.dtype) @ self._vectors.T
-        return self._class_vectors @ inner.astype(np.float64) * self._scale
+        return self._rotated_back(inner.astype(np.float64)) * self._scale
 
 
 class LowRankHessian(_Kronecker):
@@ -341,7 +357,7 @@ class LowRankHessian(_Kronecker):
         inside = rotated @ self._vectors
         outside = (rotated - inside @ self._vectors.T) / self._rest
         step = (inside / self._denominator) @ self._vectors.T + outside
-        return self._class_vectors @ step * self._scale
+        return self._rotated_back(step) * self._scale
 
 
 class DiagonalHessian(_Kronecker):
@@ -354,16 +370,17 @@ class DiagonalHessian(_Kronecker):
         dtype = self._subsample.values.dtype
         denominator = np.outer(self._class_values, self._spectrum) + self._added(alpha)
         self._inverse = (1 / denominator).astype(dtype)
-        self._classes = self._class_vectors.astype(dtype)
+        if self._class_vectors is not None:
+            self._class_vectors = self._class_vectors.astype(dtype)
         self._narrow_scale = self._scale.astype(dtype)
 
     def _within(self, gradient):
         """In the dtype of the computation and in place, as there are many features."""
-        inner = self._classes.T @ np.multiply(
-            gradient, self._narrow_scale, dtype=self._inverse.dtype
-        )
+        inner = np.multiply(gradient, self._narrow_scale, dtype=self._inverse.dtype)
+        if self._class_vectors is not None:
+            inner = self._class_vectors.T @ inner
         inner *= self._inverse
-        step = self._classes @ inner
+        step = self._rotated_back(inner)
         step *= self._narrow_scale
         return step
 
@@ -377,7 +394,8 @@ def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
     cost = n_drawn * n_coefficients + n_coefficients**2 / 3  # per coefficient, as that of a pass
     if n_coefficients <= MOST_FULL and (n_rows == 1 or cost <= MOST_PASSES * n_samples):
         return FullHessian, n_drawn
-    if n_columns <= MOST_SQUARE:
+    is_square = n_columns**2 <= MOST_SQUARES * n_samples * n_rows or sparse
+    if n_columns <= MOST_SQUARE and is_square:
         return KroneckerHessian, min(n_samples, MOST_ROWS, max(6 * n_columns, 2000))
     if sparse:
         return DiagonalHessian, min(n_samples, 2000)
