@@ -47,7 +47,7 @@ PICTURE = Path(__file__).parent.parent / "docs" / "shapes.png"
 
 def n_repeats(seconds):
     """How many times a fit is made that once took so long."""
-    return 5 if seconds < 0.05 else 3 if seconds < 1 else 1
+    return 15 if seconds < 0.01 else 5 if seconds < 0.05 else 3 if seconds < 1 else 1
 
 
 @contextmanager
