@@ -327,6 +327,7 @@ def draw(problems, path):
         axes.plot([], [], "o", color=f"C{i}", label=label)
     axes.plot([], [], "o", color="0.5", label="no more features than rows")
     axes.plot([], [], "s", color="0.5", label="more features than rows")
+    axes.margins(x=0.14)  # names stand to the right of their points
     axes.axhline(1, color="0.4", linestyle="--", linewidth=1)
     axes.set(
         xscale="log",
