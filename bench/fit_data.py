@@ -3,7 +3,7 @@
 Real sets are read from the folder named by FASTSOFTMAX_DATA; the synthetic ones are drawn here.
 What is done to a matrix outside the clock (z-scores, division by 255) is done here. An epoch's
 work is bench/data.py's; the optimum is bench/optimum.py's. Called by bench_time_to_optimum.py,
-run_peer.py and test_sgd_auto.py.
+run_peer.py, shape_data.py and test_sgd_auto.py.
 """
 
 import os
