@@ -303,7 +303,8 @@ def test_preconditioner_is_linear_symmetric_and_positive(form):
         ((1000, 2047), 1000, False, KroneckerHessian),
         ((3, 2048), 1000, False, LowRankHessian),
         ((20, 42_254), 1000, True, DiagonalHessian),
-        ((10, 784), 1000, True, KroneckerHessian),
+        ((10, 784), 1000, True, DiagonalHessian),
+        ((10, 784), 60_000, True, KroneckerHessian),
     ],
 )
 def test_form_by_size(shape, n_samples, sparse, form):

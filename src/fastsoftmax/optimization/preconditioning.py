@@ -394,7 +394,7 @@ def preconditioner_for(n_rows, n_features, n_samples, sparse=False):
     cost = n_drawn * n_coefficients + n_coefficients**2 / 3  # per coefficient, as that of a pass
     if n_coefficients <= MOST_FULL and (n_rows == 1 or cost <= MOST_PASSES * n_samples):
         return FullHessian, n_drawn
-    is_square = n_columns**2 <= MOST_SQUARES * n_samples * n_rows or sparse
+    is_square = n_columns**2 <= MOST_SQUARES * n_samples * n_rows
     if n_columns <= MOST_SQUARE and is_square:
         return KroneckerHessian, min(n_samples, MOST_ROWS, max(6 * n_columns, 2000))
     if sparse:

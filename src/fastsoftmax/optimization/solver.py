@@ -46,7 +46,7 @@ DOUBTFUL = 30.0
 
 #: Logarithm of what a pass of a slow descent divides the suboptimality by, and the passes that are
 #: let go at most before the Hessian is asked again.
-SLOW = 0.25
+SLOW = 0.5
 MOST_TO_WAIT = 12
 
 #: Rows from which a learning rate is chosen.
