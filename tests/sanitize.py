@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: What calls the kernels directly, or hands them input of all kinds; not those of whole fits.
 TESTS = [
-    *("kernels", "kernel_epochs", "kernel_passes", "conversion", "csr", "refusals", "inputs"),
+    *("kernels", "kernel_epochs", "kernel_passes", "newton", "conversion", "csr", "refusals"),
+    "inputs",
     *("sparse", "repeats", "label_smoothing", "functional", "functional_arrays"),
     *("functional_threads", "teams"),
 ]
