@@ -14,17 +14,30 @@ from .. import kernels
 from ..problem.rows import SparseRows
 from .tolerance import least_gap
 
-__all__ = ["PATIENCE", "SmallProblem", "Stand", "is_small", "targets_of", "values_of"]
+__all__ = [
+    "PATIENCE",
+    "SmallProblem",
+    "Stand",
+    "is_small",
+    "passes_of_newton",
+    "targets_of",
+    "values_of",
+]
 
 #: Unknowns up to which the Hessian is factored, and its entries times rows up to which it is
 #: formed: with more, L-BFGS is sooner.
 MOST_UNKNOWNS = 400
 MOST_PRODUCTS = 50_000_000
 
-#: The same where L-BFGS has not come near in so many passes.
+#: The same where L-BFGS has not come near; it is asked every so many passes.
 PATIENCE = 60
 MOST_UNKNOWNS_AT_LAST = 1300
 MOST_PRODUCTS_AT_LAST = 4_000_000_000
+
+#: Steps that it is then to be expected to take, and the multiply-adds in whose time a pass of
+#: L-BFGS is prepared.
+NEWTON_STEPS = 12
+PASS_PRODUCTS = 1_000_000
 
 #: Values staged, at most: they are a copy of X in float64.
 MOST_VALUES = 4_000_000
@@ -59,6 +72,15 @@ def is_small(n_samples, n_features, n_rows, loss, at_last=False):
         and _n_products(n_samples, n_columns, n_rows, loss) <= most[1]
         and n_samples * n_columns <= MOST_VALUES
     )
+
+
+def passes_of_newton(n_samples, n_features, n_rows, loss):
+    """As many passes over the rows as Newton's method takes the time of, at least."""
+    n_unknowns = (n_features + 1) * (n_rows if loss == "softmax" else 1)
+    n_factors = 1 if loss == "softmax" else n_rows
+    products = _n_products(n_samples, n_features + 1, n_rows, loss) / 4
+    step = products + n_factors * n_unknowns**3 / 6
+    return NEWTON_STEPS * step / (2 * n_samples * (n_features + 1) * n_rows + PASS_PRODUCTS)
 
 
 def _n_products(n_samples, n_columns, n_rows, loss):

@@ -17,7 +17,7 @@ from .curvature import Subsample, learning_rate_for, square_gradient
 from .decrement import Sample
 from .history import Epoch, History
 from .lbfgs import minimize
-from .newton import PATIENCE, SmallProblem, is_small
+from .newton import PATIENCE, SmallProblem, is_small, passes_of_newton
 from .preconditioning import FullHessian, preconditioner_for
 from .sgd import train
 from .span import Span, is_wide
@@ -41,13 +41,19 @@ FIRST_PASSES = 8
 #: asked: the promise is mostly lower than what is left.
 NEAR = 0.67
 
+#: The same where the Hessian is that of all rows, so that its answer is the best step there is.
+NEAR_WHOLE = 100.0
+
 #: Times that promise above which the answer of a sample is doubted.
 DOUBTFUL = 30.0
 
 #: Logarithm of what a pass of a slow descent divides the suboptimality by, and the passes that are
 #: let go at most before the Hessian is asked again.
 SLOW = 0.5
-MOST_TO_WAIT = 12
+MOST_TO_WAIT = 6
+
+#: Iterates that the pace is taken from.
+PACE = 25
 
 #: Rows from which a learning rate is chosen.
 LEARNING_RATE_ROWS = 2000
@@ -262,22 +268,45 @@ def _solve_in_span(problem, notes, random_state, reforms):
     )
 
 
-def _descend_to(problem, notes, form, subsample, random_state, reforms):
-    """L-BFGS to the end, from where the state is; or Newton's method, where it needs too long."""
-    state, descent = notes.state, Descent(problem, notes, random_state)
+def _descended(problem, notes, descent, form, subsample, reforms):
+    """L-BFGS from where the state is.
+
+    Returns
+    -------
+    iterate : lbfgs.Iterate
+    reason : {"stopped", "max_iter", "rounding", "slow"}
+        "slow": Newton's method would be sooner, and there is time for it.
+    n_passes : int
+    """
+    state = notes.state
     shape = (len(problem.rows), problem.X.shape[1], len(state.coef), problem.loss)
-    has_last = is_small(*shape, at_last=True)
+    has_other = is_small(*shape, at_last=True)
+    most = PATIENCE if has_other else notes.n_left
     model = form(subsample, problem, state.coef, state.intercept)
     start = np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64)
-    most = min(PATIENCE if has_last else notes.n_left, notes.n_left)
-    iterate, reason, _ = descent.run(start, model, min(FIRST_PASSES, most) if reforms else most)
-    n_passes = iterate.n_evaluations
-    if reason == "max_iter" and reforms and notes.n_left and not notes.by_user:
-        parameters = iterate.parameters
-        model = form(subsample, problem, parameters[:, :-1], parameters[:, -1])
-        iterate, reason, _ = descent.run(parameters, model, min(most, notes.n_left))
+    first = min(FIRST_PASSES, most) if reforms else most
+    iterate, reason, pairs = descent.run(start, model, first)
+    n_passes, is_first = iterate.n_evaluations, reforms
+    while reason == "max_iter" and notes.n_left and not notes.by_user:
+        if is_first:
+            parameters = iterate.parameters
+            model, pairs = form(subsample, problem, parameters[:, :-1], parameters[:, -1]), ()
+        elif descent.passes_left(iterate) > min(passes_of_newton(*shape), notes.n_left):
+            break
+        is_first = False
+        iterate, reason, pairs = descent.run(iterate.parameters, model, most, pairs)
         n_passes += iterate.n_evaluations
-    if has_last and reason in ("max_iter", "rounding") and notes.n_left and not notes.by_user:
+    if has_other and notes.n_left and not notes.by_user and reason != "stopped":
+        reason = "slow"
+    return iterate, reason, n_passes
+
+
+def _descend_to(problem, notes, form, subsample, random_state, reforms):
+    """L-BFGS to the end, from where the state is; or Newton's method, where it needs too long."""
+    descent = Descent(problem, notes, random_state)
+    iterate, reason, n_passes = _descended(problem, notes, descent, form, subsample, reforms)
+    if reason == "slow":
+        state = notes.state
         small = SmallProblem.of(problem, len(state.coef), at_last=True)
         if small is not None:
             # From zero: where rows that are sure of a wrong class have no curvature left, Newton's
@@ -285,6 +314,7 @@ def _descend_to(problem, notes, form, subsample, random_state, reforms):
             state.coef[:], state.intercept[:] = 0, 0
             outcome = _solve_small(small, problem, notes)
             return replace(outcome, n_passes=outcome.n_passes + n_passes)
+        reason = "rounding"
     coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
     known = iterate.value, iterate.gradient[:, :-1], iterate.gradient[:, -1]
     if problem.loss == "softmax":  # what all classes have in common is penalty alone
@@ -502,13 +532,14 @@ class Descent:
         self._model = None
         self._asked = None
         self._n_to_wait = 0
+        self._decrements = []
 
     def run(self, start, model, most, pairs=()):
         """Minimise from these parameters with this model; see :func:`lbfgs.minimize`.
 
         At most so many iterations; "max_iter" is then the reason.
         """
-        dtype = self._problem.dtype
+        dtype, most = self._problem.dtype, min(most, self._notes.n_left)
         self._model = model
         iterate, reason, pairs = minimize(
             self.function,
@@ -532,6 +563,7 @@ class Descent:
     def on_iterate(self, iterate):
         """Note an iterate; True where it is good enough, or the user has had enough."""
         allowed = self.allowed(iterate)
+        self._decrements.append(iterate.decrement)
         stop = allowed is not None and self._is_near(iterate, allowed)
         if iterate.n_evaluations == 1:
             return stop  # no step of this phase yet
@@ -540,12 +572,13 @@ class Descent:
     def _is_near(self, iterate, allowed):
         """Whether the Hessian says so; it is asked where L-BFGS does, as that costs a pass.
 
-        If not, it isn't asked again for as many passes as a slow descent would need. What all rows
-        have answered is the next step: a sample's is too long where it has few rows.
+        If not, its answer is the next step, and it isn't asked again for as many passes as a slow
+        descent would need.
         """
         self._n_to_wait -= 1
         promised = 0.5 * iterate.decrement
-        if self._n_to_wait > 0 or not promised <= NEAR * allowed:
+        near = NEAR_WHOLE if self._sample.is_whole else NEAR
+        if self._n_to_wait > 0 or not promised <= near * allowed:
             return False
         sample, found = self._sample, self._ask(iterate)
         if found.gap <= allowed and found.is_known:
@@ -562,6 +595,14 @@ class Descent:
         found = self._sample.decrement(iterate.parameters, iterate.gradient, self._model.apply)
         self._asked = iterate.n_evaluations, iterate.value, found
         return found
+
+    def passes_left(self, iterate):
+        """How many more passes are to be expected at the pace of the last ones."""
+        allowed, now = self.allowed(iterate), self._decrements[-1]
+        before = self._decrements[-PACE:][0]
+        if not allowed or not 0 < now < before:
+            return np.inf
+        return np.log(0.5 * now / allowed) / np.log(before / now) * (PACE - 1)
 
     def suboptimality(self, iterate):
         """What an iterate is above the minimum by the Hessian, and whether that is known."""
