@@ -54,7 +54,8 @@ MOST_ITERATIONS_A_CALL = 40
 #: reaches it. Two fits that begin elsewhere, as with ``warm_start``, then end at the same numbers.
 SHARE_OF_TOLERANCE = 1e-3
 
-#: Rounding error of a mean loss, in units of the last place.
+#: Rounding error of a mean loss, in units of the last place: at least this, and the root of the
+#: number of its terms, as errors of either sign add up.
 ROUNDING_ERRORS = 8
 
 
@@ -287,7 +288,8 @@ class SmallProblem:
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             least = float((entropy @ self._weight).sum())
             least -= 0.5 * float((gradient[held] / self._penalty[:-1][held]).sum())
-            rounding = ROUNDING_ERRORS * np.finfo(np.float64).eps * (abs(stand.value) + 1)
+            n_errors = max(ROUNDING_ERRORS, np.sqrt(probability.size))
+            rounding = n_errors * np.finfo(np.float64).eps * (abs(stand.value) + 1)
             gap = stand.value - least + rounding
         return max(gap, 0.0) if np.isfinite(gap) else np.inf
 

@@ -309,9 +309,8 @@ def _descend_to(problem, notes, form, subsample, random_state, reforms):
         state = notes.state
         small = SmallProblem.of(problem, len(state.coef), at_last=True)
         if small is not None:
-            # From zero: where rows that are sure of a wrong class have no curvature left, Newton's
-            # steps are long, and shortened again and again.
-            state.coef[:], state.intercept[:] = 0, 0
+            parameters = iterate.parameters
+            state.coef[:], state.intercept[:] = parameters[:, :-1], parameters[:, -1]
             outcome = _solve_small(small, problem, notes)
             return replace(outcome, n_passes=outcome.n_passes + n_passes)
         reason = "rounding"
