@@ -64,7 +64,7 @@ def test_few_products_are_no_answer(monkeypatch):
 
 
 def test_rare_classes_are_in_a_sample(monkeypatch):
-    monkeypatch.setattr(decrement, "FEWEST_VALUES", 0)
+    monkeypatch.setattr(decrement, "FEWEST_PRODUCTS", 0)
     rng = np.random.default_rng(0)
     codes = np.zeros(100_000, dtype=np.int32)
     codes[[3, 70_000, 99_999]] = 1

@@ -21,8 +21,8 @@ SHARE_OF_ROWS = 0.05
 
 GROWTH = 4
 
-#: Values up to which all rows are in it.
-FEWEST_VALUES = 300_000
+#: Multiply-adds of a pass up to which all rows are in it.
+FEWEST_PRODUCTS = 3_000_000
 
 #: Rows squared at once.
 BLOCK_ROWS = 1024
@@ -85,7 +85,8 @@ class Sample:
         self._problem, self._random_state, self._times = problem, random_state, times
         rows, weight = problem.rows, None
         n_drawn = times * max(FEWEST_ROWS, int(SHARE_OF_ROWS * len(rows)))
-        if len(rows) * problem.X.shape[1] <= FEWEST_VALUES:
+        n_classes = int(problem.y_true.max()) + 1
+        if len(rows) * problem.X.shape[1] * n_classes <= FEWEST_PRODUCTS:
             n_drawn = len(rows)
         most = max(1, MOST_VALUES // max(1, problem.X.shape[1]))
         self.is_largest = n_drawn >= min(most, len(rows))
