@@ -498,3 +498,22 @@ def test_bound_holds_wherever_it_is_taken(loss, n_rows, fit_intercept):
 def test_no_bound_without_penalty():
     problem = _problem(alpha=0.0)
     assert profiled_bound(problem, *_parameters(problem, 4))[2] == np.inf
+
+
+def test_intercept_of_rows_that_are_all_sure_has_a_step():
+    """Rounding errors of float32 probabilities are all that its Hessian then holds."""
+    problem = _problem(n_features=30)
+    coef, intercept = _parameters(problem, 4)
+    for factor in (1.0, 1e3, 1e6):
+        _, objective, bound = profiled_bound(problem, factor * coef, factor * intercept)
+        assert np.isfinite(objective)
+        assert bound >= 0
+    values = np.ones((4, 4)) * 1e-12 - 2e-12 * np.eye(4)  # negative by rounding
+
+    def rounded(*arguments):
+        return values.copy()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fastsoftmax.optimization.certificate._intercept_hessian", rounded)
+        _, objective, bound = profiled_bound(problem, coef, intercept)
+    assert np.isfinite(objective)

@@ -4,7 +4,7 @@ It changes no coefficients, and improves the intercept on the way. Called by sol
 """
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from .curvature import probabilities, staged
 
@@ -74,9 +74,18 @@ def _newton_steps(problem, coef, intercept):
     least = len(hessian) * np.finfo(np.float32).eps * diagonal.max()
     if problem.loss == "softmax":
         hessian += diagonal.mean() / len(hessian)
-    hessian[np.diag_indices_from(hessian)] += np.maximum(least, np.finfo(np.float64).tiny)
-    factor = cho_factor(hessian, lower=True, overwrite_a=True, check_finite=False)
-    return lambda gradient: cho_solve(factor, gradient, check_finite=False)
+    added = max(least, float(np.finfo(np.float64).tiny))
+    while True:
+        raised = hessian.copy()
+        raised[np.diag_indices_from(raised)] += added
+        try:
+            factor = cho_factor(raised, lower=True, overwrite_a=True)
+        except (LinAlgError, ValueError):  # rounding errors outweigh it, or a value isn't finite
+            if not added < np.finfo(np.float32).max:
+                return np.zeros_like
+            added *= 100
+            continue
+        return lambda gradient: cho_solve(factor, gradient, check_finite=False)
 
 
 def _intercept_hessian(problem, coef, intercept):
