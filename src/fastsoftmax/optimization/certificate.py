@@ -4,8 +4,9 @@ It changes no coefficients, and improves the intercept on the way. Called by sol
 """
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_solve
 
+from .cholesky import raised_factor
 from .curvature import probabilities, staged
 
 __all__ = ["profiled_bound"]
@@ -74,18 +75,11 @@ def _newton_steps(problem, coef, intercept):
     least = len(hessian) * np.finfo(np.float32).eps * diagonal.max()
     if problem.loss == "softmax":
         hessian += diagonal.mean() / len(hessian)
-    added = max(least, float(np.finfo(np.float64).tiny))
-    while True:
-        raised = hessian.copy()
-        raised[np.diag_indices_from(raised)] += added
-        try:
-            factor = cho_factor(raised, lower=True, overwrite_a=True)
-        except (LinAlgError, ValueError):  # rounding errors outweigh it, or a value isn't finite
-            if not added < np.finfo(np.float32).max:
-                return np.zeros_like
-            added *= 100
-            continue
-        return lambda gradient: cho_solve(factor, gradient, check_finite=False)
+    try:
+        factor = raised_factor(hessian, max(least, float(np.finfo(np.float64).tiny)))
+    except LinAlgError:
+        return np.zeros_like
+    return lambda gradient: cho_solve(factor, gradient, check_finite=False)
 
 
 def _intercept_hessian(problem, coef, intercept):

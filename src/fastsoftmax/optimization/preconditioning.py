@@ -8,11 +8,12 @@ Called by solver.py.
 """
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, pinvh
+from scipy.linalg import cho_solve, eigh, pinvh
 from scipy.sparse import issparse
 
 from ..problem.rows import SparseRows
 from ..problem.statistics import ColumnStatistics
+from .cholesky import raised_factor
 from .curvature import probabilities
 
 __all__ = [
@@ -162,17 +163,7 @@ class FullHessian:
         self._scale = 1 / np.sqrt(_positive(np.diagonal(hessian)))
         hessian *= self._scale[:, None]
         hessian *= self._scale
-        added = ROUNDING
-        while True:
-            raised = hessian.copy()
-            raised[np.diag_indices_from(raised)] += added
-            try:
-                self._factor = cho_factor(raised, lower=True, overwrite_a=True, check_finite=False)
-                return
-            except LinAlgError:  # its rounding errors outweigh that
-                if not added < 1:
-                    raise
-                added *= 100
+        self._factor = raised_factor(hessian, ROUNDING)
 
     def apply(self, gradient):
         """The step that the model of the Hessian gives for a gradient, of the same shape."""
