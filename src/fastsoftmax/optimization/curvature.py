@@ -14,8 +14,10 @@ from ..problem.statistics import SQUARED_ROWS, largest_eigenvalue, squares, weig
 
 __all__ = [
     "Subsample",
+    "drawn",
     "learning_rate_for",
     "probabilities",
+    "shares",
     "square_gradient",
     "staged",
 ]
@@ -78,15 +80,8 @@ class Subsample:
         elif n_drawn < len(rows):
             norms = _square_norms(problem, dtype)
             chance = 0.5 * n_drawn * (1 / len(rows) + norms / max(norms.sum(), 1e-300))
-            chance = np.minimum(np.where(np.isfinite(chance), chance, 1.0), 1.0)
-            drawn = random_state.random_sample(len(rows)) < chance
-            drawn[0] |= not drawn.any()
-            rows, weight = rows[drawn], 1 / chance[drawn]
-        values = staged(problem, rows, dtype)
-        weight = np.ones(len(rows)) if weight is None else weight
-        if problem.sample_weight is not None:
-            weight = weight * problem.sample_weight[rows]
-        return cls(rows, values, weight / weight.sum())
+            rows, weight = drawn(rows, np.where(np.isfinite(chance), chance, 1.0), random_state)
+        return cls(rows, staged(problem, rows, dtype), shares(problem, rows, weight))
 
     def part(self, block):
         """Some of its rows, a slice; the weights are not divided by their sum again."""
@@ -107,6 +102,22 @@ class Subsample:
     def largest_eigenvalue(self):
         """Of Σ s x xᵀ / Σ s."""
         return largest_eigenvalue(self.values[:POWER_ROWS], self.weight[:POWER_ROWS])
+
+
+def drawn(rows, chance, random_state):
+    """Rows drawn each by its own chance, at least one, and how many each then stands for."""
+    chance = np.minimum(chance, 1.0)
+    kept = random_state.random_sample(len(rows)) < chance
+    kept[0] |= not kept.any()
+    return rows[kept], 1 / chance[kept]
+
+
+def shares(problem, rows, weight=None):
+    """Sample weights of some rows, times how many each stands for, divided by their sum."""
+    weight = np.ones(len(rows)) if weight is None else weight
+    if problem.sample_weight is not None:
+        weight = weight * problem.sample_weight[rows]
+    return weight / weight.sum()
 
 
 def staged(problem, rows, dtype):

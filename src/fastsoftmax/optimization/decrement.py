@@ -3,7 +3,8 @@
 ½ gᵀ H⁻¹ g is what the objective can still fall, near its minimum. g is of all rows. H is that of a
 sample in which every class is well represented; it is only ever multiplied with, and so holds
 nothing that a model of it has left out or frozen. A model serves as a preconditioner, but doesn't
-say when to stop: that is each coefficient's own curvature. Called by solver.py.
+say when to stop: that is what the residual may still add, no curvature being below alpha. Called by
+solver.py.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..problem.statistics import squares
-from .curvature import probabilities, staged
+from .curvature import drawn, probabilities, shares, staged
 
 __all__ = ["Decrement", "Sample"]
 
@@ -19,6 +20,8 @@ __all__ = ["Decrement", "Sample"]
 FEWEST_ROWS = 2000
 SHARE_OF_ROWS = 0.05
 
+
+#: Times as many rows in a larger one.
 GROWTH = 4
 
 #: Multiply-adds of a pass up to which all rows are in it.
@@ -96,15 +99,9 @@ class Sample:
             codes = problem.y_true[rows]
             count = np.bincount(codes)
             chance = 0.5 / len(rows) + 0.5 / (np.count_nonzero(count) * count[codes])
-            chance = np.minimum(n_drawn * chance, 1.0)
-            drawn = random_state.random_sample(len(rows)) < chance
-            drawn[0] |= not drawn.any()
-            rows, weight = rows[drawn], 1 / chance[drawn]
-        weight = np.ones(len(rows)) if weight is None else weight
-        if problem.sample_weight is not None:
-            weight = weight * problem.sample_weight[rows]
+            rows, weight = drawn(rows, n_drawn * chance, random_state)
         self._rows = rows
-        self._weight = (weight / weight.sum()).astype(problem.dtype)[:, None]
+        self._weight = shares(problem, rows, weight).astype(problem.dtype)[:, None]
         self._values = None
 
     def larger(self):

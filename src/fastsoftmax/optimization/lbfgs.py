@@ -42,8 +42,6 @@ class Iterate:
     decrement : float
         gᵀ · direction: twice the decrease that the model promises.
     n_evaluations : int
-    length : float
-        Of the step that led here, 1 being all of the direction.
     """
 
     parameters: np.ndarray
@@ -52,7 +50,6 @@ class Iterate:
     direction: np.ndarray | None
     decrement: float
     n_evaluations: int
-    length: float = 1.0
 
 
 class _Stall:
@@ -216,7 +213,7 @@ def _search(function, iterate, rounding, length):
             )
             if enough or flat:
                 later = length if n_evaluations > 1 else min(1.0, 2 * length)
-                return Iterate(parameters, value, gradient, None, np.nan, total, length), later
+                return Iterate(parameters, value, gradient, None, np.nan, total), later
             excess = value - iterate.value - length * slope
             wanted = -0.5 * length * slope / excess if excess > 0 else 0.5
             length *= min(0.5, max(0.1, wanted))

@@ -6,12 +6,13 @@ all rows, and so is what it says of the distance to the minimum. The iterations 
 kernel. Called by solver.py and path.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .. import kernels
-from ..problem.rows import SparseRows
+from .curvature import staged
 from .tolerance import least_gap
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "targets_of",
     "values_of",
 ]
+
+FLOAT64 = np.dtype(np.float64)
 
 #: Unknowns up to which the Hessian is factored, and its entries times rows up to which it is
 #: formed: with more, L-BFGS is sooner.
@@ -124,7 +127,6 @@ class SmallProblem:
         Its alpha is of no account.
     n_rows : int
         Of coef.
-
     """
 
     @classmethod
@@ -296,17 +298,14 @@ class SmallProblem:
 
 def values_of(problem):
     """The problem's rows in the units of training, float64; maybe a view of X."""
-    X, rows = problem.X, problem.rows
-    if isinstance(X, SparseRows):
-        values = X.rows(rows).toarray().astype(np.float64, copy=False)
-    else:
-        values = (X if len(rows) == len(X) else X[rows]).astype(np.float64, copy=False)
+    wide = {
+        name: value.astype(np.float64)
+        for name in ("shift", "inverse_scale")
+        if (value := getattr(problem, name)) is not None
+    }
     with np.errstate(all="ignore"):
-        if problem.shift is not None:
-            values = values - problem.shift
-        if problem.inverse_scale is not None:
-            values = values * problem.inverse_scale.astype(np.float64)
-    return values
+        values = staged(replace(problem, **wide) if wide else problem, problem.rows, FLOAT64)
+    return values.toarray() if issparse(values) else values
 
 
 def targets_of(problem, n_rows):

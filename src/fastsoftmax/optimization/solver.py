@@ -33,8 +33,8 @@ STOCHASTIC_EPOCHS = 4
 SHORT_RUN = 2.0
 
 #: Passes after which the model of the Hessian is formed anew, where that takes a stochastic phase's
-#: place: with 4 to 12, no more passes in all than after four epochs on iris, wine, breast cancer,
-#: digits and drawn sets, and a quarter of them on wine.
+#: place: with 4 to 12, no more passes of L-BFGS than after four epochs on digits and drawn sets,
+#: nor on iris, wine and breast cancer, which go to Newton's method.
 FIRST_PASSES = 8
 
 #: Share of the tolerance that the next step of L-BFGS has to promise at most, before the Hessian is
@@ -80,7 +80,7 @@ class Outcome:
     reason : {"stopped", "max_iter", "rounding"}
         "rounding": the objective falls no more in the precision that is computed in.
     n_passes : int
-        Evaluations of the objective over all rows by L-BFGS.
+        Over all rows, by L-BFGS and Newton's method.
     """
 
     objective: float
@@ -240,8 +240,9 @@ def solve(
 def _solve_in_span(problem, notes, random_state, reforms):
     """In the span of the rows, which are few; without minibatches, which have no use for it."""
     state = notes.state
-    for by_gram in (problem.alpha > 0, False):
-        span = Span(problem, by_gram)
+    is_free = problem.alpha == 0
+    for by_gram in (False,) if is_free else (True, False):
+        span = Span(problem, by_gram, is_free)
         inner = span.state_of(state)
         with notes.inside(inner, span.write):
             small = SmallProblem.of(span.problem, len(inner.coef))
@@ -250,7 +251,7 @@ def _solve_in_span(problem, notes, random_state, reforms):
             else:
                 parts = form_and_rows(span.problem, len(inner.coef), random_state)
                 outcome = _descend_to(span.problem, notes, *parts, random_state, reforms)
-        objective, left_out = span.proved(inner, state, outcome.objective)
+        objective, left_out = span.proved(state)
         more = left_out + max(0.0, objective - outcome.objective)
         allowed = notes.tolerance.allowed(objective, outcome.penalty, problem.dtype)
         is_left = by_gram and notes.n_left and outcome.converged

@@ -11,9 +11,9 @@ import numpy as np
 from scipy.linalg import qr, solve_triangular
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpstrf
-from scipy.special import expit
 
 from ..problem.objective import State
+from .curvature import probabilities, shares
 from .newton import targets_of, values_of
 
 __all__ = ["Span", "is_wide"]
@@ -41,7 +41,9 @@ class Span:
     by_gram : bool
         Whether the basis is of a pivoted Cholesky factor of the rows' inner products, which costs a
         quarter of an orthogonal factor of the rows, and leaves out what is below 1e-7 of the rest:
-        see :meth:`left_out`. There has to be a penalty.
+        see :meth:`proved`. There has to be a penalty.
+    is_free : bool
+        Whether there is none, so that features may be brought to one size.
 
     Attributes
     ----------
@@ -49,7 +51,7 @@ class Span:
         In the basis; float64.
     """
 
-    def __init__(self, problem, by_gram):
+    def __init__(self, problem, by_gram, is_free=False):
         values = values_of(problem)
         weight = problem.sample_weight
         weight = None if weight is None else weight[problem.rows].astype(np.float64)
@@ -60,7 +62,7 @@ class Span:
         self._values = values
         self._norms = np.sqrt(np.square(values).sum(axis=1))
         self._gram = self._factor = self._size = None
-        reduced = self._by_gram() if by_gram else self._by_rows(problem.alpha)
+        reduced = self._by_gram() if by_gram else self._by_rows(is_free)
         self.problem = replace(
             problem,
             X=reduced,
@@ -84,14 +86,14 @@ class Span:
         reduced[pivot] = factor
         return reduced
 
-    def _by_rows(self, alpha):
+    def _by_rows(self, is_free):
         """An orthogonal factor, each feature to its own rounding: the largest come first.
 
         Without a penalty all are brought to one size before. What is left out is the rounding.
         """
         values, size = self._values, np.abs(self._values).max(axis=0)
         order = np.argsort(-size, kind="stable")
-        if alpha == 0:
+        if is_free:
             self._size = np.where(size > 0, size, 1.0)
             values = values / self._size
         basis, factor, pivot = qr(
@@ -105,46 +107,28 @@ class Span:
         reduced[pivot] = factor[:rank].T
         return reduced
 
-    def proved(self, inner, state, objective):
-        """What ``state`` is above the minimum, beyond what ``inner`` is above that in the basis.
-
-        Parameters
-        ----------
-        inner, state : State
-            A State in the basis, and what it was written to.
-        objective : float
-            Of ``inner``.
+    def proved(self, state):
+        """What a State that was written says of the minimum, beyond what it says in the basis.
 
         Returns
         -------
         objective : float
-            Of ``state``: rounding has made it another.
+            Of ``state``: rounding has made it another than in the basis.
         left_out : float ≥ 0
             What the minimum may lie below that within the basis, at most. The lower bound that
             probabilities give on the minimum (newton.SmallProblem.bound) has the rows' inner
             products for penalty; those in the basis are smaller, or off by their rounding.
         """
         problem, coef = self.problem, state.coef.astype(np.float64)
-        raw = self._values @ coef.T + (state.intercept + coef @ self._shift)
-        targets = targets_of(problem, len(coef)).T
-        weight = np.full((len(raw), 1), 1 / len(raw))
-        if problem.sample_weight is not None:
-            weight = (problem.sample_weight / problem.sample_weight.sum())[:, None]
-        if problem.loss == "softmax":
-            raw -= raw.max(axis=1, keepdims=True)
-            others = np.exp(raw)
-            probability = others / others.sum(axis=1, keepdims=True)
-            np.put_along_axis(others, raw.argmax(axis=1, keepdims=True), 0.0, axis=1)
-            loss = np.log1p(others.sum(axis=1)) - (targets * raw).sum(axis=1)
-        else:
-            probability = expit(raw)
-            loss = np.log1p(np.exp(-np.abs(raw))) + (np.maximum(raw, 0) - targets * raw)
-            loss = loss.sum(axis=1)
-        there = float(weight[:, 0] @ loss) + problem.penalty(coef)
+        intercept = state.intercept + coef @ self._shift
+        whole = replace(problem, X=self._values)
+        there = whole.objective(State.at(coef, intercept), whole.rows)
         if problem.alpha == 0:
             return there, 0.0
-        miss = weight * (probability - targets)
-        error = len(raw) * EPSILON * (np.abs(miss) * self._norms[:, None]).sum(axis=0)
+        weight = shares(problem, problem.rows)[:, None]
+        miss = probabilities(whole, self._values, coef, intercept)
+        miss = weight * (miss - targets_of(problem, len(coef)).T)
+        error = len(miss) * EPSILON * (np.abs(miss) * self._norms[:, None]).sum(axis=0)
         within = np.square(problem.X.T @ miss).sum(axis=0)
         more = 2 * error * np.sqrt(within) + np.square(error)
         if self._gram is not None:
