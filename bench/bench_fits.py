@@ -4,8 +4,10 @@ sgd: SGD on MNIST's bytes with no parameter set, call to return, and its test ac
 estimate: what the estimate and the bound of the suboptimality are over the truth, for five seeds.
 tfidf: seconds until the objective on 20 newsgroups as tf-idf is within 1e-4 of its minimum, ours
 as it comes and at a tol that just does it, and scikit-learn's saga and lbfgs with growing caps.
+sweep: 45 strengths of the penalty on newsgroups embeddings, scored on test rows, beside one fit.
+newton: all of Newton's method on iris, as the kernel takes it, on each instruction set.
 
-Asserts nothing. Run by hand: ``python -m bench.bench_fits [sgd] [estimate] [tfidf]``
+Asserts nothing. Run by hand: ``python -m bench.bench_fits [NAME...]``, all without a name.
 """
 
 import sys
@@ -13,14 +15,16 @@ import time
 import warnings
 
 import numpy as np
+from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from bench.fit_data import mnist_bytes, prepared
 from bench.optimum import optimum
 from bench.test_sparse import load
-from fastsoftmax import SoftmaxClassifier
+from fastsoftmax import SoftmaxClassifier, SoftmaxClassifierCV, kernels
 
 ALPHA = 1e-4
 TARGET = 1e-4
@@ -96,7 +100,49 @@ def tfidf():
                 break
 
 
+def sweep():
+    """One line."""
+    problem = prepared("newsgroups")
+    X, y = problem.X, problem.y
+    alphas = np.logspace(-6, 5, 45) / len(y)
+    search = SoftmaxClassifierCV(alphas=alphas, random_state=0)
+    seconds = timed(lambda: search.fit(X, y, X_val=problem.X_test, y_val=problem.y_test))
+    model = SoftmaxClassifier(alpha=search.alpha_, random_state=0)
+    alone = np.median([timed(lambda: model.fit(X, y)) for _ in range(5)])
+    n_tried = np.count_nonzero(np.isfinite(search.scores_))
+    print(
+        f"sweep: {n_tried} of {len(alphas)} strengths, {search.n_iter_.sum()} passes in "
+        f"{seconds:.2f} s; one fit {model.n_iter_} passes in {alone:.3f} s: {seconds / alone:.1f}"
+    )
+
+
+def newton():
+    """A line an instruction set: the least of many calls."""
+    X, y = load_iris(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    given = {
+        "design": np.ascontiguousarray(np.vstack([X.T, np.ones(len(y))])),
+        "targets": (np.arange(3)[:, None] == y).astype(np.float64),
+        "weight": np.full(len(y), 1 / len(y)),
+        "penalty": np.array([*(4 * [1 / len(y)]), 0.0]),
+        "loss": "softmax",
+        "fit_intercept": True,
+        "tol": 1e-12,
+        "tol_of_penalty": 0.0,
+        "least_of_value": 0.0,
+        "thetas_inplace": np.zeros((40, 3, 5)),
+        "values_out": np.empty((40, 4)),
+        "probability_out": np.empty((3, len(y))),
+    }
+    for name in kernels.available:
+        with kernels.use(name) as build:
+            seconds = min(timed(lambda build=build: build.newton(**given)) for _ in range(300))
+            print(f"newton: iris, {name}, {build.newton(**given)[0]} steps, {seconds * 1e6:.0f} us")
+
+
+MEASURED = {f.__name__: f for f in (sgd, estimate, tfidf, sweep, newton)}
+
 if __name__ == "__main__":
     with threadpool_limits(2):
-        for asked in sys.argv[1:] or ("sgd", "estimate", "tfidf"):
-            {"sgd": sgd, "estimate": estimate, "tfidf": tfidf}[asked]()
+        for asked in sys.argv[1:] or MEASURED:
+            MEASURED[asked]()
