@@ -6,7 +6,7 @@ import scipy.sparse
 from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 
-from fastsoftmax import kernels
+from fastsoftmax import SoftmaxClassifier, kernels
 from fastsoftmax.problem import objective
 
 RNG = np.random.default_rng(0)
@@ -356,3 +356,47 @@ def test_features_too_narrow_for_float32(build):
 def test_unknown_build():
     with pytest.raises(ValueError, match=r"name must be one of .*got 'sse'"), kernels.use("sse"):
         pass
+
+
+def test_parameters_that_passed_once_are_looked_at_where_they_change():
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    classifier = SoftmaxClassifier(max_iter=5, tol=None, solver="sgd").fit(X, y).fit(X, y)
+    # Values that are equal to what has passed, but of another type.
+    for name, wrong in (("batch_size", 128.0), ("nesterov", 0.0), ("max_iter", 5.0)):
+        passed = getattr(classifier, name)
+        assert passed == wrong
+        with pytest.raises(ValueError, match=name):
+            classifier.set_params(**{name: wrong}).fit(X, y)
+        classifier.set_params(**{name: passed}).fit(X, y)
+
+
+def test_plain_arrays_are_checked_as_others_are():
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    for bad_X, bad_y, message in (
+        (X[:0], y[:0], "minimum of 1 is required"),
+        (X[:, :0], y, "minimum of 1 is required"),
+        (X[0], y, "Expected 2D array"),
+        (X, y[:-1], "inconsistent numbers of samples"),
+        (X, y[:, None] @ np.ones((1, 2), int), "y should be a 1d array"),
+        (X, y + 0.5, "Unknown label type"),
+        (np.where(X > 2, np.nan, X) * np.nan, y, "NaN"),
+        (X, y * 0, "only 1 class"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SoftmaxClassifier().fit(bad_X, bad_y)
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    classifier = SoftmaxClassifier().fit(frame, y)
+    assert list(classifier.feature_names_in_) == ["a", "b", "c"]
+    classifier.fit(X, y)
+    assert not hasattr(classifier, "feature_names_in_")
+    assert classifier.n_features_in_ == 3
+    for labels in (
+        y.tolist(),
+        y.astype(str),
+        y.astype(bool),
+        y.astype(str).astype(object),
+        y.astype(float),
+    ):
+        same = SoftmaxClassifier().fit(X, labels)
+        np.testing.assert_array_equal(same.coef_, classifier.coef_)

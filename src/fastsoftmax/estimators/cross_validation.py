@@ -23,7 +23,7 @@ from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .classifier import SoftmaxClassifier
 from .folds import Fold, Mean, folds_of
 from .memory import set_fitted, unchanged_on_failure
-from .parameters import PARAMETER_CONSTRAINTS
+from .parameters import PARAMETER_CONSTRAINTS, check_each_parameter
 from .settings import most_iterations, settings_of
 
 __all__ = ["SoftmaxClassifierCV"]
@@ -224,7 +224,7 @@ class SoftmaxClassifierCV(LinearClassifier):
             row of weight above 0, or if ``scoring`` fails on the rows held out, or gives NaN. The
             estimator is then as it was.
         """
-        self._validate_params()
+        check_each_parameter(self)
         alphas = _given_alphas(self.alphas)
         model = SoftmaxClassifier(solver="lbfgs", **{name: getattr(self, name) for name in SHARED})
         settings = settings_of(model, most_iterations(model, y))

@@ -29,7 +29,7 @@ from ..problem.posing import Formulation
 from ..problem.rows import SparseRows
 from .base import LinearClassifier, centred, raise_if_interrupted
 from .memory import fitted_copy, set_fitted, starting_point, unchanged_on_failure
-from .parameters import PARAMETER_CONSTRAINTS
+from .parameters import PARAMETER_CONSTRAINTS, check_each_parameter
 
 __all__ = ["LogisticRegression"]
 
@@ -328,7 +328,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
 
     def _check_parameters(self):
         """Each parameter alone, then what scikit-learn's has and this has not."""
-        self._validate_params()
+        check_each_parameter(self)
         if self.penalty in ("l1", "elasticnet"):
             raise ValueError(
                 f"penalty must be 'l2' or None, as only the L2 penalty is there; got "

@@ -36,6 +36,7 @@ from .base import LinearClassifier, centred, raise_if_interrupted
 from .folds import Fold, Mean, folds_of
 from .logistic_regression import LogisticRegression
 from .memory import set_fitted, unchanged_on_failure
+from .parameters import check_each_parameter
 
 __all__ = ["LogisticRegressionCV"]
 
@@ -243,7 +244,7 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
             rows held out, or gives NaN. The estimator is then as it was.
         """
         _raise_for_params(params, self, "fit")
-        self._validate_params()
+        check_each_parameter(self)
         model = LogisticRegression(
             penalty=self.penalty, **{name: getattr(self, name) for name in SHARED}
         )

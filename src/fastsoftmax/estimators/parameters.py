@@ -12,7 +12,12 @@ from sklearn.utils._param_validation import Interval, Options, RealNotInt, StrOp
 
 from ..optimization.schedules import SCHEDULES, WITH_AN_END
 
-__all__ = ["PARAMETER_CONSTRAINTS", "check_parameters", "check_parameters_of_partial_fit"]
+__all__ = [
+    "PARAMETER_CONSTRAINTS",
+    "check_each_parameter",
+    "check_parameters",
+    "check_parameters_of_partial_fit",
+]
 
 PARAMETER_CONSTRAINTS = {
     "solver": [StrOptions({"auto", "lbfgs", "sgd", "adagrad"})],
@@ -58,9 +63,35 @@ PARAMETER_CONSTRAINTS = {
 }
 
 
+#: Types of values that are the same parameter wherever they are equal.
+PLAIN_TYPES = frozenset({bool, int, float, str, type(None), np.int64, np.float64})
+
+#: Classes with values of all their parameters that have passed, as a small fit takes less time than
+#: to look at them again; and how many are kept at most.
+_passed = set()
+MOST_PASSED = 1000
+
+
+def check_each_parameter(estimator):
+    """Each parameter alone, by scikit-learn's checks; once where the same values come again."""
+    names, given = estimator._parameter_constraints, vars(estimator)
+    values = [given.get(name) for name in names]
+    types = tuple(map(type, values))
+    if not PLAIN_TYPES.issuperset(types):
+        estimator._validate_params()
+        return
+    key = (type(estimator), types, *values)
+    if key in _passed:
+        return
+    estimator._validate_params()
+    if len(_passed) >= MOST_PASSED:
+        _passed.clear()
+    _passed.add(key)
+
+
 def check_parameters(estimator):
     """Each parameter alone, then those that contradict one another."""
-    estimator._validate_params()
+    check_each_parameter(estimator)
     if estimator.nesterov and estimator.solver not in ("sgd", "auto"):
         raise ValueError(f"nesterov=True needs solver='sgd'; got solver={estimator.solver!r}")
     if estimator.nesterov and estimator.momentum == 0:

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .. import kernels
 from ..kernels.threads import effective_n_threads
 from ..problem.rows import (
-    READ_IN_PLACE,
     check_finite,
     dtypes_read,
+    is_plain,
     kernel_for,
     rows_of,
     well_behaved,
@@ -168,11 +168,7 @@ class LinearPrediction:
         """Whether validate_data, which takes longer than to predict a row, would let X pass."""
         fitted = vars(self)
         return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in READ_IN_PLACE
-            and X.flags.aligned
-            and len(X) > 0
+            is_plain(X)
             and X.shape[1] == fitted.get("n_features_in_")
             and "coef_" in fitted
             and "feature_names_in_" not in fitted  # then it warns

@@ -13,12 +13,19 @@ from sklearn.utils.validation import validate_data
 
 from ..kernels.threads import effective_n_threads
 from .held_out import HeldOut, given_rows, rows_set_aside
-from .labels import check_classes, check_known_classes, encode_labels, some
+from .labels import (
+    are_plain,
+    check_known_classes,
+    classes_and_codes,
+    encode_labels,
+    some,
+)
 from .rows import (
     SparseRows,
     check_finite,
     computing_dtype,
     dtypes_read,
+    is_plain,
     order_read,
     rows_of,
     well_behaved,
@@ -108,9 +115,14 @@ def check_data(
     """
     validates = _check_validation_data(X_val, y_val, sample_weight_val)
     given = (X, y) if shows_rows else None
-    X, y = _rows_and_labels(estimator, X, y, dtype, first=True)
-    check_classification_targets(y)
-    data = _checked(X, y, check_classes(y, "y"), sample_weight, dtype, n_jobs)
+    if is_plain(X) and are_plain(y, len(X)):
+        # scikit-learn's checks would let them pass, and take longer than a small fit.
+        estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
+    else:
+        X, y = _rows_and_labels(estimator, X, y, dtype, first=True)
+        check_classification_targets(y)
+    data = _checked(X, *classes_and_codes(y, "y"), sample_weight, dtype, n_jobs)
     if validates:
         held_out = given_rows(
             estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows=shows_rows
@@ -144,7 +156,8 @@ def check_batch(estimator, X, y, classes, known_classes, sample_weight, *, dtype
     """
     X, y = _rows_and_labels(estimator, X, y, dtype, first)
     classes = check_known_classes(classes, known_classes)
-    return _checked(X, y, classes, sample_weight, dtype, n_jobs, is_batch=True)
+    codes = encode_labels(y, classes)
+    return _checked(X, classes, codes, sample_weight, dtype, n_jobs, is_batch=True)
 
 
 def check_warm_start(data, coef, known_classes):
@@ -178,11 +191,11 @@ def _rows_and_labels(estimator, X, y, dtype, first):
     return rows_of(X, summed=True), y
 
 
-def _checked(X, y, classes, sample_weight, dtype, n_jobs, is_batch=False):
+def _checked(X, classes, codes, sample_weight, dtype, n_jobs, is_batch=False):
     """CheckedData of rows and labels that scikit-learn let pass."""
     data = CheckedData(
         X=X,
-        codes=encode_labels(y, classes),
+        codes=codes,
         classes=classes,
         sample_weight=check_sample_weight(sample_weight, X, all_zero=is_batch),
         dtype=computing_dtype(dtype, X),

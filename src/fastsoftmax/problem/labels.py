@@ -6,7 +6,12 @@ Errors name the argument and the labels in question. Called by checks.py and hel
 import numpy as np
 from sklearn.utils import column_or_1d
 
-__all__ = ["check_classes", "check_known_classes", "encode_labels", "some"]
+__all__ = ["are_plain", "check_known_classes", "classes_and_codes", "encode_labels", "some"]
+
+
+def are_plain(y, n_samples):
+    """Whether scikit-learn's checks would let so many labels pass, for their type alone."""
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU" and len(y) == n_samples
 
 
 def encode_labels(y, classes, name="y"):
@@ -23,13 +28,10 @@ def encode_labels(y, classes, name="y"):
     return codes[positions.ravel()]
 
 
-def check_classes(labels, source):
-    """Sorted distinct labels; an error names the only one where there are fewer than two."""
-    classes = np.unique(labels)
-    if len(classes) < 2:
-        held = f"only 1 class, {classes.tolist()[0]!r}" if len(classes) else "no label"
-        raise ValueError(f"a classifier needs at least 2 classes; {source} holds {held}")
-    return classes
+def classes_and_codes(y, name):
+    """Sorted distinct labels, and the position of each of y among them, int32."""
+    classes, positions = np.unique(y, return_inverse=True)
+    return _at_least_two(classes, name), positions.ravel().astype(np.int32)
 
 
 def check_known_classes(classes, known):
@@ -38,12 +40,20 @@ def check_known_classes(classes, known):
         if known is None:
             raise ValueError("classes must be given in the first call of partial_fit; got None")
         return known
-    classes = check_classes(column_or_1d(classes), "classes")
+    classes = _at_least_two(np.unique(column_or_1d(classes)), "classes")
     if known is not None and not np.array_equal(classes, known):
         raise ValueError(
             "classes must be None or those of the first call of partial_fit or fit, "
             f"{some(known.tolist())}; got {some(classes.tolist())}"
         )
+    return classes
+
+
+def _at_least_two(classes, source):
+    """These classes; an error names the only one where there are fewer than two."""
+    if len(classes) < 2:
+        held = f"only 1 class, {classes.tolist()[0]!r}" if len(classes) else "no label"
+        raise ValueError(f"a classifier needs at least 2 classes; {source} holds {held}")
     return classes
 
 

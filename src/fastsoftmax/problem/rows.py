@@ -20,6 +20,7 @@ __all__ = [
     "check_finite",
     "computing_dtype",
     "dtypes_read",
+    "is_plain",
     "kernel_for",
     "order_read",
     "rows_of",
@@ -160,6 +161,17 @@ def kernel_for(name, X):
     if isinstance(X, SparseRows):
         return partial(X.call, name)
     return partial(getattr(kernels.implementation, name), X)
+
+
+def is_plain(X):
+    """Whether X is an array that scikit-learn's checks, but for NaN, would let pass as it is."""
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype in READ_IN_PLACE
+        and X.flags.aligned
+        and X.size > 0
+    )
 
 
 def well_behaved(X):
