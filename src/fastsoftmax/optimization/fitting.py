@@ -7,6 +7,7 @@ writes to attributes. How a problem is posed is posing.py's, how it is solved so
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.utils import check_random_state
 from ..problem.held_out import Scoring, Validation
 from ..problem.objective import State
 from ..problem.posing import Formulation, Seen, pose
-from .history import History, columns_of, joined_columns
+from .history import NO_EPOCHS, History, joined_columns
 from .sgd import Plan
 from .solver import Outcome, descend, solve
 from .tolerance import Tolerance
@@ -102,7 +103,7 @@ class Memory:
     intercept_state: np.ndarray | None = None
     update: str | None = None
     seen: Seen = field(default_factory=Seen)
-    history: dict = field(default_factory=lambda: columns_of(()))
+    history: dict = field(default_factory=lambda: NO_EPOCHS)
     n_halvings: int = 0
     learning_rate: float | None = None
     rate_settings: str | None = None
@@ -180,7 +181,7 @@ def fit(data, settings, memory):
     -------
     fitted : Fitted
     """
-    random_state = check_random_state(settings.random_state)
+    random_state = _Seeded(settings.random_state)
     memory = memory.under(settings)
     posed = pose(data, settings.formulation, memory.seen)
     problem, units = posed.problem, posed.units
@@ -247,6 +248,25 @@ def fit(data, settings, memory):
         rate_settings=memory.rate_settings,
     )
     return Fitted(memory, posed.scale, history, outcome, validation is not None)
+
+
+class _Seeded:
+    """The RandomState of a seed, made where something is drawn: that takes as long as a small fit.
+
+    Parameters
+    ----------
+    seed : int, RandomState instance or None
+    """
+
+    def __init__(self, seed):
+        self._seed = seed
+
+    @cached_property
+    def _made(self):
+        return check_random_state(self._seed)
+
+    def __getattr__(self, name):
+        return getattr(self._made, name)
 
 
 def _plan_in_units(plan, memory, rate_unit):

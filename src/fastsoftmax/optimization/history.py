@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
-__all__ = ["Epoch", "History", "columns_of", "joined_columns"]
+__all__ = ["NO_EPOCHS", "Epoch", "History", "columns_of", "joined_columns"]
 
 
 @dataclass(frozen=True)
@@ -114,16 +114,22 @@ def columns_of(objectives):
     return {"epoch": np.arange(1, n_epochs + 1), **unknown, "objective": np.asarray(objectives)}
 
 
+#: The columns of no epoch; never written to.
+NO_EPOCHS = columns_of(())
+
+
 def joined_columns(earlier, history):
     """A dict of arrays, one value an epoch: those of ``earlier``, then those of a History.
 
     "epoch" counts from 1; the other keys are the fields of :class:`Epoch`.
     """
-    unknown = np.full(len(earlier["epoch"]), np.nan)  # columns that older pickles have not
-    columns = {
-        name: np.append(
-            earlier.get(name, unknown), [float(getattr(epoch, name)) for epoch in history.epochs]
-        )
-        for name in _NAMES
-    }
-    return {"epoch": np.arange(1, len(columns["objective"]) + 1)} | columns
+    values = [[*vars(epoch).values()] for epoch in history.epochs]
+    new = np.array(values, dtype=np.float64).reshape(-1, len(_NAMES)).T.copy()
+    columns = dict(zip(_NAMES, new, strict=True))
+    n_earlier = len(earlier["epoch"])
+    if n_earlier:
+        unknown = np.full(n_earlier, np.nan)  # columns that older pickles have not
+        columns = {
+            name: np.append(earlier.get(name, unknown), column) for name, column in columns.items()
+        }
+    return {"epoch": np.arange(1, n_earlier + len(values) + 1)} | columns
