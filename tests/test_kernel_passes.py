@@ -139,6 +139,67 @@ def test_loss_sum(kernel, dtype, n_rows, loss):
     assert kernel.loss_sum(*data, coef, parameters[1], loss, 3) == once
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+@pytest.mark.parametrize(
+    # Coefficients of each thread's own and common ones; batches that are taken in parts, and not.
+    ("n_samples", "n_features", "n_rows"),
+    [(1, 1, 1), (5, 3, 2), (70, 1, 2), (300, 21, 10), (5000, 16, 26), (333, 400, 40)],
+)
+def test_hessian_product(kernel, dtype, loss, n_samples, n_features, n_rows):
+    rng = np.random.default_rng(n_samples)
+    rows = rng.permutation(n_samples)[: n_samples - n_samples // 7]
+    X = rng.integers(0, 255, (n_samples, n_features)).astype(np.uint8)
+    weight = rng.uniform(0.5, 1.5, n_samples).astype(dtype)
+    weight[rows[:1]] = 0 if len(rows) > 1 else 1
+    shift, inverse_scale = np.full(n_features, 128, dtype), np.full(n_features, 0.01, dtype)
+    probability = rng.dirichlet(np.full(n_rows, 0.3), len(rows)).T.astype(dtype, order="C")
+    coef = rng.normal(size=(n_rows, n_features)).astype(dtype)
+    intercept = rng.normal(size=n_rows).astype(dtype)
+    arguments = (X, rows, weight, shift, inverse_scale, probability, coef, intercept)
+    empty = [np.full((n_rows, n_features), np.nan, dtype), np.full(n_rows, np.nan, dtype)]
+    for fit_intercept in (True, False):
+        results = []
+        for n_threads in (1, 2, 3):
+            actual, expected = twice(
+                (kernel, "hessian_product"),
+                lambda out, t=n_threads, b=fit_intercept: (*arguments, *out, loss, b, t),
+                empty,
+            )
+            results.append(actual)
+        # A change of a raw prediction is at most 1.3 √d · 3, its error that of d products; what is
+        # added over the samples is their mean, of as many roundings as a lane takes.
+        size = 1.5 * (4 * np.sqrt(n_features) + 4)
+        for array, wanted in zip(actual, expected, strict=True):
+            assert_close(array, wanted, size, 2 * n_features + 30)
+        for others in results[1:]:
+            for array, first in zip(others, results[0], strict=True):
+                np.testing.assert_array_equal(array, first)
+
+
+def test_hessian_product_is_the_gradient_s_change(kernel):
+    data, (coef, intercept, *_) = problem(np.float64, 5, "softmax")
+    X, rows, _, weight, *_ = data
+    rng = np.random.default_rng(4)
+    coef, step = rng.normal(size=coef.shape), rng.normal(size=coef.shape)
+
+    def gradient(at):
+        raw = X[rows] @ at.T + intercept
+        probability = np.exp(raw - raw.max(axis=1, keepdims=True))
+        probability /= probability.sum(axis=1, keepdims=True)
+        return probability, (weight[rows, None] * probability).T @ X[rows] / len(rows)
+
+    probability = np.ascontiguousarray(gradient(coef)[0].T)
+    product, unused = np.empty_like(coef), np.empty(5)
+    kernel.hessian_product(
+        *(X, rows, weight, None, None, probability, step, np.zeros(5), product, unused),
+        *("softmax", True, 1),
+    )
+    h = 1e-5
+    change = (gradient(coef + h * step)[1] - gradient(coef - h * step)[1]) / (2 * h)
+    np.testing.assert_allclose(product, change, atol=1e-8)
+
+
 @pytest.mark.parametrize("item", ITEM_DTYPES)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_threads", [1, 2, 3])

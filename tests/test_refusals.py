@@ -115,6 +115,16 @@ def calls(dtype):
         },
         "epoch": _dense() | _scaling(dtype) | _targets(dtype) | _parameters(dtype) | _steps(),
         "loss_sum": _dense() | _scaling(dtype) | _targets(dtype) | _model(dtype),
+        "hessian_product": {
+            **_dense(),
+            **_scaling(dtype),
+            **{name: value for name, value in _targets(dtype).items() if name != "y_true"},
+            **_model(dtype),
+            "probability": np.full((K, N), 1 / K, dtype),
+            "coef_out": np.zeros((K, D), dtype),
+            "intercept_out": np.zeros(K, dtype),
+            "fit_intercept": True,
+        },
         "column_statistics": _dense() | statistics,
         "all_finite": {**_dense(), "dtype": np.dtype(dtype), "n_threads": 1},
         "sparse_epoch": {
@@ -300,7 +310,7 @@ WITH_CODES = [*WITH_ROWS, "sparse_loss_gradient", "softmax_gradient", "logistic_
 FAR = [-1, -(2**31), 2**31 - 1]
 
 
-@pytest.mark.parametrize("kernel_name", [*WITH_ROWS, "stage"])
+@pytest.mark.parametrize("kernel_name", [*WITH_ROWS, "stage", "hessian_product"])
 def test_numbers_of_rows_out_of_range(build, kernel_name):
     rows = calls(np.float32)[kernel_name]["rows"]
     for wrong in (N, *FAR, 2**62, -(2**63), 2**63 - 1):

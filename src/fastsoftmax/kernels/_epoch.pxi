@@ -5,6 +5,7 @@
 # is the same bit for bit at any number of them. Included by _kernels.pxi.
 
 from .fetch cimport fs_fetch_between, fs_fetcher
+from .vector cimport fs_curvature_lanes_f32, fs_curvature_lanes_f64
 from .team cimport (
     fs_barrier, fs_barrier_init, fs_barrier_wait, fs_cores, fs_seconds, fs_spread, fs_team_size,
     fs_thread_number,
@@ -52,6 +53,7 @@ cdef struct Training:  # what the threads of an epoch share
     int loss_kind
     double label_smoothing
     bint fit_intercept
+    const void *probability  # (n_rows, n_numbers) of a product with the Hessian, else NULL
     # Buffers of a part: a minibatch, or as many of its rows as are taken at once
     Py_ssize_t part_rows  # at most, which is the stride of raw
     Py_ssize_t row_bytes
@@ -97,8 +99,35 @@ cdef void _gather_targets(
             codes[i] = 0
             weight[i] = 0
             continue
-        codes[i] = t.y_true[numbers[i]]
+        codes[i] = 0 if t.y_true == NULL else t.y_true[numbers[i]]
         weight[i] = share if sample_weight == NULL else share * sample_weight[numbers[i]]
+
+
+cdef void _finish_rows(
+    const Training *t, Py_ssize_t at, Py_ssize_t n, real *raw, Py_ssize_t n_rows,
+    const int32_t *codes, const real *weight, real *loss, Py_ssize_t n_samples,
+) noexcept nogil:
+    """What the backward step adds up of n samples from number `at` on, in place of `raw`.
+
+    That is the gradient; or where raw holds what a step would change, the change of the gradient.
+    n_samples is n rounded up to whole groups.
+    """
+    cdef Py_ssize_t lanes = _lanes(raw), group, i, left
+    cdef bint is_softmax = t.loss_kind == SOFTMAX
+    cdef const real *probability = <const real *> t.probability
+    if probability == NULL:
+        _smoothed_gradient(t.loss_kind, t.label_smoothing, raw, t.part_rows, n_rows, codes, weight,
+                           loss, n_samples)
+        return
+    for group in range(n_samples // lanes):
+        i = group * lanes
+        left = max(<Py_ssize_t> 0, min(lanes, n - i))
+        if real is float:
+            fs_curvature_lanes_f32(raw + i, t.part_rows, n_rows, probability + at + min(i, n),
+                                   t.n_numbers, weight + i, is_softmax, left)
+        else:
+            fs_curvature_lanes_f64(raw + i, t.part_rows, n_rows, probability + at + min(i, n),
+                                   t.n_numbers, weight + i, is_softmax, left)
 
 
 cdef void _train_part(
@@ -134,8 +163,8 @@ cdef void _train_part(
         _forward(samples + first, <const real *> model.coef, stride, n_features,
                  <const real *> model.intercept, model.n_rows, raw + first, t.part_rows,
                  last - first, &fetcher)
-        _smoothed_gradient(t.loss_kind, t.label_smoothing, raw + first, t.part_rows, model.n_rows,
-                           t.codes + first, weight + first, loss + first, last - first)
+        _finish_rows(t, start + first, n - first, raw + first, model.n_rows, t.codes + first,
+                     weight + first, loss + first, last - first)
         fs_fetch_between(&fetcher)
     fs_barrier_wait(&t.barrier, n_threads)
 
@@ -363,6 +392,7 @@ cdef int _describe_targets(
     t.loss_kind = _choice(_LOSS, "loss", loss)
     _check_codes(y_true, t.numbers, t.n_numbers, _n_classes(t.loss_kind, n_rows))
     t.label_smoothing = 0
+    t.probability = NULL
     return 0
 
 
@@ -401,3 +431,40 @@ def epoch(
                       intercept_state_inplace, threads)
     return _epoch(<double *> NULL, &t, coef_inplace, intercept_inplace, coef_state_inplace,
                   intercept_state_inplace, threads)
+
+
+def hessian_product(
+    cnp.ndarray X, cnp.ndarray rows, sample_weight, shift, inverse_scale, cnp.ndarray probability,
+    cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray coef_out, cnp.ndarray intercept_out,
+    str loss, bint fit_intercept, n_threads,
+):
+    """See reference/dense.py."""
+    cdef Training t
+    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads)
+    _check_coef(coef, "coef")
+    cdef Py_ssize_t n_rows = coef.shape[0]
+    _describe(&t.X, X, shift, inverse_scale, dtype)
+    t.numbers = _row_numbers(rows, t.X.n_samples)
+    t.n_numbers = rows.size
+    t.y_true = NULL
+    t.sample_weight = NULL
+    if sample_weight is not None:
+        t.sample_weight = _data(sample_weight, "sample_weight", dtype, (t.X.n_samples,))
+    t.loss_kind = _choice(_LOSS, "loss", loss)
+    t.label_smoothing = 0
+    t.probability = _data(probability, "probability", dtype, (n_rows, t.n_numbers))
+    t.fit_intercept = fit_intercept
+    # A step of length 1 over one batch, from a velocity of 0, leaves the sum in the velocity.
+    cdef cnp.ndarray rates = np.ones(1 if t.n_numbers else 0)
+    _describe_steps(&t, rates, max(t.n_numbers, <Py_ssize_t> 1), "momentum", 0, 0)
+    _data(coef, "coef", dtype, (n_rows, t.X.n_features))
+    _data(intercept, "intercept", dtype, (n_rows,))
+    _out(coef_out, "coef_out", dtype, (n_rows, t.X.n_features))
+    _out(intercept_out, "intercept_out", dtype, (n_rows,))
+    coef_out.fill(0)
+    intercept_out.fill(0)
+    cdef cnp.ndarray step = coef.copy(), intercept_step = intercept.copy()
+    if dtype == cnp.NPY_FLOAT32:
+        _epoch(<float *> NULL, &t, step, intercept_step, coef_out, intercept_out, threads)
+    else:
+        _epoch(<double *> NULL, &t, step, intercept_step, coef_out, intercept_out, threads)

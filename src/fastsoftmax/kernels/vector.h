@@ -224,6 +224,29 @@ FS_INLINE void FS_(sigmoid_lanes)(REAL *raw, REAL *log_out)
     FS_(store)(log_out, FS_(log1p)(decay));
 }
 
+/* raw becomes weight · (diag(p) − p pᵀ) raw, or weight · p (1 − p) raw of each class by itself, of
+ * n ≤ LANES samples; the others' weights are 0. */
+FS_INLINE void FS_(curvature_lanes)(REAL *raw, ptrdiff_t raw_stride, ptrdiff_t n_classes,
+                                    const REAL *probability, ptrdiff_t probability_stride,
+                                    const REAL *weight, int is_softmax, ptrdiff_t n)
+{
+    const VEC scale = FS_(load)(weight);
+    REAL some[LANES] = {0};
+    VEC mean = {0};
+    for (int is_second = !is_softmax; is_second < 2; is_second++)
+        for (ptrdiff_t c = 0; c < n_classes; c++) {
+            const REAL *at = probability + c * probability_stride;
+            if (n < LANES)
+                memcpy(some, at, sizeof(REAL) * (size_t)n);
+            const VEC p = FS_(load)(n < LANES ? some : at), x = FS_(load)(raw + c * raw_stride);
+            if (!is_second)
+                mean += p * x;
+            else
+                FS_(store)(raw + c * raw_stride,
+                           scale * p * (is_softmax ? x - mean : x * ((REAL)1 - p)));
+        }
+}
+
 #define STEP_ FS_
 #define V VEC
 #define N_LANES LANES

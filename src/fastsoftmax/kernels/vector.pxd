@@ -24,6 +24,13 @@ cdef extern from "simd.h" nogil:
     void fs_sigmoid_lanes_f32(float *raw, float *log_out) noexcept
     void fs_sigmoid_lanes_f64(double *raw, double *log_out) noexcept
 
+    void fs_curvature_lanes_f32(
+        float *raw, ptrdiff_t raw_stride, ptrdiff_t n_classes, const float *probability,
+        ptrdiff_t probability_stride, const float *weight, int is_softmax, ptrdiff_t n) noexcept
+    void fs_curvature_lanes_f64(
+        double *raw, ptrdiff_t raw_stride, ptrdiff_t n_classes, const double *probability,
+        ptrdiff_t probability_stride, const double *weight, int is_softmax, ptrdiff_t n) noexcept
+
     void fs_backward_f32(
         const float **samples, ptrdiff_t stride, const float *gradient, ptrdiff_t gradient_stride,
         ptrdiff_t n_samples, float *coef, float *state, float *partial, int is_first, int is_last,

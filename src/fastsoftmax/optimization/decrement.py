@@ -10,7 +10,9 @@ solver.py.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 
+from .. import kernels
 from ..problem.statistics import squares
 from .curvature import drawn, probabilities, shares, staged
 
@@ -102,7 +104,7 @@ class Sample:
             rows, weight = drawn(rows, n_drawn * chance, random_state)
         self._rows = rows
         self._weight = shares(problem, rows, weight).astype(problem.dtype)[:, None]
-        self._values = None
+        self._values = self._kernel_arguments = None
 
     def larger(self):
         """Another, of several times as many rows."""
@@ -128,6 +130,19 @@ class Sample:
         self._probability = probabilities(
             problem, self._values, parameters[:, :-1], parameters[:, -1]
         )
+        if not issparse(self._values):
+            n_samples = len(self._values)
+            self._kernel_arguments = {
+                "X": self._values,
+                "rows": np.arange(n_samples),
+                "sample_weight": self._weight[:, 0] * n_samples,
+                "shift": None,
+                "inverse_scale": None,
+                "probability": np.ascontiguousarray(self._probability.T),
+                "loss": problem.loss,
+                "fit_intercept": problem.fit_intercept,
+                "n_threads": problem.n_threads,
+            }
         curvature = self._diagonal()
         with np.errstate(all="ignore"):
             return self._solve(gradient, precondition, curvature)
@@ -182,6 +197,19 @@ class Sample:
         """The Hessian times a matrix of the parameters' shape."""
         problem, values, probability = self._problem, self._values, self._probability
         narrow = vector.astype(values.dtype)
+        result = np.empty_like(vector)
+        if self._kernel_arguments is not None:
+            coef, intercept = np.empty_like(narrow[:, :-1]), np.empty_like(narrow[:, -1])
+            kernels.implementation.hessian_product(
+                coef=np.ascontiguousarray(narrow[:, :-1]),
+                intercept=np.ascontiguousarray(narrow[:, -1]),
+                coef_out=coef,
+                intercept_out=intercept,
+                **self._kernel_arguments,
+            )
+            result[:, :-1], result[:, -1] = coef, intercept
+            result[:, :-1] += problem.alpha * vector[:, :-1]
+            return result
         change = np.asarray(values @ narrow[:, :-1].T) + narrow[:, -1]
         if problem.loss == "softmax":
             change -= (probability * change).sum(axis=1, keepdims=True)
@@ -189,7 +217,6 @@ class Sample:
         else:
             change *= probability * (1 - probability)
         change *= self._weight
-        result = np.empty_like(vector)
         result[:, :-1] = (values.T @ change).T
         result[:, :-1] += problem.alpha * vector[:, :-1]
         result[:, -1] = change.sum(axis=0, dtype=np.float64) if problem.fit_intercept else 0

@@ -30,6 +30,7 @@ __all__ = [
     "decision_function",
     "epoch",
     "forward",
+    "hessian_product",
     "logistic_gradient",
     "loss_sum",
     "predict",
@@ -342,6 +343,64 @@ def epoch(
         if not np.isfinite(loss_sum):
             break
     return float(loss_sum)
+
+
+@checked(
+    X=checks.items,
+    **MODEL,
+    **SCALING,
+    rows=checks.row_numbers,
+    sample_weight=TARGETS["sample_weight"],
+    loss=TARGETS["loss"],
+    probability=array("n_rows", "n_chosen"),
+    coef_out=array("n_rows", "n_features", out=True),
+    intercept_out=array("n_rows", out=True),
+    n_threads=checks.threads,
+)
+def hessian_product(
+    X,
+    rows,
+    sample_weight,
+    shift,
+    inverse_scale,
+    probability,
+    coef,
+    intercept,
+    coef_out,
+    intercept_out,
+    loss,
+    fit_intercept,
+    n_threads,
+):
+    """The Hessian of the mean of sample_weight · loss over the rows, times a step.
+
+    Where the raw predictions r of a row change by δ, the gradient by them changes by
+    (diag(p) − p pᵀ) δ for softmax, and by p (1 − p) δ for each logistic loss.
+
+    Parameters
+    ----------
+    X, rows, shift, inverse_scale, sample_weight : as in :func:`epoch`
+    probability : ndarray of shape (n_rows, number of rows)
+        Softmax, or each row of coef's own sigmoid, where the Hessian is wanted.
+    coef, intercept : ndarrays of shape (n_rows, n_features) and (n_rows,)
+        The step.
+    coef_out, intercept_out : ndarrays of the same shapes
+        The latter is 0 without ``fit_intercept``.
+    loss : {"softmax", "logistic"}
+    fit_intercept : bool
+    n_threads : int
+        As in :func:`epoch`.
+    """
+    tile = np.empty((len(rows), X.shape[1]), coef.dtype)
+    stage(X, rows, shift=shift, inverse_scale=inverse_scale, tile_out=tile)
+    change = as_float64(coef) @ as_float64(tile).T + as_float64(intercept)[:, None]
+    p = as_float64(probability)
+    change = p * (change - (p * change).sum(axis=0) if loss == "softmax" else (1 - p) * change)
+    if sample_weight is not None:
+        change *= sample_weight[rows]
+    change /= max(len(rows), 1)
+    coef_out[:] = change @ as_float64(tile)
+    intercept_out[:] = change.sum(axis=1) if fit_intercept else 0
 
 
 @checked(X=checks.items, **MODEL, **SCALING, **TARGETS, n_threads=checks.threads)
