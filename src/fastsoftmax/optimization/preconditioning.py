@@ -49,6 +49,9 @@ EIGENVECTORS = 10
 MOST_COUPLED = 10_000_000
 MOST_COUPLING_PASSES = 12
 
+#: Numbers of pairs of classes that are taken at once: as many as a core's cache holds.
+MOST_PAIRS = 1 << 18
+
 #: Coefficients up to which the whole Hessian is formed; its factor costs the third power.
 MOST_FULL = 1200
 
@@ -263,12 +266,7 @@ class _Kronecker:
         n_coupled, n_features = n_rows**2, values.shape[1]
         is_cheap = len(probability) * n_rows <= MOST_COUPLING_PASSES * len(problem.rows)
         if problem.loss == "softmax" and n_coupled * n_features <= MOST_COUPLED and is_cheap:
-            shares = (weight * probability).astype(values.dtype)
-            coupling = np.empty((n_rows, n_rows, n_features), values.dtype)
-            for k in range(n_rows):
-                spread = -shares[:, k : k + 1] * probability
-                spread[:, k] += shares[:, k]
-                coupling[k] = (values.T @ spread.astype(values.dtype)).T
+            coupling = _coupling(values, weight, probability)
             rounding = 4 * n_rows * np.finfo(values.dtype).eps
             self._inverse_intercept = pinvh(classes, rtol=rounding)
             coupling = self._inverse_intercept.astype(values.dtype) @ coupling.reshape(n_rows, -1)
@@ -310,6 +308,28 @@ class _Kronecker:
 
     def _rotated_back(self, step):
         return step if self._class_vectors is None else self._class_vectors @ step
+
+
+def _coupling(values, weight, probability):
+    """Mean of (diag(p) − p pᵀ) ⊗ x over rows of these weights, (n_classes, n_classes, n_features).
+
+    Each pair of classes once, and all pairs of some rows in one product.
+    """
+    n_classes = probability.shape[1]
+    first, second = np.triu_indices(n_classes)
+    own = np.flatnonzero(first == second)
+    of_pairs = np.zeros((len(first), values.shape[1]), values.dtype)
+    n_at_once = max(64, MOST_PAIRS // len(first))
+    for start in range(0, len(probability), n_at_once):
+        part = slice(start, start + n_at_once)
+        p = probability[part].T
+        shares = weight[part].T * p
+        pairs = -shares[first] * p[second]
+        pairs[own] += shares
+        of_pairs += np.asarray(pairs.astype(values.dtype) @ values[part])
+    coupling = np.empty((n_classes, n_classes, values.shape[1]), values.dtype)
+    coupling[first, second] = coupling[second, first] = of_pairs
+    return coupling
 
 
 class KroneckerHessian(_Kronecker):
