@@ -244,3 +244,33 @@ def test_calls_are_cut_so_that_ctrl_c_is_heeded(monkeypatch):
         with pytest.warns(UserWarning, match="a callback stopped it"):
             model.fit(X, y)
         assert model.n_iter_ == at
+
+
+def _weakly_penalised():
+    """Where the estimate is within the tolerance long before the bound is."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(80, 3)) * [1.0, 30.0, 1000.0]
+    return X, (X[:, 0] + rng.normal(size=80) > 0).astype(int)
+
+
+def test_goes_on_until_it_is_proved():
+    X, y = _weakly_penalised()
+    classifier = SoftmaxClassifier(alpha=1e-6, tol=1e-5).fit(X, y)
+    assert classifier.suboptimality_bound_ <= 1e-5
+    ended = []
+    n_iter = classifier.n_iter_ - 1
+    classifier = SoftmaxClassifier(
+        alpha=1e-6, tol=1e-5, max_iter=n_iter, callbacks=[lambda info: ended.append(info.epoch)]
+    ).fit(X, y)
+    assert classifier.converged_
+    assert classifier.suboptimality_bound_ > 1e-5  # the last step is what proves it
+    assert ended == list(range(1, n_iter + 1))
+
+
+def test_gives_up_where_it_can_not_be_proved():
+    X, y = _weakly_penalised()
+    # The squares of a gradient that is rounding errors, over a penalty that is next to nothing.
+    classifier = SoftmaxClassifier(alpha=1e-40, tol=1e-5).fit(X, y)
+    assert classifier.converged_
+    assert classifier.suboptimality_bound_ > 1e-5
+    assert classifier.n_iter_ < 30

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from .. import kernels
 from .curvature import staged
-from .tolerance import least_gap
+from .tolerance import Tolerance, least_gap
 
 __all__ = [
     "PATIENCE",
@@ -56,6 +56,12 @@ MOST_ITERATIONS_A_CALL = 40
 #: Share of the tolerance that is gone to: the last step squares the error, and so nearly always
 #: reaches it. Two fits that begin elsewhere, as with ``warm_start``, then end at the same numbers.
 SHARE_OF_TOLERANCE = 1e-3
+
+#: Steps beyond that which are taken for the bound to be within the tolerance too: so many at once,
+#: as long as they divide it by so much. Where a cheap column's gradient is rounding, none will do.
+STEPS_FOR_PROOF = 2
+MOST_FOR_PROOF = 6
+GAIN_OF_PROOF = 4.0
 
 #: Rounding error of a mean loss, in units of the last place: at least this, and the root of the
 #: number of its terms, as errors of either sign add up.
@@ -197,7 +203,7 @@ class SmallProblem:
 
     # --- The method -------------------------------------------------------------------------------
 
-    def minimize(self, theta, alpha, tolerance, max_iter, on_iterate):
+    def minimize(self, theta, alpha, tolerance, max_iter, on_iterate, proves=False):
         """Newton's method from here.
 
         Parameters
@@ -210,6 +216,9 @@ class SmallProblem:
         on_iterate : callable
             ``on_iterate(stand, is_last)`` is called with each :class:`Stand`, with the first only
             where that is the last; True stops.
+        proves : bool, default=False
+            Whether to go on until :meth:`bound` too is within the tolerance, where a few steps more
+            lead there.
 
         Returns
         -------
@@ -219,17 +228,33 @@ class SmallProblem:
         n_steps : int
         """
         self._take(alpha)
-        n_steps, reason = 0, "max_iter"
-        while reason == "max_iter" and n_steps < max_iter:
-            most = min(max_iter - n_steps, self._most_a_call)
-            stands, reason = self._run(theta, tolerance, most)
-            for stand in stands[1:] if n_steps or len(stands) > 1 else stands:
-                n_steps += len(stands) > 1
-                is_last = stand is stands[-1] and (reason != "max_iter" or n_steps == max_iter)
-                if on_iterate(stand, is_last) and not is_last:
-                    return self.look(stand.theta, alpha), "stopped", n_steps
-            theta = stands[-1].theta
+        last, n_steps = None, 0
+        for stands, reason in self._runs(theta, tolerance, max_iter, proves and alpha > 0):
+            for stand in stands[1:]:
+                if last is not None and on_iterate(last, False):
+                    return self.look(last.theta, alpha), "stopped", n_steps
+                last, n_steps = stand, n_steps + 1
+        on_iterate(stands[-1], True)
         return stands[-1], reason, n_steps
+
+    def _runs(self, theta, tolerance, max_iter, proves):
+        """The Stands of one call of the kernel after another, and why the last has ended."""
+        stands, reason, n_left = [], "max_iter", max_iter
+        while reason == "max_iter" and (n_left > 0 or not stands):
+            stands, reason = self._run(theta, tolerance, min(n_left, self._most_a_call))
+            theta, n_left = stands[-1].theta, n_left - len(stands) + 1
+            yield stands, reason
+        if not (proves and reason == "converged"):
+            return
+        bound, n_left = self.bound(stands[-1]), min(n_left, MOST_FOR_PROOF)
+        allowed = tolerance.allowed(stands[-1].value, stands[-1].penalty, np.float64)
+        while n_left > 0 and bound > allowed:
+            before, most = bound, min(n_left, STEPS_FOR_PROOF)
+            stands, _ = self._run(stands[-1].theta, Tolerance(0.0), most)
+            yield stands, reason
+            bound, n_left = self.bound(stands[-1]), n_left - len(stands) + 1
+            if len(stands) == 1 or bound > before / GAIN_OF_PROOF:
+                return
 
     def look(self, theta, alpha):
         """The Stand of these parameters."""

@@ -354,6 +354,7 @@ def _solve_small(small, problem, notes):
         notes.tolerance,
         notes.n_left,
         noted,
+        proves=True,
     )
     notes.write()
     if problem.dtype != np.float64:  # what rounding the parameters has cost counts
