@@ -17,6 +17,7 @@ from digits import DIGITS, assert_same_fit, small_digits
 from sgd import sgd_classifier
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -197,3 +198,25 @@ def test_mnist():
     for standardize in (False, True):
         classifier = sgd_classifier(max_iter=10, standardize=standardize, random_state=0)
         assert classifier.fit(X, data["y"]).score(X_test, data["y_test"]) >= 0.92
+
+
+def test_score_is_scikit_learn_s_accuracy():
+    X, y = small_digits(150)
+    for labels in (y, y.astype(np.uint8), y.astype(str), y % 2 == 1, y.astype(float), y.tolist()):
+        classifier = fastsoftmax.SoftmaxClassifier(max_iter=5, tol=None).fit(X, labels)
+        wrong = np.roll(labels, 40)
+        for given in (labels, wrong, wrong.tolist()):
+            accuracy = accuracy_score(given, classifier.predict(X))
+            assert classifier.score(X, given) == accuracy
+            assert type(classifier.score(X, given)) is float
+        weight = np.arange(150.0)
+        accuracy = accuracy_score(wrong, classifier.predict(X), sample_weight=weight)
+        assert classifier.score(X, wrong, sample_weight=weight) == accuracy
+    numbers = fastsoftmax.SoftmaxClassifier(max_iter=5, tol=None).fit(X, y)
+    assert numbers.score(X, y % 2 == 1) == accuracy_score(y % 2 == 1, numbers.predict(X))
+    with pytest.raises(ValueError, match="Mix of label input types"):
+        numbers.score(X, y.astype(str))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        numbers.score(X, y[:-1])
+    with pytest.raises(ValueError, match="can't handle a mix"):
+        numbers.score(X, np.eye(10, dtype=int)[y])

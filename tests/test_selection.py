@@ -314,7 +314,7 @@ def test_one_warning_for_all_that_was_missed():
 def test_rounding_that_ends_the_last_fit_is_said(no_newton):
     X, y = small_digits(200, dtype=np.float32)
     with pytest.warns(ConvergenceWarning, match="last fit .* float32 allows no more") as caught:
-        ours = SoftmaxClassifierCV(alphas=[1e-8], cv=2, tol=1e-14, random_state=0).fit(X, y)
+        ours = SoftmaxClassifierCV(alphas=[1e-9], cv=2, tol=1e-14, random_state=0).fit(X, y)
     assert len(caught) == 1
     assert not ours.converged_
 

@@ -7,6 +7,7 @@ and scalars, for pickle's sake. Nothing is computed here. Called by the estimato
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 
 from scipy.sparse import issparse
 
@@ -139,9 +140,16 @@ def _forget(estimator, names):
         vars(estimator).pop(name, None)
 
 
+@cache
+def _parameter_names(cls):
+    """Those of an estimator's class; to ask its signature takes longer than a small fit."""
+    return tuple(cls._get_param_names())
+
+
 def fitted_copy(estimator, classes, coef, intercept):
     """An estimator of the same parameters that predicts by these weights, and remembers no more."""
-    copy = type(estimator)(**estimator.get_params(deep=False))
+    names = _parameter_names(type(estimator))
+    copy = type(estimator)(**{name: getattr(estimator, name) for name in names})
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(estimator, name):
             setattr(copy, name, getattr(estimator, name))

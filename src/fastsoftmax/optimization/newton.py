@@ -229,7 +229,8 @@ class SmallProblem:
         """
         self._take(alpha)
         last, n_steps = None, 0
-        for stands, reason in self._runs(theta, tolerance, max_iter, proves and alpha > 0):
+        for run in self._runs(theta, tolerance, max_iter, proves and alpha > 0):
+            stands, reason = run
             for stand in stands[1:]:
                 if last is not None and on_iterate(last, False):
                     return self.look(last.theta, alpha), "stopped", n_steps
