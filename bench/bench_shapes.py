@@ -1,11 +1,12 @@
 """How long fits of many shapes take to be within 1e-4 of the optimum: a table, and a picture.
 
-LogisticRegression as it comes, against scikit-learn's with three of its solvers, each with one and
-two threads of BLAS, stopped by the smallest cap on its iterations that ends near enough, as if its
-user knew when to stop; and each as it comes. All have one objective, that of ``C=1``, and take
-turns in one process; times are medians, from call to return. Peers that take more than 20 s are
-left out. The optimum is our own fit's in float64, held to the definition's gradient, and no peer
-may be below it. Then 9 penalties × 5 folds of GridSearchCV. Run by hand, in some ten minutes:
+LogisticRegression and SoftmaxClassifier as they come, against scikit-learn's LogisticRegression
+with three of its solvers, each with one and two threads of BLAS, stopped by the smallest cap on its
+iterations that ends near enough, as if its user knew when to stop; and each as it comes. All have
+one objective, that of ``C=1``, and take turns in one process; times are medians, from call to
+return. Peers that take more than 20 s are left out. The optimum is our own fit's in float64, held
+to the definition's gradient, and no peer may be below it. Then 9 penalties × 5 folds of
+GridSearchCV. Run by hand, in some ten minutes:
 ``python -m bench.bench_shapes [--problems NAME...] [--no-grid] [--draw]``
 Results add up in bench/results/shapes.json; ``--draw`` measures nothing.
 """
@@ -39,6 +40,11 @@ N_THREADS = (1, 2)
 #: Most arithmetic of a step of newton-cholesky, which nothing can interrupt: some three seconds.
 MOST_OPERATIONS = 1e11
 SOLVERS = {"lbfgs": 4, "newton-cg": 1, "newton-cholesky": 1}  # and the cap to begin with
+#: Ours by name, made for so many rows.
+OURS = {
+    "LogisticRegression": lambda n_samples: fastsoftmax.LogisticRegression(),
+    "SoftmaxClassifier": lambda n_samples: fastsoftmax.SoftmaxClassifier(alpha=1 / n_samples),
+}
 GRID = {"C": np.logspace(-4, 4, 9)}
 N_FOLDS = 5
 FILE = RESULTS / "shapes.json"
@@ -74,8 +80,7 @@ class Contender:
     problem : bench.shape_data.ShapeProblem
     best : float
         The optimum.
-    solver : key of SOLVERS or None
-        None is fastsoftmax.
+    solver : key of SOLVERS or of OURS
     cap : int or None
         ``max_iter``, with a ``tol`` that is not met before the target; None is as it comes.
     n_threads : int or None
@@ -84,7 +89,7 @@ class Contender:
 
     pools = ThreadpoolController()
 
-    def __init__(self, problem, best, solver=None, cap=None, n_threads=None):
+    def __init__(self, problem, best, solver, cap=None, n_threads=None):
         self.problem, self.best, self.solver = problem, best, solver
         self.cap, self.n_threads = cap, n_threads
         self.seconds = []
@@ -92,8 +97,8 @@ class Contender:
     @property
     def name(self):
         """In words, without the cap."""
-        if self.solver is None:
-            return "fastsoftmax"
+        if self.solver in OURS:
+            return self.solver
         said = "as it comes" if self.n_threads is None else f"{self.n_threads} threads"
         return f"{self.solver}, {said}".replace("1 threads", "1 thread")
 
@@ -104,8 +109,8 @@ class Contender:
         ------
         TimeoutError
         """
-        if self.solver is None:
-            model = fastsoftmax.LogisticRegression()
+        if self.solver in OURS:
+            model = OURS[self.solver](len(self.problem.y))
         else:
             given = {} if self.cap is None else {"max_iter": self.cap, "tol": 1e-10}
             model = sklearn.linear_model.LogisticRegression(solver=self.solver, **given)
@@ -210,9 +215,8 @@ def in_turns(contenders):
 def measured(problem):
     """The fits of one problem: a dict for JSON."""
     best, bound = optimum(problem)
-    ours = Contender(problem, best)
-    Contender(problem, best).run()  # loads libraries and starts threads
-    contenders = [ours]
+    contenders = [Contender(problem, best, name) for name in OURS]
+    Contender(problem, best, "LogisticRegression").run()  # loads libraries and starts threads
     for solver in SOLVERS:
         plain = Contender(problem, best, solver)
         if not is_feasible(problem, solver):
@@ -250,8 +254,8 @@ def searched(problem):
 
 
 def summary(result):
-    """Ours, the fastest peer that is near enough or None, and lbfgs as it comes or None."""
-    ours, *peers = result["contenders"]
+    """Both of ours, the fastest peer that is near enough or None, and lbfgs as it comes or None."""
+    ours, peers = result["contenders"][: len(OURS)], result["contenders"][len(OURS) :]
     near = [peer for peer in peers if peer["gap"] <= TARGET]
     fastest = min(near, key=lambda peer: peer["seconds"], default=None)
     plain = next((p for p in peers if p["solver"] == "lbfgs" and p["cap"] is None), None)
@@ -266,24 +270,27 @@ def milliseconds(contender):
 
 def table(problems):
     """Markdown: a row a problem, and the peers' ratios to ours."""
+    head = ("data", "shape, classes", "drop-in, ms", "passes", "above", "classifier, ms", "passes")
+    head += ("above", "fastest peer", "ms", "÷ drop-in", "÷ classifier", "lbfgs as it comes, ms")
     lines = [
-        "| data | shape, classes | ours, ms | passes | above the optimum | fastest peer | ms | "
-        "÷ ours | lbfgs as it comes ÷ ours |",
-        "|---|---|---:|---:|---:|---|---:|---:|---:|",
+        f"| {' | '.join(head)} |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---|---:|---:|---:|---:|",
     ]
     for name, result in problems.items():
         ours, peer, plain = summary(result)
-        shape = f"{result['n_samples']} × {result['n_features']}, {result['n_classes']}"
-        cells = [name, shape, milliseconds(ours), str(ours["n_iter"]), f"{ours['gap']:.1e}"]
+        cells = [name, f"{result['n_samples']} × {result['n_features']}, {result['n_classes']}"]
+        for own in ours:
+            cells += [milliseconds(own), str(own["n_iter"]), f"{own['gap']:.0e}"]
         if peer is None:
-            cells += ["none in time", "", ""]
+            cells += ["none in time", "", "", ""]
         else:
-            cells += [peer["name"], milliseconds(peer), f"{peer['seconds'] / ours['seconds']:.2f}"]
+            cells += [peer["name"], milliseconds(peer)]
+            cells += [f"{peer['seconds'] / own['seconds']:.1f}" for own in ours]
         if plain is None:
-            cells.append(f"> {LIMIT / ours['seconds']:.0f}")
+            cells.append(f"> {1e3 * LIMIT:.0f}")
         else:
             short = f", {plain['gap']:.0e} above" if plain["gap"] > TARGET else ""
-            cells.append(f"{plain['seconds'] / ours['seconds']:.1f}{short}")
+            cells.append(milliseconds(plain) + short)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -304,7 +311,7 @@ def grid_table(grids):
 
 
 def draw(problems, path):
-    """The fastest peer's time divided by ours, against the size of the problem."""
+    """The fastest peer's time divided by LogisticRegression's, against the size of the problem."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -318,7 +325,7 @@ def draw(problems, path):
             continue
         n_samples, n_features = result["n_samples"], result["n_features"]
         size = n_samples * n_features * result["n_classes"]
-        ratio = peer["seconds"] / ours["seconds"]
+        ratio = peer["seconds"] / ours[0]["seconds"]
         group = next(i for i, most in enumerate(classes.values()) if result["n_classes"] <= most)
         marker = "o" if n_features <= n_samples else "s"
         axes.plot(size, ratio, marker, color=f"C{group}", markersize=8)
