@@ -41,7 +41,9 @@ FIRST_PASSES = 8
 #: asked: the promise is mostly lower than what is left.
 NEAR = 0.67
 
-#: The same where the Hessian is that of all rows, so that its answer is the best step there is.
+#: The same where the Hessian is that of all rows and the model is but one of its form: its answer is
+#: then the best step there is. Where the model is the whole Hessian of a sample, L-BFGS comes as
+#: far in two thirds of the products.
 NEAR_WHOLE = 100.0
 
 #: Times that promise above which the answer of a sample is doubted.
@@ -578,7 +580,8 @@ class Descent:
         """
         self._n_to_wait -= 1
         promised = 0.5 * iterate.decrement
-        near = NEAR_WHOLE if self._sample.is_whole else NEAR
+        is_better = self._sample.is_whole and not isinstance(self._model, FullHessian)
+        near = NEAR_WHOLE if is_better else NEAR
         if self._n_to_wait > 0 or not promised <= near * allowed:
             return False
         sample, found = self._sample, self._ask(iterate)
