@@ -343,12 +343,17 @@ def test_gradient(kernel, dtype):
 
 
 @pytest.mark.alone
-def test_gradient_has_the_same_bits_at_any_number_of_threads(kernel):
-    X = sparse_rows(8000, 3000, seed=6)  # enough for a team, as above, and two batches
+@pytest.mark.parametrize("n_features", [3000, 40])  # two shards of the rows, and eight
+def test_gradient_has_the_same_bits_at_any_number_of_threads(kernel, n_features):
+    X = sparse_rows(8000, n_features, seed=6)
     rng = np.random.default_rng(8)
-    coef, intercept, _, _ = parameters(rng, 120, 3000, np.float32)
-    rest = (X, targets(rng, 8000, 120, "softmax"), None, (None, None), coef, intercept, "softmax")
+    coef, intercept, _, _ = parameters(rng, 120, n_features, np.float32)
+    weight = rng.integers(0, 3, 8000).astype(np.float32)
+    y_true = targets(rng, 8000, 120, "softmax")
+    rest = (X, y_true, weight, (None, None), coef, intercept, "softmax")
     one = gradient(kernel, *rest)
+    for mine, theirs in zip(one, gradient(reference, *rest), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
     for n_threads in (2, 3, 7):
         for mine, theirs in zip(gradient(kernel, *rest, n_threads), one, strict=True):
             np.testing.assert_array_equal(mine, theirs)

@@ -68,7 +68,7 @@ PLAIN_TYPES = frozenset({bool, int, float, str, type(None), np.int64, np.float64
 
 #: Classes with values of all their parameters that have passed, as a small fit takes less time than
 #: to look at them again; and how many are kept at most.
-_passed = set()
+_passed: set[tuple] = set()
 MOST_PASSED = 1000
 
 

@@ -8,8 +8,8 @@
 # .pxd file beside it. No Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
 # minibatch, an epoch, an epoch of narrow rows, passes that change nothing, the search for NaN,
-# functions of the caller's arrays, rows of sparse X, their features, an epoch over them, and
-# Newton's method on small problems.
+# functions of the caller's arrays, rows of sparse X, their features, an epoch over them, the
+# gradient of all, and Newton's method on small problems.
 
 cimport numpy as cnp
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -70,4 +70,5 @@ include "_functions.pxi"
 include "_sparse.pxi"
 include "_sparse_features.pxi"
 include "_sparse_epoch.pxi"
+include "_sparse_gradient.pxi"
 include "_newton.pxi"

@@ -160,6 +160,20 @@ cdef inline void _pack_features(
         fs_sparse_pack_f64(values, n_rows, n_features, packed, stride, first, last)
 
 
+cdef inline void _convert(
+    const entry *data, const index *indices, Py_ssize_t n, const SparseRows *X,
+    const real *inverse_scale, int32_t *features, real *values,
+) noexcept nogil:
+    """n ≤ ENTRIES of a row's values, scaled, and their features, in the types of the kernels."""
+    cdef Py_ssize_t e
+    _bounded_some(indices, n, <uint32_t> (X.n_features - 1), features)
+    for e in range(n):
+        values[e] = <real> data[e]
+    if inverse_scale != NULL:
+        for e in range(n):
+            values[e] *= inverse_scale[features[e]]
+
+
 cdef void _add_row(
     const entry *unused, const index *unused_index, const SparseRows *X, Py_ssize_t row,
     const real *coef, Py_ssize_t stride, real *sums,
@@ -169,16 +183,10 @@ cdef void _add_row(
     cdef const real *inverse_scale = <const real *> X.inverse_scale
     cdef int32_t[ENTRIES] features
     cdef real[ENTRIES] values
-    cdef Py_ssize_t first = X.indptr[row], last = X.indptr[row + 1], n, e
-    cdef uint32_t most = <uint32_t> (X.n_features - 1)
+    cdef Py_ssize_t first = X.indptr[row], last = X.indptr[row + 1], n
     while first < last:
         n = min(last - first, <Py_ssize_t> ENTRIES)
-        _bounded_some(indices + first, n, most, &features[0])
-        for e in range(n):
-            values[e] = <real> data[first + e]
-        if inverse_scale != NULL:
-            for e in range(n):
-                values[e] *= inverse_scale[features[e]]
+        _convert(data + first, indices + first, n, X, inverse_scale, &features[0], &values[0])
         _gather(coef, stride, &features[0], &values[0], n, sums)
         first += n
 

@@ -1,9 +1,9 @@
-# An epoch over CSR rows, and the gradient over all of them, at the cost of the values they hold.
+# An epoch over CSR rows, at the cost of the values they hold.
 #
 # The steps are those of _epoch.pxi, but each thread owns features (_sparse_features.pxi), and
-# between, it owns samples. The full gradient is an epoch of large minibatches whose sums go to an
-# array of their own. Nothing is added up in the order of threads. Beyond the values, only coef is
-# gone through once at each end, to turn it feature-major and back. Included by _kernels.pxi.
+# between, it owns samples. Nothing is added up in the order of threads. Beyond the values, only
+# coef is gone through once at each end, to turn it feature-major and back. Included by
+# _kernels.pxi.
 
 from .decay cimport fs_decay_step
 from .simd cimport FS_SGD
@@ -13,7 +13,6 @@ from .team cimport (
 
 cdef enum:
     PART_ENTRIES = 65536  # values of a part on average, at most, unless that is GROUP rows
-    GRADIENT_BATCH = 4096  # rows whose gradients are summed before they are added to the others'
 
 
 # --- The loop -------------------------------------------------------------------------------------
@@ -67,7 +66,7 @@ cdef void _train_sparse_part(
         _end_rows(t, <const real *> t.loss, n, minibatch_size, step)
         if t.fit_intercept:
             _intercept_update(
-                <const real *> t.raw, t.part_rows, n, <real *> s.intercept_target,
+                <const real *> t.raw, t.part_rows, n, <real *> t.model.intercept,
                 <real *> t.model.intercept_state, <real *> t.model.intercept_partial,
                 t.model.n_rows, step)
         if n_threads > 1:
@@ -96,7 +95,7 @@ cdef void _run_sparse_batches(
         step.is_first = place.done == 0
         step.is_last = place.done + n == size
         _train_sparse_part(s, unused, own, n_own, place.start + place.done, n,
-                           size if s.is_training else 1, &step, thread, n_threads)
+                           size, &step, thread, n_threads)
         place.done += n
         if step.is_last:
             place.start += size
@@ -140,9 +139,9 @@ cdef void _train_sparse_thread(
         own = s.own + s.n_shares * thread // n_threads
         n_own = s.n_shares * (thread + 1) // n_threads - s.n_shares * thread // n_threads
     first, last = own.first, own[n_own - 1].last
-    _pack_features(<const real *> s.coef_in, n_rows, d, <real *> s.coef, s.stride, first, last)
-    if s.state_in != NULL:
-        _pack_features(<const real *> s.state_in, n_rows, d, <real *> s.state, s.stride, first,
+    _pack_features(<const real *> s.coef_out, n_rows, d, <real *> s.coef, s.stride, first, last)
+    if s.state_out != NULL:
+        _pack_features(<const real *> s.state_out, n_rows, d, <real *> s.state, s.stride, first,
                        last)
     if n_threads > 1:
         fs_barrier_wait(&t.barrier, n_threads)
@@ -188,10 +187,8 @@ cdef double _run_sparse(
     cdef Py_ssize_t lanes = _lanes(unused), padded = _round_up(n_rows, lanes)
     cdef Py_ssize_t mean = s.X.indptr[s.X.n_samples] // max(<Py_ssize_t> 1, s.X.n_samples) + 1
     cdef Py_ssize_t n_steps = (t.n_numbers + t.batch_size - 1) // t.batch_size
-    cdef bint is_training = s.coef_out == s.coef_in
     cdef Py_ssize_t part_entries, batch_entries
     cdef Py_ssize_t[::1] bounds
-    cdef real *b
     t.part_rows = max(<Py_ssize_t> GROUP, min(
         _round_up(min(t.batch_size, <Py_ssize_t> MOST_PART_ROWS), GROUP),
         PART_ENTRIES // mean // GROUP * GROUP))
@@ -199,19 +196,15 @@ cdef double _run_sparse(
     batch_entries = _most_entries(s, t.batch_size, t.batch_size)
     n_threads = _useful_threads(n_threads, <double> part_entries * n_rows,
                                 <double> mean * t.n_numbers * n_rows)
-    s.is_training = is_training
     s.stride = _sparse_stride(n_rows, unused)
     s.coef = _aligned(keep, d * s.stride * item)
-    s.target = s.coef if is_training else _aligned(keep, d * s.stride * item)
-    s.state = s.target if s.state_in == NULL else _aligned(keep, d * s.stride * item)
+    s.state = s.coef if s.state_out == NULL else _aligned(keep, d * s.stride * item)
     t.model.intercept = _aligned(keep, padded * item)
-    s.intercept_target = t.model.intercept if is_training else _aligned(keep, padded * item)
     t.model.intercept_state = _aligned(keep, padded * item)
     t.model.intercept_partial = _aligned(keep, padded * lanes * item)
     for k in range(n_rows):
         (<real *> t.model.intercept)[k] = intercept[k]
-        if is_training:
-            (<real *> t.model.intercept_state)[k] = intercept_state[k]
+        (<real *> t.model.intercept_state)[k] = intercept_state[k]
     s.gradient = _aligned(keep, t.part_rows * s.stride * item)
     t.raw = _aligned(keep, n_rows * t.part_rows * item)
     t.weight = _aligned(keep, t.part_rows * item)
@@ -239,11 +232,9 @@ cdef double _run_sparse(
         else:
             with parallel(num_threads=n_threads):
                 _train_sparse_thread(s, unused, fs_thread_number(), fs_team_size())
-    b = <real *> s.intercept_target
     for k in range(n_rows):
-        intercept[k] = b[k]
-        if is_training:
-            intercept_state[k] = (<real *> t.model.intercept_state)[k]
+        intercept[k] = (<real *> t.model.intercept)[k]
+        intercept_state[k] = (<real *> t.model.intercept_state)[k]
     return t.loss_sum
 
 
@@ -272,11 +263,9 @@ def sparse_epoch(
     t.fit_intercept = fit_intercept
     t.model.n_rows = n_rows
     s.coef_out = _out(coef_inplace, "coef_inplace", dtype, (n_rows, d))
-    s.coef_in = s.coef_out
     s.state_out = _out(coef_state_inplace, "coef_state_inplace", dtype, (n_rows, d))
     if t.step.update == FS_SGD:
         s.state_out = NULL
-    s.state_in = s.state_out
     cdef void *b = _out(intercept_inplace, "intercept_inplace", dtype, (n_rows,))
     cdef void *b_state = _out(
         intercept_state_inplace, "intercept_state_inplace", dtype, (n_rows,))
@@ -285,52 +274,3 @@ def sparse_epoch(
                            <float *> b_state, threads)
     return _run_sparse(<const double *> NULL, keep, &s, indices, <double *> b,
                        <double *> b_state, threads)
-
-
-def sparse_loss_gradient(
-    cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray y_true, sample_weight,
-    shift, inverse_scale, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray coef_gradient_out,
-    cnp.ndarray intercept_gradient_out, str loss, n_threads, double label_smoothing=0.0,
-):
-    """See reference/sparse.py."""
-    cdef Sparse s
-    cdef Training *t = &s.samples
-    cdef list keep = []
-    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads)
-    _check_coef(coef, "coef")
-    cdef Py_ssize_t n_rows = coef.shape[0], d = coef.shape[1]
-    cdef double loss_sum, weight_sum
-    _describe_sparse(keep, &s.X, data, indices, indptr, d, inverse_scale, dtype)
-    t.X.n_samples = s.X.n_samples
-    rows = np.arange(s.X.n_samples)
-    _describe_targets(t, rows, y_true, sample_weight, loss, n_rows, dtype)
-    t.label_smoothing = label_smoothing
-    # A plain step of rate -1 from 0 is the sum of the gradients.
-    rates = np.full((s.X.n_samples + GRADIENT_BATCH - 1) // GRADIENT_BATCH, -1.0)
-    t.learning_rates = <const double *> cnp.PyArray_DATA(<cnp.ndarray> rates)
-    t.batch_size = GRADIENT_BATCH
-    t.step.update = FS_SGD
-    t.step.momentum = t.step.alpha = 0
-    t.fit_intercept = True
-    t.model.n_rows = n_rows
-    s.coef_in = _data(coef, "coef", dtype, (n_rows, d))
-    s.coef_out = _out(coef_gradient_out, "coef_gradient_out", dtype, (n_rows, d))
-    s.state_in = s.state_out = NULL
-    cdef void *b = _out(intercept_gradient_out, "intercept_gradient_out", dtype, (n_rows,))
-    folded, centre = _folded(coef, intercept, shift, inverse_scale)
-    intercept_gradient_out[:] = folded  # which is read before the gradient is written
-    if dtype == cnp.NPY_FLOAT32:
-        loss_sum = _run_sparse(<const float *> NULL, keep, &s, indices, <float *> b, NULL,
-                               threads)
-    else:
-        loss_sum = _run_sparse(<const double *> NULL, keep, &s, indices, <double *> b, NULL,
-                               threads)
-    weight_sum = s.X.n_samples
-    if sample_weight is not None:
-        weight_sum = sample_weight.sum(dtype=np.float64)
-    if centre is not None:
-        coef_gradient_out -= np.multiply.outer(
-            intercept_gradient_out, centre.astype(coef.dtype))
-    coef_gradient_out /= coef.dtype.type(weight_sum)
-    intercept_gradient_out /= coef.dtype.type(weight_sum)
-    return loss_sum / weight_sum

@@ -34,17 +34,12 @@ cdef struct Sparse:  # what the threads share
     Training samples
     SparseRows X
     Py_ssize_t stride
-    void *coef  # that predictions are made with, (n_features, stride)
-    void *target  # that steps are taken on: coef itself, or the gradient
+    void *coef  # (n_features, stride)
     void *state
-    void *intercept_target
     void *gradient  # of a part, sample-major: (part_rows, stride)
     int32_t *steps  # that each feature has taken
-    const void *coef_in  # the caller's arrays, (n_rows, n_features)
-    const void *state_in
-    void *coef_out
-    void *state_out
-    bint is_training  # else minibatches are added up as they are, not averaged
+    void *coef_out  # the caller's arrays, (n_rows, n_features)
+    void *state_out  # NULL where steps need none
     int n_shares  # of the features, one a thread that was asked for
     Own *own  # one a share, then one for all features where there are several shares
 
@@ -117,10 +112,10 @@ cdef inline void _catch_up(
     if own.decay.is_idle:
         return
     if real is float:
-        fs_sparse_catch_up_f32(&own.decay, features, n, s.steps, extra, <float *> s.target,
+        fs_sparse_catch_up_f32(&own.decay, features, n, s.steps, extra, <float *> s.coef,
                                <float *> s.state, s.stride)
     else:
-        fs_sparse_catch_up_f64(&own.decay, features, n, s.steps, extra, <double *> s.target,
+        fs_sparse_catch_up_f64(&own.decay, features, n, s.steps, extra, <double *> s.coef,
                                <double *> s.state, s.stride)
 
 
@@ -162,11 +157,11 @@ cdef void _step_features(
         return
     if real is float:
         fs_sparse_update_f32(
-            own.features, own.n_unique, sums, <float *> s.target, <float *> s.state, s.stride,
+            own.features, own.n_unique, sums, <float *> s.coef, <float *> s.state, s.stride,
             <float> step.learning_rate, <float> step.momentum, <float> step.alpha, step.update)
     else:
         fs_sparse_update_f64(
-            own.features, own.n_unique, sums, <double *> s.target, <double *> s.state, s.stride,
+            own.features, own.n_unique, sums, <double *> s.coef, <double *> s.state, s.stride,
             step.learning_rate, step.momentum, step.alpha, step.update)
     for i in range(own.n_unique):
         own.slots[own.features[i] - own.first] = -1
@@ -187,11 +182,11 @@ cdef void _finish_features(Sparse *s, const real *unused, Own *own) noexcept nog
             features[i] = <int32_t> (j + i)
         _catch_up(s, unused, own, &features[0], last - j, 0)
         if real is float:
-            fs_sparse_unpack_f32(<const float *> s.target, s.stride, target, n_rows, d, j, last)
+            fs_sparse_unpack_f32(<const float *> s.coef, s.stride, target, n_rows, d, j, last)
             if state != NULL:
                 fs_sparse_unpack_f32(<const float *> s.state, s.stride, state, n_rows, d, j, last)
         else:
-            fs_sparse_unpack_f64(<const double *> s.target, s.stride, target, n_rows, d, j, last)
+            fs_sparse_unpack_f64(<const double *> s.coef, s.stride, target, n_rows, d, j, last)
             if state != NULL:
                 fs_sparse_unpack_f64(<const double *> s.state, s.stride, state, n_rows, d, j, last)
         j = last

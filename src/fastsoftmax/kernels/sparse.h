@@ -97,6 +97,22 @@ FS_NOINLINE void FS_(sparse_unpack)(const REAL *packed, ptrdiff_t stride, REAL *
                 values[k * n_features + j + i] = packed[(j + i) * stride + k];
     }
 }
+/* Features first to last - 1 of several arrays of feature-major sums, added up in their order. */
+FS_NOINLINE void FS_(sparse_add_up)(REAL *const *sums, ptrdiff_t n_arrays, ptrdiff_t stride,
+                                    REAL *values, ptrdiff_t n_rows, ptrdiff_t n_features,
+                                    ptrdiff_t first, ptrdiff_t last)
+{
+    for (ptrdiff_t j = first; j < last; j += PACKED_AT_ONCE) {
+        const ptrdiff_t n = last - j < PACKED_AT_ONCE ? last - j : PACKED_AT_ONCE;
+        for (ptrdiff_t k = 0; k < n_rows; k++)
+            for (ptrdiff_t i = 0; i < n; i++) {
+                REAL total = sums[0][(j + i) * stride + k];
+                for (ptrdiff_t a = 1; a < n_arrays; a++)
+                    total += sums[a][(j + i) * stride + k];
+                values[k * n_features + j + i] = total;
+            }
+    }
+}
 #undef PACKED_AT_ONCE
 #undef BY_WIDTH
 #undef NARROW_CASES

@@ -21,6 +21,13 @@ cdef extern from "simd.h" nogil:
         double *sums, ptrdiff_t stride, const int32_t *slots, const double *values, ptrdiff_t n,
         const double *gradient) noexcept
 
+    void fs_sparse_add_up_f32(
+        float *const *sums, ptrdiff_t n_arrays, ptrdiff_t stride, float *values, ptrdiff_t n_rows,
+        ptrdiff_t n_features, ptrdiff_t first, ptrdiff_t last) noexcept
+    void fs_sparse_add_up_f64(
+        double *const *sums, ptrdiff_t n_arrays, ptrdiff_t stride, double *values,
+        ptrdiff_t n_rows, ptrdiff_t n_features, ptrdiff_t first, ptrdiff_t last) noexcept
+
     void fs_sparse_catch_up_f32(
         const fs_decay *decay, const int32_t *features, ptrdiff_t n, int32_t *steps, int extra,
         float *coef, float *state, ptrdiff_t stride) noexcept

@@ -41,9 +41,9 @@ FIRST_PASSES = 8
 #: asked: the promise is mostly lower than what is left.
 NEAR = 0.67
 
-#: The same where the Hessian is that of all rows and the model is but one of its form: its answer is
-#: then the best step there is. Where the model is the whole Hessian of a sample, L-BFGS comes as
-#: far in two thirds of the products.
+#: The same where the Hessian is that of all rows and the model is but one of its form: its answer
+#: is then the best step there is. Where the model is the whole Hessian of a sample, L-BFGS comes
+#: as far in two thirds of the products.
 NEAR_WHOLE = 100.0
 
 #: Times that promise above which the answer of a sample is doubted.
