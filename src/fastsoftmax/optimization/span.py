@@ -60,7 +60,7 @@ class Span:
             self._shift = np.average(values, axis=0, weights=weight)
             values = values - self._shift
         self._values = values
-        self._norms = np.sqrt(np.square(values).sum(axis=1))
+        self._norms = np.sqrt(np.einsum("ij,ij->i", values, values))
         self._gram = self._factor = self._size = None
         reduced = self._by_gram() if by_gram else self._by_rows(is_free)
         self.problem = replace(
