@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastsoftmax import kernels
+from fastsoftmax.kernels.reference import N_KEPT
 
 N, D, K = 12, 5, 3
 
@@ -64,6 +65,13 @@ def _steps():
     }
 
 
+def _likeliest(dtype):
+    """Each row's own class alone."""
+    kept, probability = np.zeros((N, N_KEPT), np.int32), np.zeros((N, N_KEPT), dtype)
+    kept[:, 0], probability[:, 0] = np.arange(N) % K, 0.5
+    return {"kept": kept, "probability": probability}
+
+
 def _outputs(dtype):
     return {
         "decision_function": {"raw_prediction_out": np.zeros((N, K), dtype)},
@@ -113,7 +121,14 @@ def calls(dtype):
             "alpha": 0.1,
             "update": "momentum",
         },
-        "epoch": _dense() | _scaling(dtype) | _targets(dtype) | _parameters(dtype) | _steps(),
+        "epoch": {
+            **_dense(),
+            **_scaling(dtype),
+            **_targets(dtype),
+            **_parameters(dtype),
+            **_steps(),
+            **{f"{name}_out": value for name, value in _likeliest(dtype).items()},
+        },
         "loss_sum": _dense() | _scaling(dtype) | _targets(dtype) | _model(dtype),
         "hessian_product": {
             **_dense(),
@@ -124,6 +139,17 @@ def calls(dtype):
             "coef_out": np.zeros((K, D), dtype),
             "intercept_out": np.zeros(K, dtype),
             "fit_intercept": True,
+        },
+        "restricted_loss_gradient": {
+            **_dense(),
+            **_scaling(dtype),
+            "rows": np.arange(N)[::-1].copy(),
+            "sample_weight": np.ones(N, dtype),
+            **_likeliest(dtype),
+            **_model(dtype),
+            "coef_gradient_out": np.zeros((K, D), dtype),
+            "intercept_gradient_out": np.zeros(K, dtype),
+            "n_threads": 1,
         },
         "column_statistics": _dense() | statistics,
         "all_finite": {**_dense(), "dtype": np.dtype(dtype), "n_threads": 1},
@@ -310,7 +336,10 @@ WITH_CODES = [*WITH_ROWS, "sparse_loss_gradient", "softmax_gradient", "logistic_
 FAR = [-1, -(2**31), 2**31 - 1]
 
 
-@pytest.mark.parametrize("kernel_name", [*WITH_ROWS, "stage", "hessian_product"])
+ROWS_ALONE = ["stage", "restricted_loss_gradient", "hessian_product"]
+
+
+@pytest.mark.parametrize("kernel_name", [*WITH_ROWS, *ROWS_ALONE])
 def test_numbers_of_rows_out_of_range(build, kernel_name):
     rows = calls(np.float32)[kernel_name]["rows"]
     for wrong in (N, *FAR, 2**62, -(2**63), 2**63 - 1):

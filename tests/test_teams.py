@@ -62,6 +62,7 @@ def passes(prefix, X, work, n_threads):
 # Up to 8 KiB of coefficients are narrow (_narrow.pxi): 3 × 800 of float32 are more.
 wide_work, narrow_work, sparse_work = (
     training(*shape) for shape in ((7000, 800, 3), (12000, 54, 7), (8000, 900, 40)))
+many_work = training(7000, 800, 40)
 wide, narrow = (rng.normal(size=shape).astype(np.float32) for shape in ((7000, 800), (12000, 54)))
 sparse = (rng.normal(size=160_000).astype(np.float32),
           np.argsort(rng.uniform(size=(8000, 900)), axis=1)[:, :20].ravel().astype(np.int32),
@@ -92,9 +93,20 @@ def results(n_threads):
         *epoch("epoch", (narrow,), narrow_work, n_threads, 640, shift=None),
         *epoch("sparse_epoch", sparse, sparse_work, n_threads),
         *epoch("sparse_epoch", sparse, sparse_work, n_threads, 8000),  # never tried by one thread
+        *restricted(wide, many_work, n_threads),
         *passes("", (wide,), wide_work, n_threads),
         *passes("sparse_", sparse, sparse_work, n_threads),
     ]
+
+
+def restricted(X, work, n_threads):
+    rows, codes, (coef, intercept, *_) = work
+    kept = (codes[rows, None] + np.arange(16, dtype=np.int32)) % np.int32(len(coef))
+    gradients = np.empty_like(coef), np.empty_like(intercept)
+    total = kernel.restricted_loss_gradient(
+        X, rows, None, None, None, kept, np.full(kept.shape, 0.05, np.float32), coef, intercept,
+        *gradients, n_threads)
+    return [np.array(total), *gradients]
 
 
 def differ(some, others):

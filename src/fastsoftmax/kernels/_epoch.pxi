@@ -71,6 +71,10 @@ cdef struct Training:  # what the threads of an epoch share
     void *shares  # most_shares gradients, twice
     double *share_losses
     Worker *workers
+    # The likeliest classes of each row, FS_KEPT, and their probabilities; NULL: not asked for
+    int32_t *kept
+    void *kept_probability
+    void *columns  # of each thread, a vector a class
     # Results
     double[GROUP] batch_loss  # of the minibatch so far
     double loss_sum
@@ -165,6 +169,9 @@ cdef void _train_part(
                  last - first, &fetcher)
         _finish_rows(t, start + first, n - first, raw + first, model.n_rows, t.codes + first,
                      weight + first, loss + first, last - first)
+        if t.kept != NULL:
+            _keep_likeliest(t, raw + first, t.part_rows, t.codes + first, weight + first,
+                            start + first, min(last, n) - first, thread)
         fs_fetch_between(&fetcher)
     fs_barrier_wait(&t.barrier, n_threads)
 
@@ -355,7 +362,9 @@ cdef double _epoch(
     t.weight = _aligned(keep, t.part_rows * item)
     t.loss = _aligned(keep, t.part_rows * item)
     t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
-    t.is_narrow = _is_narrow(model, unused)
+    if t.kept != NULL:
+        t.columns = _aligned(keep, n_threads * n_rows * FS_VECTOR_BYTES)
+    t.is_narrow = t.kept == NULL and _is_narrow(model, unused)
     if t.is_narrow:
         n_threads = _prepare_shares(keep, t, unused, n_threads)
     t.loss_sum = 0
@@ -415,7 +424,7 @@ def epoch(
     cnp.ndarray coef_inplace, cnp.ndarray intercept_inplace, cnp.ndarray coef_state_inplace,
     cnp.ndarray intercept_state_inplace, cnp.ndarray learning_rates, batch_size, str loss,
     str update, double momentum, double alpha, bint fit_intercept, n_threads,
-    double label_smoothing=0.0,
+    double label_smoothing=0.0, kept_out=None, probability_out=None,
 ):
     """See reference/dense.py."""
     cdef Training t
@@ -426,6 +435,13 @@ def epoch(
     _describe_steps(&t, learning_rates, batch_size, update, momentum, alpha)
     t.label_smoothing = label_smoothing
     t.fit_intercept = fit_intercept
+    t.kept = NULL
+    if kept_out is not None or probability_out is not None:
+        if t.loss_kind != SOFTMAX:
+            raise ValueError(f"kept_out is for loss='softmax'; got loss={loss!r}")
+        t.kept = <int32_t *> _out(kept_out, "kept_out", cnp.NPY_INT32, (rows.size, FS_KEPT))
+        t.kept_probability = _out(
+            probability_out, "probability_out", dtype, (rows.size, FS_KEPT))
     if dtype == cnp.NPY_FLOAT32:
         return _epoch(<float *> NULL, &t, coef_inplace, intercept_inplace, coef_state_inplace,
                       intercept_state_inplace, threads)

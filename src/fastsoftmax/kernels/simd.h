@@ -58,6 +58,13 @@
 /* Terms of a sum, in fours of vectors, before it is added to those before (long_rows.h). */
 #define FS_RUN 32
 
+/* Classes that a row keeps where softmax is restricted to a few (restricted.h), rungs that its
+ * threshold stands on, a third of an octave each, and vectors of features that are scattered at
+ * once: of a thousand classes these fit half of a 512 KiB cache. */
+#define FS_KEPT 16
+#define FS_RUNGS 32
+#define FS_SCATTER_VECTORS 4
+
 /* What a step does with the gradient; the order is that of UPDATES in reference/dense.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
 #define FS_ADAGRAD_EPSILON 1e-10 /* of reference/functions.py too */
@@ -225,6 +232,7 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 #include "short_rows.h"
 #include "long_rows.h"
 #include "functions.h"
+#include "restricted.h"
 #include "undefine.h"
 
 #define REAL double
@@ -256,6 +264,7 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 #include "short_rows.h"
 #include "long_rows.h"
 #include "functions.h"
+#include "restricted.h"
 #include "newton.h"
 #include "undefine.h"
 

@@ -5,11 +5,12 @@ It changes no coefficients, and improves the intercept on the way. Called by sol
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve
+from scipy.sparse import csr_array
 
 from .cholesky import raised_factor
 from .curvature import probabilities, staged
 
-__all__ = ["profiled_bound"]
+__all__ = ["newton_steps", "profiled_bound"]
 
 #: Rows whose probabilities are formed at once.
 BLOCK_ROWS = 1024
@@ -18,7 +19,7 @@ BLOCK_ROWS = 1024
 INTERCEPT_STEPS = 4
 
 
-def profiled_bound(problem, coef, intercept, known=None):
+def profiled_bound(problem, coef, intercept, known=None, likeliest=None):
     """The intercept that is best for these coef, and what the objective is above its minimum.
 
     F(W) = min_b L(W, b) is alpha-strongly convex, so that F(W) − min F ≤ ‖∇F(W)‖² / (2 alpha), and
@@ -32,6 +33,9 @@ def profiled_bound(problem, coef, intercept, known=None):
     coef, intercept : float64 ndarrays of shapes (n_rows, n_features) and (n_rows,)
     known : tuple or None
         What ``problem.loss_gradient`` gives there, if that is known.
+    likeliest : objective.Likeliest or None
+        The likeliest classes of rows there, if they are known: the Hessian of the intercept is then
+        made of them.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def profiled_bound(problem, coef, intercept, known=None):
     below = 0.0
     if problem.fit_intercept:
         rounding = np.finfo(problem.dtype).eps
-        newton_step = _newton_steps(problem, coef, intercept)  # it hardly changes on the way
+        newton_step = newton_steps(problem, coef, intercept, likeliest)  # it hardly changes on the way
         for _ in range(INTERCEPT_STEPS):
             step = newton_step(intercept_gradient)
             below = float(intercept_gradient @ step)
@@ -64,13 +68,16 @@ def profiled_bound(problem, coef, intercept, known=None):
     return intercept, objective, bound + 2 * below
 
 
-def _newton_steps(problem, coef, intercept):
+def newton_steps(problem, coef, intercept, likeliest=None):
     """What gives the step for a gradient in the intercept, by a Hessian of float32 probabilities.
 
     Adding one number to all intercepts changes no softmax: any curvature will do there. A class
     that no row is in doubt of has none at all, and gets a step of its gradient's size.
     """
-    hessian = _intercept_hessian(problem, coef, intercept)
+    if likeliest is None:
+        hessian = _intercept_hessian(problem, coef, intercept)
+    else:
+        hessian = _likeliest_hessian(problem, likeliest, len(coef))
     diagonal = np.diagonal(hessian)
     least = len(hessian) * np.finfo(np.float32).eps * diagonal.max()
     if problem.loss == "softmax":
@@ -101,3 +108,19 @@ def _intercept_hessian(problem, coef, intercept):
             diagonal = weight @ (probability * (1 - probability))
         hessian[np.diag_indices_from(hessian)] += diagonal
     return hessian / problem.weight_sum
+
+
+def _likeliest_hessian(problem, likeliest, n_rows):
+    """The same, but that of p pᵀ each row's likeliest classes alone count.
+
+    The others are many and have little each: their products with each other and with these are
+    left out.
+    """
+    kept = likeliest.probability.astype(np.float64)
+    mean = problem.class_means(likeliest.codes, kept, n_rows) + likeliest.rest
+    if problem.sample_weight is not None:
+        kept *= np.sqrt(problem.sample_weight[problem.rows, None].astype(np.float64))
+    starts = np.arange(0, kept.size + 1, kept.shape[1])
+    codes = likeliest.codes.ravel()
+    of_rows = csr_array((kept.ravel(), codes, starts), shape=(len(kept), n_rows))
+    return np.diag(mean) - (of_rows.T @ of_rows).toarray() / problem.weight_sum

@@ -121,8 +121,68 @@ class _Memory:
         return vector
 
 
+class _Images(_Memory):
+    """The same, with what the preconditioner makes of each change of the gradient.
+
+    It is linear: what it makes of the gradient itself follows, so that it is applied once an
+    iteration. For functions that cost no more than it does.
+    """
+
+    def __init__(self, precondition, dtype, pairs):
+        self._of_gradient = None
+        super().__init__(precondition, dtype, ())
+        for step, change, image in pairs:
+            self._keep(step, change, image)
+
+    def pairs(self):
+        """As there, each with its image."""
+        return [(step, change, image) for step, change, _, image in self._pairs]
+
+    def add(self, step, change):
+        """Take a pair in, as there."""
+        change = change.astype(self._dtype)
+        image = self._precondition(change).astype(self._dtype, copy=False)
+        if self._of_gradient is not None:
+            self._of_gradient += image
+        self._keep(step.astype(self._dtype), change, image)
+
+    def _keep(self, step, change, image):
+        curvature = float(np.vdot(step, change))
+        if not curvature > 1e-14 * np.linalg.norm(step) * np.linalg.norm(change):
+            return
+        self._pairs.append((step, change, curvature, image))
+        whole = float(np.vdot(change, image))
+        size = curvature / whole if whole else np.inf
+        self._size = size if np.isfinite(size) and size > 0 else 1.0
+
+    def direction(self, gradient):
+        """H⁻¹ g; each gradient is the one before and the change added since."""
+        vector = gradient.astype(self._dtype)
+        if self._of_gradient is None:
+            self._of_gradient = np.array(self._precondition(vector), self._dtype)
+        result, shares = self._of_gradient.copy(), []
+        for step, change, curvature, image in reversed(self._pairs):
+            share = self._dot(step.ravel(), vector.ravel()) / curvature
+            self._axpy(change.ravel(), vector.ravel(), a=-share)
+            self._axpy(image.ravel(), result.ravel(), a=-share)
+            shares.append(share)
+        result *= self._size
+        for (step, change, curvature, _), share in zip(self._pairs, reversed(shares), strict=True):
+            share -= self._dot(change.ravel(), result.ravel()) / curvature
+            self._axpy(step.ravel(), result.ravel(), a=share)
+        return result
+
+
 def minimize(
-    function, start, precondition, rounding, max_iter, on_iterate, pairs=(), dtype=np.float64
+    function,
+    start,
+    precondition,
+    rounding,
+    max_iter,
+    on_iterate,
+    pairs=(),
+    dtype=np.float64,
+    keep_images=False,
 ):
     """Go downhill until told to stop, or as far as the rounding errors of the function allow.
 
@@ -142,6 +202,9 @@ def minimize(
         Steps, and how the gradient changes over each, of a function that is much the same.
     dtype : {float32, float64}, default=float64
         What directions are computed in.
+    keep_images : bool, default=False
+        Apply ``precondition`` once an iteration, and keep what it makes of each change, as a third
+        of each pair; ``pairs`` are then of the same preconditioner.
 
     Returns
     -------
@@ -152,7 +215,7 @@ def minimize(
         The last of them, of this function.
     """
     value, gradient = function(start)
-    memory = _Memory(precondition, np.dtype(dtype), pairs)
+    memory = (_Images if keep_images else _Memory)(precondition, np.dtype(dtype), pairs)
     direction = memory.direction(gradient)
     iterate = Iterate(start, value, gradient, direction, float(np.vdot(gradient, direction)), 1)
     stall = _Stall(rounding)

@@ -44,6 +44,10 @@ PENALTY_SHARE = 1e-3
 #: bring no pass less from a hundred classes on, they may cost as much as a pass.
 EIGENVECTORS = 10
 
+#: Classes from which A is its diagonal, and each class's intercept is coupled to its own row of coef
+#: alone: what they are made from costs as much as several passes, and brings no pass less.
+MANY_CLASSES = 100
+
 #: Numbers that couple the intercept to coef, at most, and passes that they may cost: beyond that
 #: each class's intercept is coupled to its own row of coef alone.
 MOST_COUPLED = 10_000_000
@@ -240,6 +244,9 @@ class _Kronecker:
     def _decompose_classes(self, problem, coef, intercept):
         """Eigenvectors of A; gives what each row of the subsample adds to its trace."""
         values, weight = self._subsample.values, self._subsample.weight
+        self._class_vectors = None
+        if len(coef) >= MANY_CLASSES:
+            return self._separate_classes(problem, coef, intercept)
         probability = probabilities(problem, values, coef, intercept).astype(np.float64)
         if problem.loss == "softmax":
             classes = -(probability.T @ (weight[:, None] * probability))
@@ -249,13 +256,32 @@ class _Kronecker:
             spread = probability * (1 - probability)
             classes = np.diag(weight @ spread)
             trace = spread.sum(axis=1)
-        self._class_vectors = None
         values = np.diagonal(classes)
         if EIGENVECTORS * len(classes) ** 2 <= 4 * problem.X.shape[1] * len(problem.rows):
             values, self._class_vectors = eigh(classes, check_finite=False, driver="evd")
         self._class_values = np.maximum(values, 0)
         self._couple(problem, probability, classes)
         return trace
+
+    def _separate_classes(self, problem, coef, intercept):
+        """The diagonal of A, and each intercept coupled to its own row of coef."""
+        values, weight = self._subsample.values, self._subsample.weight[:, None]
+        spread = probabilities(problem, values, coef, intercept)
+        spread *= 1 - spread
+        trace = spread.sum(axis=1, dtype=np.float64)
+        spread *= weight.astype(spread.dtype)
+        self._class_values = spread.sum(axis=0, dtype=np.float64)
+        self._coupling = None
+        if problem.fit_intercept:
+            self._couple_own(spread)
+        return trace
+
+    def _couple_own(self, spread):
+        """Each class's intercept to its own row of coef, from weight · p (1 − p) of the rows."""
+        values = self._subsample.values
+        own = _positive(spread.sum(axis=0))
+        self._inverse_intercept = 1 / own
+        self._coupling = (values.T @ (spread / own).astype(values.dtype)).T
 
     def _couple(self, problem, probability, classes):
         """What the intercept does beside coef: H_b⁻¹ and H_b⁻¹ H_bw, or each class's own alone."""
@@ -272,10 +298,7 @@ class _Kronecker:
             coupling = self._inverse_intercept.astype(values.dtype) @ coupling.reshape(n_rows, -1)
             self._coupling = coupling.reshape(n_rows, n_rows, n_features)
         else:
-            spread = weight * probability * (1 - probability)
-            own = _positive(spread.sum(axis=0))
-            self._inverse_intercept = 1 / own
-            self._coupling = (values.T @ (spread / own).astype(values.dtype)).T
+            self._couple_own(weight * probability * (1 - probability))
 
     def _diagonal(self, alpha):
         """Of the model, as a mean over classes, with 1 where there is no curvature at all."""

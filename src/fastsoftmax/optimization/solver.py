@@ -13,12 +13,19 @@ import numpy as np
 from ..problem.rows import SparseRows
 from .blas import one_blas_thread
 from .certificate import profiled_bound
-from .curvature import Subsample, learning_rate_for, square_gradient
+from .curvature import (
+    Subsample,
+    learning_rate_for,
+    learning_rate_of_many,
+    shares,
+    square_gradient,
+)
 from .decrement import Sample
 from .history import Epoch, History
 from .lbfgs import minimize
 from .newton import PATIENCE, SmallProblem, is_small, passes_of_newton
 from .preconditioning import FullHessian, preconditioner_for
+from .restricted import Restricted, has_many_classes
 from .sgd import train
 from .span import Span, is_wide
 from .tolerance import least_gap
@@ -28,6 +35,10 @@ __all__ = ["Descent", "Notes", "Outcome", "descend", "form_and_rows", "needs_uni
 #: Epochs of the stochastic phase. From 1 to 5 of them, these left the fewest passes in all on the
 #: benchmark sets: 14 to be within 1e-4 on MNIST, where one left 25 and two 24.
 STOCHASTIC_EPOCHS = 4
+
+#: The same for many classes: one leaves a pass or two more, four take longer than the pass that
+#: they spare.
+STOCHASTIC_EPOCHS_OF_MANY = 2
 
 #: Times the learning rate that suits a long run: the noise that it leaves is L-BFGS's to remove.
 SHORT_RUN = 2.0
@@ -53,6 +64,10 @@ DOUBTFUL = 30.0
 #: let go at most before the Hessian is asked again.
 SLOW = 0.5
 MOST_TO_WAIT = 6
+
+#: With many classes conjugate gradients cost as much as several passes, each of which divides what
+#: the minimum is below at most by about four: where that is so near, passes prove it sooner.
+PROVED_SOON = 30.0
 
 #: Iterates that the pace is taken from.
 PACE = 25
@@ -219,12 +234,7 @@ def solve(
             return history, _solve_small(small, problem, notes), plan
         form, subsample = form_and_rows(problem, len(state.coef), random_state)
         if stochastic and max_iter > STOCHASTIC_EPOCHS:
-            rates = None
-            plan = replace(plan, schedule="linear", n_epochs=STOCHASTIC_EPOCHS, tol=None)
-            if plan.learning_rate is None:
-                rates = _Rates(problem, subsample, plan, SHORT_RUN)
-                plan = replace(plan, learning_rate=rates.first())
-            revised = None if rates is None else rates.revised
+            plan, revised = _short_run(problem, plan, subsample, len(state.coef))
             ended = _Ended(on_epoch)
             history = train(problem, state, plan, random_state, 0, ended, validation, revised)
             if ended.by_user or history.interrupted:
@@ -237,6 +247,22 @@ def solve(
         notes.write()
         history.interrupted = True
         return history, None, plan
+
+
+def _short_run(problem, plan, subsample, n_rows):
+    """The plan of the stochastic phase, and what chooses its learning rate again, or None."""
+    plan = replace(plan, schedule="linear", n_epochs=STOCHASTIC_EPOCHS, tol=None)
+    if plan.learning_rate is not None:
+        return plan, None
+    rates = _Rates(problem, subsample, plan, SHORT_RUN)
+    rate = rates.first()
+    if plan.update == "adagrad" or not has_many_classes(problem, n_rows):
+        return replace(plan, learning_rate=rate), rates.revised
+    share = np.bincount(problem.y_true[problem.rows], shares(problem, problem.rows)).max()
+    momentum = 0.0 if plan.update == "sgd" else plan.momentum
+    of_many = learning_rate_of_many(subsample, share, problem.alpha, momentum, plan.batch_size)
+    rate = max(rate, of_many)
+    return replace(plan, learning_rate=rate, n_epochs=STOCHASTIC_EPOCHS_OF_MANY), None
 
 
 def _solve_in_span(problem, notes, random_state, reforms):
@@ -306,7 +332,8 @@ def _descended(problem, notes, descent, form, subsample, reforms):
 
 def _descend_to(problem, notes, form, subsample, random_state, reforms):
     """L-BFGS to the end, from where the state is; or Newton's method, where it needs too long."""
-    descent = Descent(problem, notes, random_state)
+    restricted = Restricted.of(problem, len(notes.state.coef), subsample)
+    descent = Descent(problem, notes, random_state, restricted)
     iterate, reason, n_passes = _descended(problem, notes, descent, form, subsample, reforms)
     if reason == "slow":
         state = notes.state
@@ -324,15 +351,18 @@ def _descend_to(problem, notes, form, subsample, random_state, reforms):
         coef = coef - common
         value = known[0] - len(coef) * problem.penalty(common)
         known = value, known[1] - problem.alpha * common, known[2]
-    intercept, objective, bound = profiled_bound(problem, coef, intercept, known)
+    intercept, objective, bound = profiled_bound(
+        problem, coef, intercept, known, descent.likeliest
+    )
     notes.write(coef, intercept)
-    gap, is_known = descent.suboptimality(iterate)
+    fallen = max(0.0, iterate.value - objective)
+    gap, is_known = descent.suboptimality(iterate, fallen, bound)
     outcome = _outcome(
         problem,
         notes,
         objective,
         problem.penalty(coef),
-        gap - max(0.0, iterate.value - objective),
+        gap,
         bound,
         reason,
         n_passes,
@@ -526,14 +556,18 @@ class Descent:
     problem : objective.Problem
     notes : Notes
     random_state : numpy.random.RandomState
+    restricted : restricted.Restricted or None
+        Whose steps are tried before those of L-BFGS.
     """
 
-    def __init__(self, problem, notes, random_state):
+    def __init__(self, problem, notes, random_state, restricted=None):
         self._problem = problem
         self._notes = notes
+        self._restricted = restricted
         self._sample = Sample(problem, random_state)
         self._model = None
         self._asked = None
+        self._bound = np.inf
         self._n_to_wait = 0
         self._decrements = []
 
@@ -544,45 +578,70 @@ class Descent:
         """
         dtype, most = self._problem.dtype, min(most, self._notes.n_left)
         self._model = model
-        iterate, reason, pairs = minimize(
-            self.function,
-            start,
-            model.apply,
-            ROUNDING_ERRORS * np.finfo(dtype).eps,
-            most,
-            self.on_iterate,
-            pairs,
-            dtype,
-        )
+        arguments = model.apply, self._rounding, most, self.on_iterate, pairs, dtype
+        iterate, reason, pairs = minimize(self.function, start, *arguments)
+        if reason == "rounding" and self._restricted is not None:
+            # Few classes lead no lower: all of them may.
+            self._restricted, n_before = None, iterate.n_evaluations
+            iterate, reason, pairs = minimize(self.function, iterate.parameters, *arguments)
+            iterate.n_evaluations += n_before
         if self._notes.is_empty:  # the start was the end
             self._note(iterate, is_last=True)
         return iterate, reason, pairs
 
+    @property
+    def _rounding(self):
+        """Relative rounding error of an objective."""
+        return ROUNDING_ERRORS * np.finfo(self._problem.dtype).eps
+
     def function(self, parameters):
         """Objective and gradient of coef with the intercept as their last column."""
-        value, coef, intercept = self._problem.loss_gradient(parameters[:, :-1], parameters[:, -1])
+        value, coef, intercept = self._problem.loss_gradient(
+            parameters[:, :-1], parameters[:, -1], self.likeliest
+        )
         return value, np.hstack([coef, intercept[:, None]])
 
     def on_iterate(self, iterate):
         """Note an iterate; True where it is good enough, or the user has had enough."""
         allowed = self.allowed(iterate)
+        if self._restricted is not None:
+            self._take_restricted(iterate, allowed)
         self._decrements.append(iterate.decrement)
         stop = allowed is not None and self._is_near(iterate, allowed)
         if iterate.n_evaluations == 1:
             return stop  # no step of this phase yet
         return self._note(iterate, stop)
 
+    def _take_restricted(self, iterate, allowed):
+        """Put a step of the likeliest classes in the place of L-BFGS's, and note the bound."""
+        self._bound = self._restricted.bound(iterate.parameters, iterate.gradient, allowed)
+        enough = 0.0
+        if allowed is not None and self._bound <= allowed:
+            enough = np.inf  # only to know what it promises
+        elif allowed is not None and self._n_to_wait <= 1 and not self._is_proved_soon(allowed):
+            enough = 2 * NEAR * allowed
+        direction, decrement = self._restricted.step(
+            iterate.gradient, self._model, self._rounding, enough
+        )
+        if direction is not None:
+            iterate.direction, iterate.decrement = direction, decrement
+
+    def _is_proved_soon(self, allowed):
+        return self._restricted is not None and self._bound <= PROVED_SOON * allowed
+
     def _is_near(self, iterate, allowed):
-        """Whether the Hessian says so; it is asked where L-BFGS does, as that costs a pass.
+        """Whether a proof or the Hessian says so; it is asked where L-BFGS does, as that costs a pass.
 
         If not, its answer is the next step, and it isn't asked again for as many passes as a slow
         descent would need.
         """
+        if self._restricted is not None and self._bound <= allowed:
+            return True
         self._n_to_wait -= 1
         promised = 0.5 * iterate.decrement
         is_better = self._sample.is_whole and not isinstance(self._model, FullHessian)
         near = NEAR_WHOLE if is_better else NEAR
-        if self._n_to_wait > 0 or not promised <= near * allowed:
+        if self._n_to_wait > 0 or self._is_proved_soon(allowed) or not promised <= near * allowed:
             return False
         sample, found = self._sample, self._ask(iterate)
         if found.gap <= allowed and found.is_known:
@@ -608,12 +667,25 @@ class Descent:
             return np.inf
         return np.log(0.5 * now / allowed) / np.log(before / now) * (PACE - 1)
 
-    def suboptimality(self, iterate):
-        """What an iterate is above the minimum by the Hessian, and whether that is known."""
+    @property
+    def likeliest(self):
+        """The likeliest classes of rows at the last iterate, or None."""
+        return None if self._restricted is None else self._restricted.likeliest
+
+    def suboptimality(self, iterate, fallen=0.0, bound=None):
+        """What is left above the minimum, by the Hessian, and whether that is known.
+
+        The objective has fallen by so much since this iterate, and then has this bound, if one is
+        given. Where the bound proves that it is near enough, what is left is between that and what
+        the next step promises.
+        """
+        allowed, bound = self.allowed(iterate), self._bound if bound is None else bound
+        if self._restricted is not None and allowed is not None and bound <= allowed:
+            return np.sqrt(bound * min(bound, 0.5 * iterate.decrement)), True
         if self._asked is None or self._asked[:2] != (iterate.n_evaluations, iterate.value):
             self._ask(iterate)
         found = self._asked[-1]
-        return found.gap, found.is_known
+        return found.gap - fallen, found.is_known
 
     def allowed(self, iterate):
         """The suboptimality to stop at here, or None."""

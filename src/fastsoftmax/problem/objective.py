@@ -12,7 +12,31 @@ import numpy as np
 from .. import kernels
 from .rows import SparseRows, kernel_for
 
-__all__ = ["Problem", "State"]
+__all__ = ["Likeliest", "Problem", "State"]
+
+
+@dataclass(frozen=True)
+class Likeliest:
+    """The likeliest classes of each row used, its own among them, at some parameters.
+
+    Parameters
+    ----------
+    codes : int32 ndarray of shape (n_used, N_KEPT)
+    probability : ndarray of shape (n_used, N_KEPT), in the dtype of the computation
+        Of these classes; 0 from the slot that ends them on.
+    rest : float64 ndarray of shape (n_rows,)
+        Of each class, its mean probability in the rows that have others.
+    """
+
+    codes: np.ndarray
+    probability: np.ndarray
+    rest: np.ndarray
+
+    @classmethod
+    def empty(cls, n_used, n_rows, dtype):
+        """Room for them, of coef with n_rows rows."""
+        shape = n_used, kernels.implementation.N_KEPT
+        return cls(np.zeros(shape, np.int32), np.zeros(shape, dtype), np.zeros(n_rows))
 
 
 @dataclass(frozen=True)
@@ -68,7 +92,7 @@ class Problem:
             )
             return total / self._weight_of(rows) + self.penalty(state.coef)
 
-    def loss_gradient(self, coef, intercept):
+    def loss_gradient(self, coef, intercept, likeliest=None):
         """The objective over ``rows`` and its gradient at these parameters, in one pass.
 
         Parameters
@@ -76,6 +100,8 @@ class Problem:
         coef : float64 ndarray of shape (n_rows, n_features)
         intercept : float64 ndarray of shape (n_rows,)
             Both are rounded to the dtype of the computation first, that of ``shift`` or X.
+        likeliest : Likeliest or None
+            Where the likeliest classes of the rows are written to; of dense rows and softmax alone.
 
         Returns
         -------
@@ -87,14 +113,83 @@ class Problem:
         at_coef, at_intercept = coef.astype(dtype), intercept.astype(dtype)
         coef_gradient, intercept_gradient = np.zeros_like(at_coef), np.zeros_like(at_intercept)
         with np.errstate(all="ignore"):
-            loss = self._mean_loss(at_coef, at_intercept, coef_gradient, intercept_gradient)
+            parameters = at_coef, at_intercept, coef_gradient, intercept_gradient
+            loss = self._mean_loss(*parameters, likeliest)
             coef_gradient = coef_gradient.astype(np.float64) + self.alpha * coef
             intercept_gradient = intercept_gradient.astype(np.float64)
+        if likeliest is not None:
+            likeliest.rest[:] = self._rest(likeliest, intercept_gradient)
         if not self.fit_intercept:
             intercept_gradient[:] = 0
         return loss + self.penalty(coef), coef_gradient, intercept_gradient
 
-    def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient):
+    def restricted_loss_gradient(self, likeliest, coef, intercept):
+        """How the mean loss bends where the parameters change, for the likeliest classes alone.
+
+        Parameters
+        ----------
+        likeliest : Likeliest
+            As they are before the change.
+        coef, intercept : float64 ndarrays
+            What is added to the parameters.
+
+        Returns
+        -------
+        loss : float
+            What the mean loss becomes, less what it becomes to first order, were the other classes
+            to stand still.
+        coef_gradient, intercept_gradient : float64 ndarrays
+            Its gradient in ``coef`` and ``intercept``.
+        """
+        coef, intercept = coef.astype(self.dtype), intercept.astype(self.dtype)
+        gradients = np.empty_like(coef), np.empty_like(intercept)
+        total = kernels.implementation.restricted_loss_gradient(
+            self.X,
+            self.rows,
+            self.sample_weight,
+            self.shift,
+            self.inverse_scale,
+            likeliest.codes,
+            likeliest.probability,
+            coef,
+            intercept,
+            *gradients,
+            self.n_threads,
+        )
+        of_coef, of_intercept = (part.astype(np.float64) / self.weight_sum for part in gradients)
+        return total / self.weight_sum, of_coef, of_intercept
+
+    def class_means(self, codes, values, n_rows):
+        """Σ s_i v_ic / Σ s_i of each class, over the slots c of the rows that are of that class.
+
+        Parameters
+        ----------
+        codes, values : ndarrays of shape (n_used, N_KEPT)
+        n_rows : int
+
+        Returns
+        -------
+        means : float64 ndarray of shape (n_rows,)
+        """
+        if self.sample_weight is not None:
+            values = values * self.sample_weight[self.rows, None].astype(np.float64)
+        return np.bincount(codes.ravel(), values.ravel(), n_rows) / self.weight_sum
+
+    def _rest(self, likeliest, intercept_gradient):
+        """Of each class, its mean probability in rows that don't keep it.
+
+        The gradient in the intercept is its mean probability in all, less the mean target.
+        """
+        n_rows = len(likeliest.rest)
+        kept = self.class_means(likeliest.codes, likeliest.probability, n_rows)
+        return np.maximum(intercept_gradient + self._mean_target(n_rows) - kept, 0)
+
+    def _mean_target(self, n_rows):
+        weight = None if self.sample_weight is None else self.sample_weight[self.rows]
+        share = np.bincount(self.y_true[self.rows], weight, n_rows) / self.weight_sum
+        return (1 - self.label_smoothing) * share + self.label_smoothing / n_rows
+
+    def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient, likeliest=None):
         """Mean loss over ``rows``; writes its gradients. May overwrite the parameters."""
         if isinstance(self.X, SparseRows):
             weight = self.sample_weight
@@ -109,6 +204,13 @@ class Problem:
                 intercept_gradient_out=intercept_gradient,
                 **(self._data_and_loss | {"sample_weight": weight}),
             )
+        kept = {"fit_intercept": self.fit_intercept}
+        if likeliest is not None:
+            kept = {
+                "fit_intercept": True,  # its gradient is each class's share
+                "kept_out": likeliest.codes,
+                "probability_out": likeliest.probability,
+            }
         # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
         # gradient then, and where the step leads isn't looked at.
         total = kernels.implementation.epoch(
@@ -123,8 +225,7 @@ class Problem:
             update="momentum",
             momentum=0.0,
             alpha=0.0,
-            fit_intercept=self.fit_intercept,
-            **self._data_and_loss,
+            **self._data_and_loss | kept,
         )
         share = len(self.rows) / self.weight_sum
         coef_gradient *= share

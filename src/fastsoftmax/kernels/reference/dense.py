@@ -20,6 +20,7 @@ import numpy as np
 from . import checks
 from .checks import array, checked
 from .functions import as_float64, softmax, updated
+from .likeliest import KEPT_OUT, keep_likeliest
 
 __all__ = [
     "LOSSES",
@@ -253,7 +254,7 @@ def gradient_step(loss):
     return softmax_gradient if loss == "softmax" else logistic_gradient
 
 
-@checked(X=checks.items, **PARAMETERS, **SCALING, **TARGETS, **STEPS)
+@checked(X=checks.items, **PARAMETERS, **SCALING, **TARGETS, **STEPS, **KEPT_OUT)
 def epoch(
     X,
     rows,
@@ -274,6 +275,8 @@ def epoch(
     fit_intercept,
     n_threads,
     label_smoothing=0.0,
+    kept_out=None,
+    probability_out=None,
 ):
     """Train on the rows in the order given, one minibatch after the other.
 
@@ -302,6 +305,9 @@ def epoch(
         the system grants.
     label_smoothing : float in [0, 1), default=0
         As in :func:`softmax_gradient`.
+    kept_out, probability_out : ndarrays of shape (len(rows), N_KEPT), or both None
+        Where the likeliest classes of each row go, as it was met, and their probabilities; int32,
+        and the dtype of the computation. For softmax alone. See :func:`likeliest.keep_likeliest`.
 
     Returns
     -------
@@ -309,6 +315,8 @@ def epoch(
         Σ over the rows of sample_weight · loss, each loss as it was before its own update and
         without the penalty; not finite if the pass was ended by such a loss.
     """
+    if kept_out is not None and loss != "softmax":
+        raise ValueError(f"kept_out is for loss='softmax'; got loss={loss!r}")
     batch_size = min(batch_size, max(len(rows), 1))  # of which tile and raw_prediction are made
     dtype = coef_inplace.dtype
     tile = np.empty((batch_size, X.shape[1]), dtype)
@@ -327,6 +335,16 @@ def epoch(
         stage(X, batch, shift=shift, inverse_scale=inverse_scale, tile_out=tile)
         forward(tile, coef_inplace, intercept_inplace, raw_prediction)
         gradient_step(loss)(raw_prediction, y_true[batch], weight, losses, label_smoothing)
+        if kept_out is not None:
+            of_batch = slice(start, start + size)
+            keep_likeliest(
+                raw_prediction,
+                y_true[batch],
+                weight,
+                label_smoothing,
+                kept_out[of_batch],
+                probability_out[of_batch],
+            )
         loss_sum += size * losses.sum(dtype=np.float64)
         backward_update(
             tile,

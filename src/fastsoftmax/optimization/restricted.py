@@ -1,0 +1,170 @@
+"""Steps for many classes: descent on a softmax over each row's likeliest ones.
+
+A pass over the rows costs as much as there are classes, and nearly all of them have next to no
+probability in any one row. Between two passes the others stand still, but for a share of the
+curvature, and the gradient of all classes is kept to first order. The minimum of that is a step to
+be tried: it is for the caller to see whether the objective falls. Called by solver.py and path.py.
+"""
+
+import numpy as np
+
+from ..problem.objective import Likeliest
+from ..problem.rows import SparseRows
+from .certificate import newton_steps
+from .lbfgs import minimize
+
+__all__ = ["MANY_CLASSES", "Restricted", "has_many_classes"]
+
+#: Classes from which it is worth while.
+MANY_CLASSES = 100
+
+#: Steps of L-BFGS on it, at most, and the share of the decrement at which they end.
+MOST_STEPS = 8
+NEAR_ENOUGH = 0.02
+
+#: Mean probability of the classes that rows keep from which they stand for all.
+LEAST_KEPT = 0.5
+
+
+def has_many_classes(problem, n_rows):
+    """Whether steps of a few classes are sooner at a minimum of coef with n_rows rows."""
+    return (
+        problem.loss == "softmax"
+        and n_rows >= MANY_CLASSES
+        and not isinstance(problem.X, SparseRows)
+    )
+
+
+class Restricted:
+    """A softmax over few classes of each row, and its steps.
+
+    Parameters
+    ----------
+    problem : objective.Problem
+        Dense, its loss that of softmax.
+    n_rows : int
+        Of coef.
+    moments : ndarray of shape (n_features,)
+        Mean squares of the features.
+
+    Attributes
+    ----------
+    likeliest : objective.Likeliest
+        Where a pass over the rows is to write those classes.
+    n_steps : int
+        Evaluations so far.
+    """
+
+    def __init__(self, problem, n_rows, moments):
+        self._problem = problem
+        self._moments = np.append(moments, 1.0)
+        self._pairs, self._of_model = (), None
+        self.likeliest = Likeliest.empty(len(problem.rows), n_rows, problem.dtype)
+        self.n_steps = 0
+
+    @classmethod
+    def of(cls, problem, n_rows, subsample):
+        """The same, or None where there are few classes."""
+        if not has_many_classes(problem, n_rows):
+            return None
+        return cls(problem, n_rows, subsample.second_moments())
+
+    def step(self, gradient, model, rounding, enough):
+        """Where its minimum is, from the parameters that ``likeliest`` is of.
+
+        Parameters
+        ----------
+        gradient : float64 ndarray of shape (n_rows, n_features + 1)
+            Of the objective; the intercept is the last column.
+        model : preconditioning's
+            Of the Hessian.
+        rounding : float > 0
+            Relative rounding error of its values.
+        enough : float
+            A decrement that ends it at once, with the direction that is known by then.
+
+        Returns
+        -------
+        direction : float64 ndarray or None
+            To be subtracted; None where the kept classes don't stand for all, or it has no lower
+            place.
+        decrement : float
+            gradient · direction, positive.
+        """
+        if not self._mean_kept() >= LEAST_KEPT:
+            return None, np.nan
+        if self._of_model is not model:
+            self._pairs, self._of_model = (), model
+        first = []
+
+        def is_near(iterate):
+            if not first:
+                first.append(iterate)
+                return iterate.decrement <= enough
+            return iterate.decrement <= NEAR_ENOUGH * first[0].decrement
+
+        iterate, _, self._pairs = minimize(
+            self._function(gradient),
+            np.zeros_like(gradient),
+            model.apply,
+            rounding,
+            MOST_STEPS,
+            is_near,
+            self._pairs,
+            self._problem.dtype,
+            keep_images=True,
+        )
+        self.n_steps += iterate.n_evaluations
+        direction = -iterate.parameters
+        if iterate is first[0]:
+            direction = iterate.direction
+        decrement = float(np.vdot(gradient, direction))
+        return (direction, decrement) if 0 < decrement < np.inf else (None, np.nan)
+
+    def bound(self, parameters, gradient, allowed):
+        """What the objective is above its minimum, at most, once the intercept is at its best.
+
+        ‖∇F‖²/(2 alpha), as in :func:`certificate.profiled_bound`. It is only worked out where the
+        gradient is so short that it may be ``allowed``; else that of the intercept as it is.
+        """
+        problem, likeliest = self._problem, self.likeliest
+        if problem.alpha == 0:
+            return np.inf
+        of_coef = gradient[:, :-1] - gradient[:, :-1].mean(axis=0)  # the mean is penalty alone
+        bound = float(np.square(of_coef).sum()) / (2 * problem.alpha)
+        if not problem.fit_intercept or allowed is None or bound > allowed:
+            return bound
+        newton_step = newton_steps(problem, parameters[:, :-1], parameters[:, -1], likeliest)
+        step = newton_step(gradient[:, -1])
+        _, more, _ = problem.restricted_loss_gradient(likeliest, np.zeros_like(of_coef), -step)
+        of_coef += more - more.mean(axis=0)
+        return float(np.square(of_coef).sum()) / (2 * problem.alpha)
+
+    def _mean_kept(self):
+        """Mean probability of the classes kept."""
+        return 1 - self.likeliest.rest.sum()
+
+    def _function(self, gradient):
+        """What is minimised: value and gradient of a change of the parameters.
+
+        To first order it is the objective. Beyond, it is the loss of the classes kept, the penalty,
+        and for the others a diagonal: mean probability times mean square.
+        """
+        problem, likeliest = self._problem, self.likeliest
+        diagonal = np.outer(likeliest.rest, self._moments)
+        diagonal[:, :-1] += problem.alpha
+
+        def function(change):
+            loss, *parts = problem.restricted_loss_gradient(
+                likeliest, change[:, :-1], change[:, -1]
+            )
+            slope = np.hstack([parts[0], parts[1][:, None]])
+            if not problem.fit_intercept:
+                slope[:, -1] = 0
+            bent = diagonal * change
+            value = loss + np.vdot(gradient, change) + 0.5 * np.vdot(bent, change)
+            slope += gradient
+            slope += bent
+            return float(value), slope
+
+        return function
