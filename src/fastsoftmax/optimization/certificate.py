@@ -48,7 +48,9 @@ def profiled_bound(problem, coef, intercept, known=None, likeliest=None):
     below = 0.0
     if problem.fit_intercept:
         rounding = np.finfo(problem.dtype).eps
-        newton_step = newton_steps(problem, coef, intercept, likeliest)  # it hardly changes on the way
+        newton_step = newton_steps(
+            problem, coef, intercept, likeliest
+        )  # it hardly changes on the way
         for _ in range(INTERCEPT_STEPS):
             step = newton_step(intercept_gradient)
             below = float(intercept_gradient @ step)

@@ -40,9 +40,9 @@ ADAGRAD_SHARE = 0.1
 #: by bench/test_sgd_auto.py.
 NOISE_SHARE = 0.21
 
-#: The same for a few epochs with many classes, which begin far away. Of 2 to 64 times the above, the
-#: objective after two epochs was lowest at 4 to 16 times on seven drawn sets of 100 to 1000 classes,
-#: features of low rank among them (bench/bench_fits.py many).
+#: The same for a few epochs with many classes, which begin far away. Of 1 to 64 times the above,
+#: the objective after two epochs was lowest at 8, or next to it, on each of seven drawn sets of 100
+#: to 1000 classes, features of low rank among them.
 NOISE_SHARE_OF_MANY = 1.7
 
 #: ‖p − onehot(y)‖² to reckon with where no probabilities are known yet.

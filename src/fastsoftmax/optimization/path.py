@@ -14,6 +14,7 @@ from .blas import one_blas_thread
 from .history import History
 from .newton import SmallProblem
 from .preconditioning import FullHessian
+from .restricted import Restricted
 from .solver import Descent, Notes, form_and_rows
 from .span import Span, is_wide
 from .tolerance import least_gap
@@ -112,7 +113,8 @@ class Path:
         coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
         self._make_model(coef, intercept)
         notes = Notes(None, History(), self.tolerance, self._max_iter)
-        descent = Descent(problem, notes, self._random_state)
+        restricted = Restricted.of(problem, len(coef), self._subsample)
+        descent = Descent(problem, notes, self._random_state, restricted)
         pairs = [_under(step, change, more) for step, change in self._pairs]
         iterate, reason, self._pairs = descent.run(
             self._parameters, self._model, self._max_iter, pairs

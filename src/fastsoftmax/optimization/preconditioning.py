@@ -44,8 +44,8 @@ PENALTY_SHARE = 1e-3
 #: bring no pass less from a hundred classes on, they may cost as much as a pass.
 EIGENVECTORS = 10
 
-#: Classes from which A is its diagonal, and each class's intercept is coupled to its own row of coef
-#: alone: what they are made from costs as much as several passes, and brings no pass less.
+#: Classes from which A is its diagonal, and each class's intercept is coupled to its own row of
+#: coef alone: what they are made from costs as much as several passes, and brings no pass less.
 MANY_CLASSES = 100
 
 #: Numbers that couple the intercept to coef, at most, and passes that they may cost: beyond that

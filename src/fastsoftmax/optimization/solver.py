@@ -351,9 +351,7 @@ def _descend_to(problem, notes, form, subsample, random_state, reforms):
         coef = coef - common
         value = known[0] - len(coef) * problem.penalty(common)
         known = value, known[1] - problem.alpha * common, known[2]
-    intercept, objective, bound = profiled_bound(
-        problem, coef, intercept, known, descent.likeliest
-    )
+    intercept, objective, bound = profiled_bound(problem, coef, intercept, known, descent.likeliest)
     notes.write(coef, intercept)
     fallen = max(0.0, iterate.value - objective)
     gap, is_known = descent.suboptimality(iterate, fallen, bound)
@@ -630,7 +628,7 @@ class Descent:
         return self._restricted is not None and self._bound <= PROVED_SOON * allowed
 
     def _is_near(self, iterate, allowed):
-        """Whether a proof or the Hessian says so; it is asked where L-BFGS does, as that costs a pass.
+        """Whether a proof says so, or the Hessian, asked where L-BFGS does as that costs a pass.
 
         If not, its answer is the next step, and it isn't asked again for as many passes as a slow
         descent would need.
