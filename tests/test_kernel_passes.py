@@ -168,12 +168,49 @@ def test_hessian_product(kernel, dtype, loss, n_samples, n_features, n_rows):
             )
             results.append(actual)
         # A change of a raw prediction is at most 1.3 √d · 3, its error that of d products; what is
-        # added over the samples is their mean, of as many roundings as a lane takes.
-        size = 1.5 * (4 * np.sqrt(n_features) + 4)
+        # added over the samples takes as many roundings as there are in a share.
+        size = len(rows) * 1.5 * (4 * np.sqrt(n_features) + 4)
         for array, wanted in zip(actual, expected, strict=True):
             assert_close(array, wanted, size, 2 * n_features + 30)
         for others in results[1:]:
             for array, first in zip(others, results[0], strict=True):
+                np.testing.assert_array_equal(array, first)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    # One share of the rows and several, whose sums a core's cache holds, and does not.
+    ("n_samples", "n_features", "n_rows"),
+    [(1, 1, 1), (5, 3, 2), (700, 21, 10), (9000, 7, 3), (600, 5000, 33)],
+)
+def test_loss_gradient(kernel, dtype, loss, smoothing, n_samples, n_features, n_rows):
+    rng = np.random.default_rng(n_samples)
+    rows = rng.permutation(n_samples)[: n_samples - n_samples // 7].copy()
+    X = rng.integers(0, 255, (n_samples, n_features)).astype(np.uint8)
+    codes = rng.integers(max(n_rows, 2), size=n_samples).astype(np.int32)
+    codes[codes >= (2 if loss == "logistic" and n_rows == 1 else n_rows)] = 0
+    weight = rng.uniform(0, 2, n_samples).astype(dtype)
+    shift, inverse_scale = np.full(n_features, 128, dtype), np.full(n_features, 0.01, dtype)
+    coef = (rng.normal(size=(n_rows, n_features)) / np.sqrt(n_features)).astype(dtype)
+    intercept = rng.normal(size=n_rows).astype(dtype)
+    empty = [np.full((n_rows, n_features), np.nan, dtype), np.full(n_rows, np.nan, dtype)]
+    for weights, fit_intercept in ((weight, True), (None, False)):
+        results, losses = [], []
+        arguments = (X, rows, codes, weights, shift, inverse_scale, coef, intercept)
+        for module, n_threads in ((reference, 1), (kernel, 1), (kernel, 2), (kernel, 5)):
+            out = [array.copy() for array in empty]
+            more = (loss, fit_intercept, n_threads, smoothing)
+            losses.append(module.loss_gradient(*arguments, *out, *more))
+            results.append(out)
+        assert losses[1] == pytest.approx(losses[0], rel=200 * float(np.finfo(dtype).eps))
+        assert losses[2] == losses[3] == losses[1]
+        for mine, theirs in zip(results[1], results[0], strict=True):
+            # Means of values below 1.3, of at most so many roundings as a share has rows.
+            assert_close(mine, theirs, 2.0, 100 + np.sqrt(n_samples))
+        for others in results[2:]:
+            for array, first in zip(others, results[1], strict=True):
                 np.testing.assert_array_equal(array, first)
 
 
@@ -187,7 +224,7 @@ def test_hessian_product_is_the_gradient_s_change(kernel):
         raw = X[rows] @ at.T + intercept
         probability = np.exp(raw - raw.max(axis=1, keepdims=True))
         probability /= probability.sum(axis=1, keepdims=True)
-        return probability, (weight[rows, None] * probability).T @ X[rows] / len(rows)
+        return probability, (weight[rows, None] * probability).T @ X[rows]
 
     probability = np.ascontiguousarray(gradient(coef)[0].T)
     product, unused = np.empty_like(coef), np.empty(5)
@@ -197,7 +234,7 @@ def test_hessian_product_is_the_gradient_s_change(kernel):
     )
     h = 1e-5
     change = (gradient(coef + h * step)[1] - gradient(coef - h * step)[1]) / (2 * h)
-    np.testing.assert_allclose(product, change, atol=1e-8)
+    np.testing.assert_allclose(product, change, atol=1e-6)
 
 
 @pytest.mark.parametrize("item", ITEM_DTYPES)

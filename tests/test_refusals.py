@@ -121,12 +121,15 @@ def calls(dtype):
             "alpha": 0.1,
             "update": "momentum",
         },
-        "epoch": {
+        "epoch": _dense() | _scaling(dtype) | _targets(dtype) | _parameters(dtype) | _steps(),
+        "loss_gradient": {
             **_dense(),
             **_scaling(dtype),
             **_targets(dtype),
-            **_parameters(dtype),
-            **_steps(),
+            **_model(dtype),
+            "coef_gradient_out": np.zeros((K, D), dtype),
+            "intercept_gradient_out": np.zeros(K, dtype),
+            "fit_intercept": True,
             **{f"{name}_out": value for name, value in _likeliest(dtype).items()},
         },
         "loss_sum": _dense() | _scaling(dtype) | _targets(dtype) | _model(dtype),
@@ -331,7 +334,7 @@ def _refused(kernel_name, message, **bad):
         getattr(kernels.implementation, kernel_name)(**(arguments | bad))
 
 
-WITH_ROWS = ["epoch", "loss_sum", "sparse_epoch", "sparse_loss_sum"]
+WITH_ROWS = ["epoch", "loss_sum", "loss_gradient", "sparse_epoch", "sparse_loss_sum"]
 WITH_CODES = [*WITH_ROWS, "sparse_loss_gradient", "softmax_gradient", "logistic_gradient"]
 FAR = [-1, -(2**31), 2**31 - 1]
 

@@ -20,8 +20,9 @@ from fastsoftmax.problem.objective import Problem
 N_KEPT = reference.N_KEPT
 
 #: n_samples, n_features, n_rows: below, at and above a vector, a stripe of features of either part,
-#: a chunk of rows; fewer classes than slots and more.
+#: a chunk of rows, a share, and what a share's sums may hold; fewer classes than slots and more.
 SHAPES = [(30, 1, 5), (257, 16, 16), (300, 17, 40), (90, 65, 17), (530, 130, 120), (64, 300, 33)]
+SHAPES += [(40, 5000, 33)]
 
 
 def drawn(n_samples, n_features, n_rows, dtype=np.float64, seed=0):
@@ -36,27 +37,18 @@ def drawn(n_samples, n_features, n_rows, dtype=np.float64, seed=0):
     return X, rows, codes, weight, coef.astype(dtype), rng.normal(size=n_rows).astype(dtype)
 
 
-def met(module, work, smoothing=0.0, n_threads=1, batch_size=None):
-    """The loss, gradients and likeliest classes of one pass over the rows."""
+def met(module, work, smoothing=0.0, n_threads=1):
+    """The loss, gradients and likeliest classes of one pass over the rows; sums over them."""
     X, rows, codes, weight, coef, intercept = work
     kept = np.full((len(rows), N_KEPT), -1, np.int32)
     probability = np.full((len(rows), N_KEPT), np.nan, coef.dtype)
-    parameters = [coef.copy(), intercept.copy(), np.zeros_like(coef), np.zeros_like(intercept)]
-    n_batches = -(-len(rows) // (batch_size or len(rows)))
-    loss = module.epoch(
-        *(X, rows, codes, weight, None, None),
-        *parameters,
-        np.full(n_batches, 1.0 if n_batches == 1 else 0.01),  # 1: the state is the gradient then
-        batch_size or len(rows),
-        "softmax",
-        "momentum",
-        *(0.0, 0.0, True),
-        n_threads,
-        smoothing,
-        kept,
-        probability,
+    gradients = np.empty_like(coef), np.empty_like(intercept)
+    loss = module.loss_gradient(
+        *(X, rows, codes, weight, None, None, coef, intercept, *gradients),
+        *("softmax", True, n_threads, smoothing, kept, probability),
     )
-    return loss, parameters[2], parameters[3], kept, probability
+    weight_sum = len(rows) if weight is None else weight[rows].sum(dtype=np.float64)
+    return loss * weight_sum, *(weight_sum * part for part in gradients), kept, probability
 
 
 def bent(module, work, likeliest, change, n_threads=1, scaling=(None, None)):
@@ -83,11 +75,10 @@ def changes(n_rows, n_features, dtype, seed=1):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_likeliest_are_those_of_the_twin(kernel, shape, dtype, smoothing):
     work = drawn(*shape, dtype)
-    for batch_size in (None, 50):
-        *_, kept, probability = met(kernel, work, smoothing, 2, batch_size)
-        *_, expected, of_twin = met(reference, work, smoothing, 1, batch_size)
-        np.testing.assert_array_equal(kept, expected)
-        assert_close(probability, of_twin, np.ones_like(of_twin), 40 + 2 * shape[1])
+    *_, kept, probability = met(kernel, work, smoothing, 2)
+    *_, expected, of_twin = met(reference, work, smoothing)
+    np.testing.assert_array_equal(kept, expected)
+    assert_close(probability, of_twin, np.ones_like(of_twin), 40 + 2 * shape[1])
 
 
 def test_likeliest_by_hand(build):
@@ -173,12 +164,11 @@ def test_with_all_classes_kept_it_is_the_loss_less_its_first_order(build):
     change = [part / 2 for part in changes(12, 9, np.float64)]
     moved = (*work[:4], work[4] + change[0], work[5] + change[1])
     after, coef_after, intercept_after, *_ = met(module, moved)
-    n = len(work[1])
     value, of_coef, of_intercept = bent(module, work, likeliest, change)
-    first = n * (np.vdot(coef_gradient, change[0]) + intercept_gradient @ change[1])
+    first = np.vdot(coef_gradient, change[0]) + intercept_gradient @ change[1]
     assert value == pytest.approx(after - loss - first, rel=1e-9)
-    np.testing.assert_allclose(of_coef, n * (coef_after - coef_gradient), atol=1e-9)
-    np.testing.assert_allclose(of_intercept, n * (intercept_after - intercept_gradient), atol=1e-9)
+    np.testing.assert_allclose(of_coef, coef_after - coef_gradient, atol=1e-9)
+    np.testing.assert_allclose(of_intercept, intercept_after - intercept_gradient, atol=1e-9)
 
 
 def test_a_step_too_far_is_infinite_and_no_error(build):
@@ -204,9 +194,10 @@ def test_likeliest_classes_are_of_softmax_alone(build):
     X, rows, codes, weight, coef, intercept = drawn(50, 4, 20)
     kept, probability = np.zeros((47, N_KEPT), np.int32), np.zeros((47, N_KEPT))
     arguments = (X, rows, codes, weight, None, None, coef, intercept, coef * 0, intercept * 0)
-    steps = (np.ones(1), 47, "logistic", "momentum", 0.0, 0.0, True, 1, 0.0)
     with pytest.raises(ValueError, match="kept_out is for loss='softmax'"):
-        kernels.implementation.epoch(*arguments, *steps, kept, probability)
+        kernels.implementation.loss_gradient(
+            *arguments, "logistic", True, 1, 0.0, kept, probability
+        )
 
 
 # --- Steps ----------------------------------------------------------------------------------------

@@ -93,10 +93,23 @@ def results(n_threads):
         *epoch("epoch", (narrow,), narrow_work, n_threads, 640, shift=None),
         *epoch("sparse_epoch", sparse, sparse_work, n_threads),
         *epoch("sparse_epoch", sparse, sparse_work, n_threads, 8000),  # never tried by one thread
+        *all_rows(wide, wide_work, n_threads),
+        *all_rows(narrow, narrow_work, n_threads),
         *restricted(wide, many_work, n_threads),
         *passes("", (wide,), wide_work, n_threads),
         *passes("sparse_", sparse, sparse_work, n_threads),
     ]
+
+
+def all_rows(X, work, n_threads):
+    rows, codes, (coef, intercept, *_) = work
+    gradients, products = [[np.empty_like(coef), np.empty_like(intercept)] for _ in range(2)]
+    loss = kernel.loss_gradient(
+        X, rows, codes, None, None, None, coef, intercept, *gradients, "softmax", True, n_threads)
+    share = np.full((len(coef), len(rows)), 1 / len(coef), np.float32)
+    kernel.hessian_product(
+        X, rows, None, None, None, share, coef, intercept, *products, "softmax", True, n_threads)
+    return [np.array(loss), *gradients, *products]
 
 
 def restricted(X, work, n_threads):

@@ -37,6 +37,7 @@ cdef struct Worker:  # what a thread has for itself where coefficients are few
     void *loss
     int32_t *codes
     void *gradient  # of the minibatch
+    void *column  # a vector a class, for the likeliest
     double loss_sum
 
 
@@ -53,7 +54,11 @@ cdef struct Training:  # what the threads of an epoch share
     int loss_kind
     double label_smoothing
     bint fit_intercept
-    const void *probability  # (n_rows, n_numbers) of a product with the Hessian, else NULL
+    # Of passes over all rows (_all_rows.pxi), else NULL:
+    const void *probability  # (n_rows, n_numbers) where the Hessian is multiplied by a step
+    int32_t *kept  # (n_numbers, FS_KEPT): the likeliest classes of each row, asked for
+    void *kept_probability
+    void *columns  # of each thread, a vector a class
     # Buffers of a part: a minibatch, or as many of its rows as are taken at once
     Py_ssize_t part_rows  # at most, which is the stride of raw
     Py_ssize_t row_bytes
@@ -71,10 +76,6 @@ cdef struct Training:  # what the threads of an epoch share
     void *shares  # most_shares gradients, twice
     double *share_losses
     Worker *workers
-    # The likeliest classes of each row, FS_KEPT, and their probabilities; NULL: not asked for
-    int32_t *kept
-    void *kept_probability
-    void *columns  # of each thread, a vector a class
     # Results
     double[GROUP] batch_loss  # of the minibatch so far
     double loss_sum
@@ -107,9 +108,16 @@ cdef void _gather_targets(
         weight[i] = share if sample_weight == NULL else share * sample_weight[numbers[i]]
 
 
+cdef inline real *_column(const Training *t, const real *unused, int thread) noexcept nogil:
+    """A thread's room for the classes of a vector of samples; no memory where none is needed."""
+    if t.kept == NULL:
+        return NULL
+    return <real *> t.columns + thread * t.model.n_rows * _lanes(unused)
+
+
 cdef void _finish_rows(
     const Training *t, Py_ssize_t at, Py_ssize_t n, real *raw, Py_ssize_t n_rows,
-    const int32_t *codes, const real *weight, real *loss, Py_ssize_t n_samples,
+    const int32_t *codes, const real *weight, real *loss, Py_ssize_t n_samples, real *column,
 ) noexcept nogil:
     """What the backward step adds up of n samples from number `at` on, in place of `raw`.
 
@@ -122,6 +130,8 @@ cdef void _finish_rows(
     if probability == NULL:
         _smoothed_gradient(t.loss_kind, t.label_smoothing, raw, t.part_rows, n_rows, codes, weight,
                            loss, n_samples)
+        if t.kept != NULL:
+            _keep_likeliest(t, raw, t.part_rows, codes, weight, at, n, column)
         return
     for group in range(n_samples // lanes):
         i = group * lanes
@@ -167,11 +177,9 @@ cdef void _train_part(
         _forward(samples + first, <const real *> model.coef, stride, n_features,
                  <const real *> model.intercept, model.n_rows, raw + first, t.part_rows,
                  last - first, &fetcher)
-        _finish_rows(t, start + first, n - first, raw + first, model.n_rows, t.codes + first,
-                     weight + first, loss + first, last - first)
-        if t.kept != NULL:
-            _keep_likeliest(t, raw + first, t.part_rows, t.codes + first, weight + first,
-                            start + first, min(last, n) - first, thread)
+        _finish_rows(t, start + first, min(last, n) - first, raw + first, model.n_rows,
+                     t.codes + first, weight + first, loss + first, last - first,
+                     _column(t, unused, thread))
         fs_fetch_between(&fetcher)
     fs_barrier_wait(&t.barrier, n_threads)
 
@@ -364,7 +372,7 @@ cdef double _epoch(
     t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
     if t.kept != NULL:
         t.columns = _aligned(keep, n_threads * n_rows * FS_VECTOR_BYTES)
-    t.is_narrow = t.kept == NULL and _is_narrow(model, unused)
+    t.is_narrow = _is_narrow(model, unused)
     if t.is_narrow:
         n_threads = _prepare_shares(keep, t, unused, n_threads)
     t.loss_sum = 0
@@ -402,6 +410,7 @@ cdef int _describe_targets(
     _check_codes(y_true, t.numbers, t.n_numbers, _n_classes(t.loss_kind, n_rows))
     t.label_smoothing = 0
     t.probability = NULL
+    t.kept = NULL
     return 0
 
 
@@ -424,7 +433,7 @@ def epoch(
     cnp.ndarray coef_inplace, cnp.ndarray intercept_inplace, cnp.ndarray coef_state_inplace,
     cnp.ndarray intercept_state_inplace, cnp.ndarray learning_rates, batch_size, str loss,
     str update, double momentum, double alpha, bint fit_intercept, n_threads,
-    double label_smoothing=0.0, kept_out=None, probability_out=None,
+    double label_smoothing=0.0,
 ):
     """See reference/dense.py."""
     cdef Training t
@@ -435,52 +444,8 @@ def epoch(
     _describe_steps(&t, learning_rates, batch_size, update, momentum, alpha)
     t.label_smoothing = label_smoothing
     t.fit_intercept = fit_intercept
-    t.kept = NULL
-    if kept_out is not None or probability_out is not None:
-        if t.loss_kind != SOFTMAX:
-            raise ValueError(f"kept_out is for loss='softmax'; got loss={loss!r}")
-        t.kept = <int32_t *> _out(kept_out, "kept_out", cnp.NPY_INT32, (rows.size, FS_KEPT))
-        t.kept_probability = _out(
-            probability_out, "probability_out", dtype, (rows.size, FS_KEPT))
     if dtype == cnp.NPY_FLOAT32:
         return _epoch(<float *> NULL, &t, coef_inplace, intercept_inplace, coef_state_inplace,
                       intercept_state_inplace, threads)
     return _epoch(<double *> NULL, &t, coef_inplace, intercept_inplace, coef_state_inplace,
                   intercept_state_inplace, threads)
-
-
-def hessian_product(
-    cnp.ndarray X, cnp.ndarray rows, sample_weight, shift, inverse_scale, cnp.ndarray probability,
-    cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray coef_out, cnp.ndarray intercept_out,
-    str loss, bint fit_intercept, n_threads,
-):
-    """See reference/dense.py."""
-    cdef Training t
-    cdef int dtype = _dtype(coef, "coef"), threads = _threads(n_threads)
-    _check_coef(coef, "coef")
-    cdef Py_ssize_t n_rows = coef.shape[0]
-    _describe(&t.X, X, shift, inverse_scale, dtype)
-    t.numbers = _row_numbers(rows, t.X.n_samples)
-    t.n_numbers = rows.size
-    t.y_true = NULL
-    t.sample_weight = NULL
-    if sample_weight is not None:
-        t.sample_weight = _data(sample_weight, "sample_weight", dtype, (t.X.n_samples,))
-    t.loss_kind = _choice(_LOSS, "loss", loss)
-    t.label_smoothing = 0
-    t.probability = _data(probability, "probability", dtype, (n_rows, t.n_numbers))
-    t.fit_intercept = fit_intercept
-    # A step of length 1 over one batch, from a velocity of 0, leaves the sum in the velocity.
-    cdef cnp.ndarray rates = np.ones(1 if t.n_numbers else 0)
-    _describe_steps(&t, rates, max(t.n_numbers, <Py_ssize_t> 1), "momentum", 0, 0)
-    _data(coef, "coef", dtype, (n_rows, t.X.n_features))
-    _data(intercept, "intercept", dtype, (n_rows,))
-    _out(coef_out, "coef_out", dtype, (n_rows, t.X.n_features))
-    _out(intercept_out, "intercept_out", dtype, (n_rows,))
-    coef_out.fill(0)
-    intercept_out.fill(0)
-    cdef cnp.ndarray step = coef.copy(), intercept_step = intercept.copy()
-    if dtype == cnp.NPY_FLOAT32:
-        _epoch(<float *> NULL, &t, step, intercept_step, coef_out, intercept_out, threads)
-    else:
-        _epoch(<double *> NULL, &t, step, intercept_step, coef_out, intercept_out, threads)

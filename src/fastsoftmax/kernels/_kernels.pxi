@@ -7,9 +7,9 @@
 # How vectors and register tiles work is in simd.h; what is called of a header is declared in the
 # .pxd file beside it. No Python object is touched without the GIL.
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
-# minibatch, an epoch, an epoch of narrow rows, passes that change nothing, the search for NaN,
-# functions of the caller's arrays, rows of sparse X, their features, an epoch over them, the
-# gradient of all, and Newton's method on small problems.
+# minibatch, an epoch, an epoch of narrow rows, the likeliest classes of rows, sums over all rows,
+# passes that change nothing, the search for NaN, functions of the caller's arrays, rows of sparse
+# X, their features, an epoch over them, the gradient of all, and Newton's method on small problems.
 
 cimport numpy as cnp
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -65,6 +65,7 @@ include "_steps.pxi"
 include "_epoch.pxi"
 include "_narrow.pxi"
 include "_restricted.pxi"
+include "_all_rows.pxi"
 include "_passes.pxi"
 include "_finite.pxi"
 include "_functions.pxi"

@@ -99,7 +99,8 @@ cdef double _take_share(
         _gather_targets(t, numbers, 0, padded, size, minibatch_size, weight, w.codes)
         _forward(samples, <const real *> model.coef, stride, d, <const real *> model.intercept,
                  model.n_rows, raw, t.part_rows, padded, &fetcher)
-        _finish_rows(t, start + done, size, raw, model.n_rows, w.codes, weight, loss, padded)
+        _finish_rows(t, start + done, size, raw, model.n_rows, w.codes, weight, loss, padded,
+                     <real *> w.column)
         fs_fetch_between(&fetcher)
         step.is_first = done == 0
         if t.fit_intercept:

@@ -49,13 +49,12 @@ cdef struct Restricted:  # what the threads of a pass share
 
 cdef void _keep_likeliest(
     const Training *t, const real *gradient, Py_ssize_t stride, const int32_t *codes,
-    const real *weight, Py_ssize_t first, Py_ssize_t n, int thread,
+    const real *weight, Py_ssize_t first, Py_ssize_t n, real *column,
 ) noexcept nogil:
     """The likeliest classes of n samples, the first of which is row `first` of those asked for."""
     cdef Py_ssize_t lanes = _lanes(gradient), i, group
     cdef int32_t *kept = t.kept + first * FS_KEPT
     cdef real *probability = <real *> t.kept_probability + first * FS_KEPT
-    cdef real *column = <real *> t.columns + thread * t.model.n_rows * lanes
     cdef double[FS_RUNGS] rungs
     for i in range(FS_RUNGS):
         rungs[i] = exp2(-i / 3.0)

@@ -135,7 +135,7 @@ class Sample:
             self._kernel_arguments = {
                 "X": self._values,
                 "rows": np.arange(n_samples),
-                "sample_weight": self._weight[:, 0] * n_samples,
+                "sample_weight": self._weight[:, 0].copy(),
                 "shift": None,
                 "inverse_scale": None,
                 "probability": np.ascontiguousarray(self._probability.T),

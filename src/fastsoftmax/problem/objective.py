@@ -190,7 +190,7 @@ class Problem:
         return (1 - self.label_smoothing) * share + self.label_smoothing / n_rows
 
     def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient, likeliest=None):
-        """Mean loss over ``rows``; writes its gradients. May overwrite the parameters."""
+        """Mean loss over ``rows``; writes its gradients."""
         if isinstance(self.X, SparseRows):
             weight = self.sample_weight
             if len(self.rows) < len(self.X):  # the others weigh nothing
@@ -211,26 +211,14 @@ class Problem:
                 "kept_out": likeliest.codes,
                 "probability_out": likeliest.probability,
             }
-        # A step of length 1 from a velocity of 0 over one batch of all rows: the velocity is the
-        # gradient then, and where the step leads isn't looked at.
-        total = kernels.implementation.epoch(
-            self.X,
+        return kernel_for("loss_gradient", self.X)(
             rows=self.rows,
-            coef_inplace=coef,
-            intercept_inplace=intercept,
-            coef_state_inplace=coef_gradient,
-            intercept_state_inplace=intercept_gradient,
-            learning_rates=np.ones(1),
-            batch_size=len(self.rows),
-            update="momentum",
-            momentum=0.0,
-            alpha=0.0,
+            coef=coef,
+            intercept=intercept,
+            coef_gradient_out=coef_gradient,
+            intercept_gradient_out=intercept_gradient,
             **self._data_and_loss | kept,
         )
-        share = len(self.rows) / self.weight_sum
-        coef_gradient *= share
-        intercept_gradient *= share
-        return total / self.weight_sum
 
     def objective_at_zero(self, n_rows):
         """The objective where coef and intercept are 0: every class is as likely as the others."""

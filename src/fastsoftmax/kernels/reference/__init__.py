@@ -5,6 +5,7 @@ it. Dense rows, the likeliest classes of theirs, sparse rows, functions of the c
 small problems have a file each.
 """
 
+from .all_rows import *  # noqa: F403
 from .dense import *  # noqa: F403
 from .functions import *  # noqa: F403
 from .newton import *  # noqa: F403

@@ -20,7 +20,6 @@ import numpy as np
 from . import checks
 from .checks import array, checked
 from .functions import as_float64, softmax, updated
-from .likeliest import KEPT_OUT, keep_likeliest
 
 __all__ = [
     "LOSSES",
@@ -31,7 +30,6 @@ __all__ = [
     "decision_function",
     "epoch",
     "forward",
-    "hessian_product",
     "logistic_gradient",
     "loss_sum",
     "predict",
@@ -254,7 +252,7 @@ def gradient_step(loss):
     return softmax_gradient if loss == "softmax" else logistic_gradient
 
 
-@checked(X=checks.items, **PARAMETERS, **SCALING, **TARGETS, **STEPS, **KEPT_OUT)
+@checked(X=checks.items, **PARAMETERS, **SCALING, **TARGETS, **STEPS)
 def epoch(
     X,
     rows,
@@ -275,8 +273,6 @@ def epoch(
     fit_intercept,
     n_threads,
     label_smoothing=0.0,
-    kept_out=None,
-    probability_out=None,
 ):
     """Train on the rows in the order given, one minibatch after the other.
 
@@ -305,9 +301,6 @@ def epoch(
         the system grants.
     label_smoothing : float in [0, 1), default=0
         As in :func:`softmax_gradient`.
-    kept_out, probability_out : ndarrays of shape (len(rows), N_KEPT), or both None
-        Where the likeliest classes of each row go, as it was met, and their probabilities; int32,
-        and the dtype of the computation. For softmax alone. See :func:`likeliest.keep_likeliest`.
 
     Returns
     -------
@@ -315,8 +308,6 @@ def epoch(
         Σ over the rows of sample_weight · loss, each loss as it was before its own update and
         without the penalty; not finite if the pass was ended by such a loss.
     """
-    if kept_out is not None and loss != "softmax":
-        raise ValueError(f"kept_out is for loss='softmax'; got loss={loss!r}")
     batch_size = min(batch_size, max(len(rows), 1))  # of which tile and raw_prediction are made
     dtype = coef_inplace.dtype
     tile = np.empty((batch_size, X.shape[1]), dtype)
@@ -335,16 +326,6 @@ def epoch(
         stage(X, batch, shift=shift, inverse_scale=inverse_scale, tile_out=tile)
         forward(tile, coef_inplace, intercept_inplace, raw_prediction)
         gradient_step(loss)(raw_prediction, y_true[batch], weight, losses, label_smoothing)
-        if kept_out is not None:
-            of_batch = slice(start, start + size)
-            keep_likeliest(
-                raw_prediction,
-                y_true[batch],
-                weight,
-                label_smoothing,
-                kept_out[of_batch],
-                probability_out[of_batch],
-            )
         loss_sum += size * losses.sum(dtype=np.float64)
         backward_update(
             tile,
@@ -361,64 +342,6 @@ def epoch(
         if not np.isfinite(loss_sum):
             break
     return float(loss_sum)
-
-
-@checked(
-    X=checks.items,
-    **MODEL,
-    **SCALING,
-    rows=checks.row_numbers,
-    sample_weight=TARGETS["sample_weight"],
-    loss=TARGETS["loss"],
-    probability=array("n_rows", "n_chosen"),
-    coef_out=array("n_rows", "n_features", out=True),
-    intercept_out=array("n_rows", out=True),
-    n_threads=checks.threads,
-)
-def hessian_product(
-    X,
-    rows,
-    sample_weight,
-    shift,
-    inverse_scale,
-    probability,
-    coef,
-    intercept,
-    coef_out,
-    intercept_out,
-    loss,
-    fit_intercept,
-    n_threads,
-):
-    """The Hessian of the mean of sample_weight · loss over the rows, times a step.
-
-    Where the raw predictions r of a row change by δ, the gradient by them changes by
-    (diag(p) − p pᵀ) δ for softmax, and by p (1 − p) δ for each logistic loss.
-
-    Parameters
-    ----------
-    X, rows, shift, inverse_scale, sample_weight : as in :func:`epoch`
-    probability : ndarray of shape (n_rows, number of rows)
-        Softmax, or each row of coef's own sigmoid, where the Hessian is wanted.
-    coef, intercept : ndarrays of shape (n_rows, n_features) and (n_rows,)
-        The step.
-    coef_out, intercept_out : ndarrays of the same shapes
-        The latter is 0 without ``fit_intercept``.
-    loss : {"softmax", "logistic"}
-    fit_intercept : bool
-    n_threads : int
-        As in :func:`epoch`.
-    """
-    tile = np.empty((len(rows), X.shape[1]), coef.dtype)
-    stage(X, rows, shift=shift, inverse_scale=inverse_scale, tile_out=tile)
-    change = as_float64(coef) @ as_float64(tile).T + as_float64(intercept)[:, None]
-    p = as_float64(probability)
-    change = p * (change - (p * change).sum(axis=0) if loss == "softmax" else (1 - p) * change)
-    if sample_weight is not None:
-        change *= sample_weight[rows]
-    change /= max(len(rows), 1)
-    coef_out[:] = change @ as_float64(tile)
-    intercept_out[:] = change.sum(axis=1) if fit_intercept else 0
 
 
 @checked(X=checks.items, **MODEL, **SCALING, **TARGETS, n_threads=checks.threads)
