@@ -236,3 +236,19 @@ def test_rows_that_were_changed_since_the_check_are_not_handed_on():
     X.indices[1] = 10**6
     with pytest.raises(RuntimeError, match="X was changed by another thread"):
         rows.rows([1, 2])
+
+
+# --- Repeats --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_repeats_are_found(build, index):
+    """In unsorted rows, and not from one row to the next."""
+    repeats = kernels.implementation.csr_repeats
+    indptr = np.array([0, 3, 3, 5], index)
+    assert not repeats(np.array([4, 0, 2, 2, 4], index), indptr, 5)
+    assert repeats(np.array([4, 0, 4, 2, 1], index), indptr, 5)
+    assert repeats(np.array([4, 0, 2, 3, 3], index), indptr, 5)
+    assert not repeats(np.array([], index), np.array([0, 0], index), 0)
+    with pytest.raises(ValueError, match="indptr must go from 0"):
+        repeats(np.array([1], index), np.array([0, 2], index), 5)

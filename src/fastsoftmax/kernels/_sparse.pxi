@@ -568,3 +568,37 @@ def check_csr(cnp.ndarray indices, cnp.ndarray indptr, n_values, n_features):
             found = _look_at_rows(
                 <const int32_t *> features, <const int32_t *> ends, n, values, d)
     return found != DAMAGED, found == ASCENDING
+
+
+cdef bint _repeats(
+    const index *indices, const intptr_t *indptr, Py_ssize_t n_samples, Py_ssize_t n_features,
+    intptr_t *last_row,
+) noexcept nogil:
+    """Whether a feature is met again in the row that it was met in last."""
+    cdef Py_ssize_t i, e
+    cdef int32_t feature
+    for i in range(n_samples):
+        for e in range(indptr[i], indptr[i + 1]):
+            feature = _bounded(indices + e, <uint32_t> (n_features - 1))
+            if last_row[feature] == i + 1:
+                return True
+            last_row[feature] = i + 1
+    return False
+
+
+def csr_repeats(cnp.ndarray indices, cnp.ndarray indptr, n_features):
+    """See reference/sparse.py."""
+    cdef SparseRows X
+    cdef list keep = []
+    cdef Py_ssize_t d = _count(n_features, "n_features")
+    cdef bint found
+    _one_dimensional(indices, "indices", (cnp.NPY_INT32, cnp.NPY_INT64))
+    unread = np.empty(indices.size, np.float32)
+    _describe_sparse(keep, &X, unread, indices, indptr, d, None, cnp.NPY_FLOAT64)
+    cdef intptr_t *last_row = <intptr_t *> _aligned(keep, d * sizeof(intptr_t))
+    with nogil:
+        if X.is_wide:
+            found = _repeats(<const int64_t *> X.indices, X.indptr, X.n_samples, d, last_row)
+        else:
+            found = _repeats(<const int32_t *> X.indices, X.indptr, X.n_samples, d, last_row)
+    return found

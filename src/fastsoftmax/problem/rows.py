@@ -36,9 +36,6 @@ READ_IN_PLACE = frozenset(
 SPARSE_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 INDEX_DTYPES = (np.dtype(np.int32), np.dtype(np.int64))
 
-#: Rows whose values are sorted at once.
-BLOCK_ROWS = 512
-
 
 @dataclass(frozen=True)
 class SparseRows:
@@ -95,14 +92,8 @@ class SparseRows:
         return SparseRows(copy.data, copy.indices, copy.indptr, self.shape)
 
     def _has_repeats(self):
-        """Whether some row holds a feature twice; a block of rows is sorted at once."""
-        for start in range(0, len(self), BLOCK_ROWS):
-            block = self.rows(np.arange(start, min(start + BLOCK_ROWS, len(self))))
-            n_values = block.nnz
-            block.sum_duplicates()
-            if block.nnz < n_values:
-                return True
-        return False
+        """Whether some row holds a feature twice."""
+        return kernels.implementation.csr_repeats(self.indices, self.indptr, self.shape[1])
 
     def __len__(self):
         return self.shape[0]
@@ -114,7 +105,8 @@ class SparseRows:
     @property
     def values(self):
         """The values held, as a matrix of one row: what has to be finite."""
-        return self.data[None, : self.indptr[-1]]
+        # A row added by None would have a stride of 0, and its values would be read as rows of one.
+        return self.data[: self.indptr[-1]].reshape(1, -1)
 
     def rows(self, rows):
         """A CSR array of copies of these rows."""

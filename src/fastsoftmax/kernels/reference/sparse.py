@@ -30,6 +30,7 @@ from .functions import as_float64
 
 __all__ = [
     "check_csr",
+    "csr_repeats",
     "sparse_column_statistics",
     "sparse_decision_function",
     "sparse_epoch",
@@ -81,6 +82,18 @@ def check_csr(indices, indptr, n_values, n_features):
         return False, False
     row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
     return True, bool(((held[1:] > held[:-1]) | (row[1:] > row[:-1])).all())
+
+
+@checked(n_features=checks.whole_number)
+def csr_repeats(indices, indptr, n_features):
+    """Whether some row of a CSR matrix, which is sound, holds a feature more than once."""
+    for name, value in (("indices", indices), ("indptr", indptr)):
+        checks.csr_part(name, value)
+    if not checks.is_sound_indptr(indptr, len(indices)):
+        raise ValueError(f"indptr must go from 0 up to {len(indices)} and never fall; got {indptr}")
+    row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    place = row * n_features + indices[: len(row)]
+    return len(np.unique(place)) < len(place)
 
 
 def _dense(data, indices, indptr, rows, n_features, dtype, inverse_scale=None, shift=None):
