@@ -227,6 +227,7 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 #define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
 #include "vector.h"
 #include "sparse.h"
+#include "dual.h"
 #include "rows.h"
 #include "exponentials.h"
 #include "short_rows.h"
@@ -259,6 +260,7 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
     6.666666666666735130e-01
 #include "vector.h"
 #include "sparse.h"
+#include "dual.h"
 #include "rows.h"
 #include "exponentials.h"
 #include "short_rows.h"
@@ -266,6 +268,7 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 #include "functions.h"
 #include "restricted.h"
 #include "newton.h"
+#include "dual_point.h"
 #include "undefine.h"
 
 #endif

@@ -7,6 +7,7 @@ small problems have a file each.
 
 from .all_rows import *  # noqa: F403
 from .dense import *  # noqa: F403
+from .dual import *  # noqa: F403
 from .functions import *  # noqa: F403
 from .newton import *  # noqa: F403
 from .restricted import *  # noqa: F403
