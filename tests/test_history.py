@@ -30,6 +30,7 @@ COLUMNS = [
     "seconds",
     "gradient_norm",
     "validation_score",
+    "gap",
     "n_halvings",
     "plateau",
 ]
@@ -56,6 +57,7 @@ def test_history(build):
     assert 0 < history["seconds"].sum() < elapsed
     assert np.isnan(history["gradient_norm"]).all()
     assert np.isnan(history["validation_score"]).all()
+    assert np.isnan(history["gap"]).all()
 
 
 def test_history_is_a_data_frame():

@@ -38,7 +38,7 @@ class EpochInfo:
         ``partial_fit``.
     n_epochs : int
         The epoch at which training ends if nothing ends it before.
-    objective, loss, learning_rate, seconds, gradient_norm, validation_score : float
+    objective, loss, learning_rate, seconds, gradient_norm, validation_score, gap : float
         As in ``history_``.
     n_halvings : int
     plateau : bool
@@ -53,6 +53,7 @@ class EpochInfo:
     seconds: float
     gradient_norm: float
     validation_score: float
+    gap: float
     n_halvings: int
     plateau: bool
     _fitted: Any = field(repr=False, compare=False)

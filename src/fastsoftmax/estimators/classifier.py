@@ -15,6 +15,7 @@ from ..interchange.files import savable
 from ..optimization.fitting import fit
 from ..problem.checks import check_batch, check_data
 from ..problem.held_out import SetAside
+from ..problem.rows import SparseRows
 from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .memory import remember, remembered, set_fitted, starting_point, unchanged_on_failure
 from .parameters import (
@@ -49,11 +50,14 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
 
     Parameters
     ----------
-    solver : {"auto", "lbfgs", "sgd", "adagrad"}, default="auto"
+    solver : {"auto", "dual", "lbfgs", "sgd", "adagrad"}, default="auto"
         "auto" goes to the optimum: four epochs of "sgd", then L-BFGS over all rows in coordinates
         made round by the curvature that a sample of the rows shows [4]_ [5]_, until it is within
-        ``tol``. With ``early_stopping``, and in ``partial_fit``, it is "sgd". "lbfgs" leaves the
-        epochs out. "sgd" is minibatch descent with ``momentum`` [2]_. "adagrad" divides each
+        ``tol``; for sparse X of short rows beside ``alpha``, it is "dual". With ``early_stopping``,
+        and in ``partial_fit``, it is "sgd". "lbfgs" leaves the epochs out. "dual" is dual
+        coordinate ascent [8]_, an epoch after the other until a duality gap proves ``tol``; it
+        takes sparse X and ``alpha`` above 0, and L-BFGS goes on where 30 epochs are not enough.
+        "sgd" is minibatch descent with ``momentum`` [2]_. "adagrad" divides each
         weight's steps by the root of its sum of squared gradients [3]_, without momentum.
     multi_class : {"softmax", "ovr"}, default="softmax"
         "ovr" minimises instead the sum of n_classes logistic losses, one a class against the rest.
@@ -159,7 +163,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     suboptimality_ : float
         Estimate of how far the objective is above its minimum: ½ gᵀH⁻¹g of its gradient g and its
         Hessian H, of all rows where they are few, else of a sample of them. Mostly within a factor
-        of 2 of the truth near the minimum.
+        of 2 of the truth near the minimum. Of "dual" it is the bound itself.
     suboptimality_bound_ : float
         How far it is above it at most, up to rounding errors: a duality gap, which is
         ‖∇F‖²/(2 alpha), F being the objective with the best intercept for given coef. Often a
@@ -177,7 +181,9 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         "loss", the same without the penalty; "gradient_norm", in the units that training runs in
         (see Notes), NaN where it isn't known, as always with minibatches; "learning_rate" of the
         last minibatch, 1 for an iteration of L-BFGS; "seconds" of the epoch, without validation and
-        callbacks; "validation_score", NaN where there is none; "n_halvings", how often the epoch
+        callbacks; "validation_score", NaN where there is none; "gap" of dual coordinate ascent, how
+        far the objective is above its minimum at most in the end, and before that an estimate, NaN
+        of other epochs; "n_halvings", how often the epoch
         diverged and the learning rate was halved; "plateau", 1 where training had stalled at its
         end and the learning rate was lowered.
     validation_scores_ : float64 ndarray of shape (n_iter_,)
@@ -232,6 +238,8 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
        Statistical Mathematics 44, 1992.
     .. [7] Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, "Rethinking the Inception architecture for
        computer vision", CVPR 2016, section 7.
+    .. [8] Shalev-Shwartz, Zhang, "Accelerated proximal stochastic dual coordinate ascent for
+       regularized loss minimization", Mathematical Programming 155, 2016.
 
     Examples
     --------
@@ -421,6 +429,11 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
                 set_aside=set_aside,
                 shows_rows=settings.scoring.scorer is not None,
             )
+            if self.solver == "dual" and not isinstance(data.X, SparseRows):
+                raise ValueError(
+                    "solver='dual' needs X to be sparse, a CSR matrix or array; got dense X, for "
+                    "which use solver='auto'"
+                )
             fitted = fit(data, settings, starting_point(self, data))
             set_fitted(self, data.classes, fitted)
             remember(self, fitted.memory)

@@ -271,18 +271,19 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
     def _settings(self, data, task):
         """What the parameters ask of a fit of these data."""
         C, is_seen_whole = self._inverse_strength(), _is_seen_whole(data)
+        tolerance = self._tolerance(self.tol)
         return Settings(
             formulation=Formulation(
                 strength=lambda weight_sum: 1 / (C * weight_sum),
                 fit_intercept=bool(self.fit_intercept),
                 class_weight=self.class_weight,
-                chooses_units=needs_units,
+                chooses_units=partial(needs_units, tolerance=tolerance),
             ),
             plan=Plan(learning_rate=None, n_epochs=int(self.max_iter)),
             to_optimum=True,
             stochastic=not is_seen_whole and self.max_iter > FEWEST_WITH_EPOCHS,
             reforms=is_seen_whole,
-            tolerance=self._tolerance(self.tol),
+            tolerance=tolerance,
             random_state=0 if self.random_state is None else self.random_state,
             observed=partial(observed, self, task),
             fitted=partial(fitted_copy, self),

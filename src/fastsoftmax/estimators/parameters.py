@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 PARAMETER_CONSTRAINTS = {
-    "solver": [StrOptions({"auto", "lbfgs", "sgd", "adagrad"})],
+    "solver": [StrOptions({"auto", "dual", "lbfgs", "sgd", "adagrad"})],
     "multi_class": [StrOptions({"softmax", "ovr"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -96,11 +96,13 @@ def check_parameters(estimator):
         raise ValueError(f"nesterov=True needs solver='sgd'; got solver={estimator.solver!r}")
     if estimator.nesterov and estimator.momentum == 0:
         raise ValueError("nesterov=True needs momentum in (0, 1); got momentum=0")
-    if estimator.early_stopping and estimator.solver == "lbfgs":
+    if estimator.early_stopping and estimator.solver in ("lbfgs", "dual"):
         raise ValueError(
             "early_stopping=True needs epochs of minibatches; use solver='auto' or 'sgd' in place "
-            "of 'lbfgs'"
+            f"of {estimator.solver!r}"
         )
+    if estimator.solver == "dual" and estimator.alpha == 0:
+        raise ValueError("solver='dual' needs a penalty; got alpha=0, for which use solver='auto'")
     for position, callback in enumerate(estimator.callbacks or ()):
         if not callable(callback):
             raise ValueError(
@@ -113,10 +115,10 @@ def check_parameters(estimator):
 
 def check_parameters_of_partial_fit(estimator):
     """What partial_fit can't do, since it never has all the rows."""
-    if estimator.solver == "lbfgs":
+    if estimator.solver in ("lbfgs", "dual"):
         raise ValueError(
-            "solver='lbfgs' needs all rows at once, which partial_fit has not; use fit, or "
-            "solver='auto' or 'sgd'"
+            f"solver={estimator.solver!r} needs all rows at once, which partial_fit has not; use "
+            "fit, or solver='auto' or 'sgd'"
         )
     if estimator.schedule == "adaptive":
         raise ValueError(

@@ -42,7 +42,7 @@ def most_iterations(estimator, y):
 
 def goes_to_optimum(estimator):
     """Whether ``fit`` goes on to the optimum, by passes over all rows."""
-    return estimator.solver == "lbfgs" or (
+    return estimator.solver in ("lbfgs", "dual") or (
         estimator.solver == "auto" and not estimator.early_stopping
     )
 
@@ -67,6 +67,9 @@ def settings_of(estimator, n_epochs, task=None, is_batch=False):
     to_optimum = goes_to_optimum(estimator)
     alpha = float(estimator.alpha)
     has_own_rate = estimator.learning_rate == "auto"
+    tolerance = Tolerance(estimator.tol)
+    by_dual = {"auto": None, "dual": True}.get(estimator.solver, False)
+    needs = partial(needs_units, tolerance=tolerance, by_dual=by_dual)
     return Settings(
         formulation=Formulation(
             strength=lambda weight_sum: alpha,
@@ -76,12 +79,13 @@ def settings_of(estimator, n_epochs, task=None, is_batch=False):
             fit_intercept=bool(estimator.fit_intercept),
             class_weight=estimator.class_weight,
             # Where the path is the program's choice, and the solver doesn't choose by itself.
-            chooses_units=needs_units if to_optimum else lambda *shape: has_own_rate,
+            chooses_units=needs if to_optimum else lambda problem, n_rows: has_own_rate,
         ),
         plan=_plan(estimator, n_epochs, is_batch),
         to_optimum=to_optimum,
         stochastic=estimator.solver == "auto",
-        tolerance=Tolerance(estimator.tol),
+        by_dual=by_dual,
+        tolerance=tolerance,
         random_state=estimator.random_state,
         observed=partial(observed, estimator, task),
         fitted=partial(fitted_copy, estimator),

@@ -42,6 +42,9 @@ class Settings:
         Whether the way to the optimum begins with minibatches; not where it begins from parameters.
     reforms : bool
         Whether the model of the curvature is formed anew on the way to the optimum.
+    by_dual : bool or None
+        Whether the way to the optimum begins with dual coordinate ascent, as in
+        :func:`solver.solve`.
     tolerance : tolerance.Tolerance
         As in :func:`solver.solve`.
     init_scale : float ≥ 0
@@ -71,6 +74,7 @@ class Settings:
     init_scale: float = 0.0
     early_stopping: bool = False
     reforms: bool = False
+    by_dual: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -219,6 +223,7 @@ def fit(data, settings, memory):
                     on_epoch,
                     validation,
                     settings.reforms,
+                    settings.by_dual,
                 )
             else:
                 history, plan = descend(

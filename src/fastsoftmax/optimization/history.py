@@ -27,6 +27,9 @@ class Epoch:
         Of the objective, where the method knows it; minibatches never do.
     validation_score : float, default=nan
         The higher the better.
+    gap : float, default=nan
+        Of dual coordinate ascent: what the objective is above its minimum at the epoch's end, at
+        most where it was proved, else an estimate.
     n_halvings : int, default=0
         Times it diverged and was repeated at half the learning rate.
     plateau : bool, default=False
@@ -39,6 +42,7 @@ class Epoch:
     seconds: float
     gradient_norm: float = np.nan
     validation_score: float = np.nan
+    gap: float = np.nan
     n_halvings: int = 0
     plateau: bool = False
 

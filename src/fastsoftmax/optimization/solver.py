@@ -21,6 +21,7 @@ from .curvature import (
     square_gradient,
 )
 from .decrement import Sample
+from .dual import DualAscent, ascend, is_suited
 from .history import Epoch, History
 from .lbfgs import minimize
 from .newton import PATIENCE, SmallProblem, is_small, passes_of_newton
@@ -109,9 +110,20 @@ class Outcome:
     n_passes: int
 
 
-def needs_units(n_samples, n_features, n_rows, loss):
-    """Whether :func:`solve` wants a problem of this shape in units of one size."""
-    return not (is_wide(n_samples, n_features) or is_small(n_samples, n_features, n_rows, loss))
+def needs_units(problem, n_rows, tolerance, by_dual=None):
+    """Whether :func:`solve` wants this problem, for coef of n_rows, in units of one size."""
+    n_samples, n_features = len(problem.rows), problem.X.shape[1]
+    if is_wide(n_samples, n_features) or is_small(n_samples, n_features, n_rows, problem.loss):
+        return False
+    return by_dual is False or not goes_by_dual(problem, n_rows, tolerance)
+
+
+def goes_by_dual(problem, n_rows, tolerance):
+    """Whether :func:`solve` chooses dual coordinate ascent, coef having n_rows rows."""
+    if tolerance.is_none or not isinstance(problem.X, SparseRows):
+        return False
+    shape = (len(problem.rows), problem.X.shape[1], n_rows, problem.loss)
+    return not is_small(*shape) and is_suited(problem)
 
 
 def descend(
@@ -190,6 +202,7 @@ def solve(
     on_epoch=None,
     validation=None,
     reforms=False,
+    by_dual=None,
 ):
     """Minimise the objective over all rows, updating ``state`` in place.
 
@@ -213,6 +226,10 @@ def solve(
         As in :func:`sgd.train`; an iteration of L-BFGS counts as an epoch of learning rate 1.
     reforms : bool
         Whether the model of the Hessian is formed anew after the first passes.
+    by_dual : bool or None
+        Whether to begin with dual coordinate ascent, for which there has to be a penalty, and rows
+        have to be sparse; None where :func:`goes_by_dual` says so. Where it would take long another
+        method goes on from its weights.
 
     Returns
     -------
@@ -226,12 +243,21 @@ def solve(
     notes = Notes(state, history, tolerance, max_iter, on_epoch, validation)
     if max_iter == 0:
         return history, _outcome_at(problem, state, notes), plan
+    n_passes = 0
     try:
+        if by_dual is None:
+            by_dual = goes_by_dual(problem, len(state.coef), tolerance)
+        if by_dual:
+            outcome = _solve_dual(problem, notes, random_state)
+            if outcome is not None:
+                return history, outcome, plan
+            n_passes, stochastic = len(history.epochs), False
         if is_wide(len(problem.rows), problem.X.shape[1]):
-            return history, _solve_in_span(problem, notes, random_state, reforms), plan
+            outcome = _solve_in_span(problem, notes, random_state, reforms)
+            return history, _with_passes(outcome, n_passes), plan
         small = SmallProblem.of(problem, len(state.coef))
         if small is not None:
-            return history, _solve_small(small, problem, notes), plan
+            return history, _with_passes(_solve_small(small, problem, notes), n_passes), plan
         form, subsample = form_and_rows(problem, len(state.coef), random_state)
         if stochastic and max_iter > STOCHASTIC_EPOCHS:
             plan, revised = _short_run(problem, plan, subsample, len(state.coef))
@@ -240,7 +266,8 @@ def solve(
             if ended.by_user or history.interrupted:
                 return history, None, plan
             notes = Notes(state, history, tolerance, max_iter, on_epoch, validation)
-        return history, _descend_to(problem, notes, form, subsample, random_state, reforms), plan
+        outcome = _descend_to(problem, notes, form, subsample, random_state, reforms)
+        return history, _with_passes(outcome, n_passes), plan
     except KeyboardInterrupt:
         if not history.epochs:
             raise
@@ -263,6 +290,36 @@ def _short_run(problem, plan, subsample, n_rows):
     of_many = learning_rate_of_many(subsample, share, problem.alpha, momentum, plan.batch_size)
     rate = max(rate, of_many)
     return replace(plan, learning_rate=rate, n_epochs=STOCHASTIC_EPOCHS_OF_MANY), None
+
+
+def _with_passes(outcome, n_passes):
+    """The outcome, with passes that another method made before."""
+    return replace(outcome, n_passes=outcome.n_passes + n_passes) if n_passes else outcome
+
+
+def _solve_dual(problem, notes, random_state):
+    """Dual coordinate ascent to the end; None where another method is to go on from the state."""
+    state = notes.state
+    start = state.copy()
+    dual = DualAscent(problem, len(state.coef), random_state)
+    dual.begin(state.coef, state.intercept)
+    try:
+        proof, reason = ascend(dual, notes)
+    except KeyboardInterrupt:
+        if not notes.is_empty:  # as where max_iter ends it
+            dual.prove()
+            notes.write(*dual.parameters(proved=True))
+        raise
+    if proof is None:
+        # Of rows that are too long for it the weights are farther from the minimum than the start.
+        helps = reason == "slow" and is_suited(problem)
+        notes.write(*(dual.parameters(proved=False) if helps else (start.coef, start.intercept)))
+        return None
+    notes.write(*dual.parameters(proved=True))
+    n_passes = notes.n_done
+    return _outcome(
+        problem, notes, proof.objective, proof.penalty, proof.gap, proof.gap, reason, n_passes
+    )
 
 
 def _solve_in_span(problem, notes, random_state, reforms):
@@ -492,6 +549,11 @@ class Notes:
         return self._max_iter - len(self._history.epochs)
 
     @property
+    def n_done(self):
+        """Iterations done, those of a phase before included."""
+        return len(self._history.epochs)
+
+    @property
     def is_empty(self):
         """Whether nothing was noted, nor a stochastic epoch before."""
         return not self._history.epochs
@@ -511,7 +573,27 @@ class Notes:
 
     def note(self, coef, intercept, objective, penalty, gradient_norm, is_last):
         """Keep an iterate, and write it to the history; True to stop."""
-        self._noted = coef, intercept
+        return self.note_state(
+            lambda: (coef, intercept), objective, penalty, is_last, gradient_norm=gradient_norm
+        )
+
+    def note_state(self, parameters, objective, penalty, is_last, **known):
+        """The same, of parameters that are only asked for where they are wanted.
+
+        Parameters
+        ----------
+        parameters : callable
+            Gives coef and intercept.
+        objective, penalty : float
+        is_last : bool
+        **known
+            More fields of the :class:`history.Epoch`.
+
+        Returns
+        -------
+        stop : bool
+        """
+        self._noted = parameters
         now = perf_counter()
         score = np.nan
         if self._validation is not None:
@@ -523,8 +605,8 @@ class Notes:
                 loss=objective - penalty,
                 learning_rate=1.0,
                 seconds=now - self._time,
-                gradient_norm=gradient_norm,
                 validation_score=score,
+                **known,
             )
         )
         is_last = is_last or self.n_left == 0
@@ -538,10 +620,10 @@ class Notes:
     def write(self, coef=None, intercept=None):
         """Write these parameters to the state, or those last noted, if there are any."""
         if coef is not None:
-            self._noted = coef, intercept
+            self._noted = lambda: (coef, intercept)
         if self._noted is None:
             return
-        self.state.coef[:], self.state.intercept[:] = self._noted
+        self.state.coef[:], self.state.intercept[:] = self._noted()
         if self._to_outer is not None:
             self._to_outer(self.state, self._outer)
 

@@ -229,6 +229,17 @@ class Problem:
         return 0.5 * self.alpha * float(np.square(coef, dtype=np.float64).sum())
 
     @cached_property
+    def square_norms(self):
+        """‖x‖² of each row of sparse X, a float64 ndarray of shape (n_samples,)."""
+        norms, scale = np.empty(len(self.X)), self.inverse_scale
+        kernel_for("square_norms", self.X)(
+            slots=np.zeros(self.X.shape[1], np.int32),
+            inverse_scale=None if scale is None else scale.astype(np.float64),
+            square_norm_out=norms,
+        )
+        return norms
+
+    @cached_property
     def weight_sum(self):
         """Sum of the weights of the rows used."""
         return self._weight_of(self.rows)

@@ -6,7 +6,7 @@ cross_validation.py.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,9 @@ class Formulation:
     fit_intercept : bool
     class_weight : dict, "balanced" or None
     chooses_units : callable
-        ``chooses_units(n_samples, n_features, n_rows, loss)`` says whether training may run in
-        units of its own where ``standardize`` is off: the minimum is the same, the path to it
-        isn't.
+        ``chooses_units(problem, n_rows)`` says of a Problem in the units of X, for coef of n_rows,
+        whether training may run in units of its own where ``standardize`` is off: the minimum is
+        the same, the path to it isn't.
     """
 
     strength: Callable[[float], float]
@@ -44,7 +44,7 @@ class Formulation:
     standardize: bool | str = False
     fit_intercept: bool = True
     class_weight: Any = None
-    chooses_units: Callable[..., bool] = lambda *shape: True
+    chooses_units: Callable[[Problem, int], bool] = lambda problem, n_rows: True
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,6 @@ def pose(data, formulation, earlier=None):
     alpha, unit = formulation.strength(weight_sum), 1.0
     is_softmax = formulation.multi_class == "softmax" and len(data.classes) > 2
     loss = "softmax" if is_softmax else "logistic"
-    has_no_units = units.shift is None and len(rows) > 0 and not data.is_batch
-    if has_no_units and formulation.chooses_units(len(rows), *data.coef_shape[::-1], loss):
-        units, unit = Units.chosen(X, rows, weight, dtype, formulation.fit_intercept, alpha)
-        alpha /= unit**2
     problem = Problem(
         X=X,
         rows=rows,
@@ -147,4 +143,13 @@ def pose(data, formulation, earlier=None):
         dtype=np.dtype(dtype),
         label_smoothing=formulation.label_smoothing,
     )
+    has_no_units = units.shift is None and len(rows) > 0 and not data.is_batch
+    if has_no_units and formulation.chooses_units(problem, data.coef_shape[0]):
+        units, unit = Units.chosen(X, rows, weight, dtype, formulation.fit_intercept, alpha)
+        problem = replace(
+            problem,
+            shift=units.shift,
+            inverse_scale=units.inverse_scale,
+            alpha=alpha / unit**2,
+        )
     return Posed(problem, units, unit, scale, Seen(weight_sum, n_rows, class_total, statistics))

@@ -1,0 +1,470 @@
+"""Dual coordinate ascent: its kernels against their twins, what fits prove against the truth."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, vstack
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+from truth import Objective, least
+from twins import DTYPES
+
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, kernels
+from fastsoftmax.kernels import reference
+from fastsoftmax.optimization import solver as solver_module
+from fastsoftmax.optimization.dual import MOST_EPOCHS
+
+#: n_samples, n_features, n_rows, loss: below and above a vector, odd numbers of vectors, one row.
+SHAPES = [
+    (40, 30, 2, "softmax"),
+    (60, 50, 3, "softmax"),
+    (50, 40, 17, "softmax"),
+    (40, 200, 20, "softmax"),
+    (30, 60, 70, "softmax"),
+    (60, 50, 1, "logistic"),
+    (60, 50, 5, "logistic"),
+    (1, 5, 4, "softmax"),
+]
+
+
+def sparse_rows(rng, n_samples, n_features, share=0.2, dtype=np.float64):
+    """Rows of which some are empty, and one feature that none has."""
+    X = rng.normal(size=(n_samples, n_features)) * (rng.random((n_samples, n_features)) < share)
+    X[rng.random(n_samples) < 0.1] = 0
+    X[:, n_features // 2] = 0
+    return csr_array(X.astype(dtype))
+
+
+def arguments(shape, dtype, n_shards=1, seed=0, c=1.0, smoothing=0.0, scaled=False, start="y"):
+    """A problem for the kernels by the names of their arguments, those they share."""
+    n_samples, n_features, n_rows, loss = shape
+    rng = np.random.default_rng(seed)
+    X = sparse_rows(rng, n_samples, n_features)
+    y = rng.integers(0, max(n_rows, 2), n_samples).astype(np.int32)
+    counts = np.bincount(X.indices, minlength=n_features)
+    slots = np.where(counts > 0, np.cumsum(counts > 0) - 1, -1).astype(np.int32)
+    norm = max(float((X * X).sum(axis=1).max()), 1e-3)
+    if start == "y":
+        zero = -1000.0 if loss == "softmax" else -100.0
+        dual = np.full((n_samples, n_rows), zero)
+        if n_rows == 1:
+            dual[y == 1] = 100
+        else:
+            dual[np.arange(n_samples), y] = 0 if loss == "softmax" else 100
+    else:
+        dual = rng.normal(size=(n_samples, n_rows)) * 3
+        if loss == "softmax":
+            dual -= np.log(np.exp(dual).sum(axis=1, keepdims=True))
+    return (
+        {
+            "data": X.data,
+            "indices": X.indices,
+            "indptr": X.indptr,
+            "rows": rng.permutation(n_samples)[: max(1, n_samples - 3)],
+            "y_true": y,
+            "sample_weight": rng.uniform(0.5, 1.5, n_samples).astype(dtype),
+            "inverse_scale": rng.uniform(0.5, 2, n_features).astype(dtype) if scaled else None,
+            "slots": slots,
+            "loss": loss,
+            "unit": c / norm,
+            "label_smoothing": smoothing,
+        },
+        dual.astype(dtype),
+        int((counts > 0).sum()),
+    )
+
+
+def epoch(module, given, dual, n_slots, n_shards=1, n_threads=1, damping=1.0, coef=None):
+    """What an epoch leaves: sums, dual, coef by feature and intercept."""
+    stride = module.sparse_stride(dual.shape[1], dual.itemsize)
+    shards = np.zeros((n_shards, n_slots, stride), dual.dtype)
+    if coef is not None:
+        shards[0, :, : dual.shape[1]] = coef
+    dual, intercept = dual.copy(), np.linspace(-0.5, 0.5, dual.shape[1]).astype(dual.dtype)
+    sums = module.sparse_dual_epoch(
+        **given,
+        dual_inplace=dual,
+        coef_inplace=shards,
+        intercept_inplace=intercept,
+        intercept_unit=0.25,
+        damping=damping,
+        n_threads=n_threads,
+    )
+    return sums, dual, shards[0, :, : dual.shape[1]], intercept
+
+
+def gap(module, given, dual, n_slots, n_shards=1, n_threads=1, repairs=True):
+    """What the gap leaves: sums, coef by feature, probabilities and totals."""
+    stride = module.sparse_stride(dual.shape[1], dual.itemsize)
+    coef = np.full((n_shards, n_slots, stride), np.nan, dual.dtype)
+    probability, totals = np.zeros_like(dual), np.zeros((2, dual.shape[1]))
+    weight = given["sample_weight"][given["rows"]].sum(dtype=np.float64)
+    sums = module.sparse_dual_gap(
+        **given,
+        dual=dual,
+        intercept=np.linspace(-0.5, 0.5, dual.shape[1]).astype(dual.dtype),
+        coef_out=coef,
+        probability_out=probability,
+        totals_out=totals,
+        weight_sum=float(weight),
+        repairs=repairs,
+        n_threads=n_threads,
+    )
+    return sums, coef[0, :, : dual.shape[1]], probability, totals
+
+
+def close(actual, expected, dtype, scale=1.0):
+    """Within what rounding makes of an epoch: a step is off by its own, and hardly passes it on."""
+    atol = scale * (3e-4 if dtype == np.float32 else 1e-10)
+    np.testing.assert_allclose(actual, expected, rtol=10 * atol, atol=atol)
+
+
+# --- The kernels ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("start", ["y", "random"])
+@pytest.mark.parametrize("c", [0.1, 1.0, 30.0, 3000.0])
+def test_epoch_is_its_twin(kernel, dtype, shape, start, c):
+    for n_shards, smoothing, scaled in ((1, 0.0, False), (2, 0.1, True), (3, 0.0, True)):
+        given, dual, n_slots = arguments(
+            shape, dtype, c=c, smoothing=smoothing, scaled=scaled, start=start
+        )
+        sums, new, coef, intercept = epoch(kernel, given, dual, n_slots, n_shards)
+        twin = epoch(reference, given, dual, n_slots, n_shards)
+        size = np.abs(twin[2]).max(initial=1)
+        close(np.array(sums[:2]), np.array(twin[0][:2]), dtype, 100 * (1 + abs(twin[0][0])))
+        as_q = np.exp if shape[3] == "softmax" else lambda t: 1 / (1 + np.exp(-t.astype(float)))
+        rows = given["rows"]
+        close(as_q(new[rows]), as_q(twin[1][rows]), dtype, 10)
+        close(coef, twin[2], dtype, 10 * size)
+        close(intercept, twin[3], dtype, 10)
+        close(sums[2], twin[0][2], dtype, 10 * (1 + twin[0][2]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("repairs", [True, False])
+def test_gap_is_its_twin(kernel, dtype, shape, repairs):
+    for n_shards, smoothing, start in ((1, 0.0, "y"), (2, 0.1, "random"), (1, 0.0, "random")):
+        given, dual, n_slots = arguments(shape, dtype, smoothing=smoothing, start=start)
+        found = gap(kernel, given, dual, n_slots, n_shards, repairs=repairs)
+        twin = gap(reference, given, dual, n_slots, n_shards, repairs=repairs)
+        scale = 1e-2 if dtype == np.float32 else 1e-3
+        for actual, expected in zip(found, twin, strict=True):
+            actual, expected = np.array(actual), np.array(expected)
+            close(actual, expected, dtype, scale * (1 + np.abs(expected).max(initial=0)) * 10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES[:6])
+def test_any_number_of_threads_gives_the_same_bits(kernel, dtype, shape):
+    given, dual, n_slots = arguments((400, *shape[1:]), dtype, c=1.0)
+    # Numbers beyond indptr's end count as work, which is enough for a team then.
+    given["data"], given["indices"] = np.tile(given["data"], 400), np.tile(given["indices"], 400)
+    for run in (epoch, gap):
+        one = run(kernel, given, dual, n_slots, n_shards=4)
+        for n_threads in (2, 3, 4, 7):
+            many = run(kernel, given, dual, n_slots, n_shards=4, n_threads=n_threads)
+            for a, b in zip(one, many, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+@pytest.mark.parametrize("c", [0.3, 3.0, 100.0, 1e5])
+def test_steps_gain_whatever_the_curvature(build, loss, c):
+    """The dual objective never falls from epoch to epoch, by more than rounding."""
+    module, shape = kernels.implementation, (30, 25, 6, loss)
+    given, dual, n_slots = arguments(shape, np.float64, c=c, start="random")
+    before = -np.inf
+    weight = given["sample_weight"][given["rows"]].astype(np.float64)
+    _, coef, _, _ = gap(module, given, dual, n_slots, repairs=False)
+    for _ in range(4):
+        loss_sum, divergence, squares, _ = gap(module, given, dual, n_slots, repairs=False)[0]
+        value = loss_sum + squares / given["unit"] / 2 - divergence
+        assert value >= before - 1e-9 * (1 + abs(value))
+        before = value
+        stride = module.sparse_stride(6, 8)
+        shards = np.zeros((1, n_slots, stride))
+        shards[0, :, :6] = coef
+        module.sparse_dual_epoch(
+            **given,
+            dual_inplace=dual,
+            coef_inplace=shards,
+            intercept_inplace=np.linspace(-0.5, 0.5, 6),
+            intercept_unit=0.0,
+            damping=1.0,
+            n_threads=1,
+        )
+        coef = shards[0, :, :6]
+        np.testing.assert_allclose(
+            coef, gap(module, given, dual, n_slots, repairs=False)[1], atol=1e-9 * c
+        )
+    assert len(weight) > 0
+
+
+def test_coef_and_norms_are_their_twins(kernel):
+    for dtype in DTYPES:
+        given, dual, n_slots = arguments(SHAPES[3], dtype, scaled=True)
+        scale = given["inverse_scale"].astype(np.float64)
+        parts = given["data"], given["indices"], given["indptr"]
+        norms = np.zeros((2, len(dual)))
+        kernel.sparse_square_norms(*parts, given["slots"], scale, norms[0])
+        reference.sparse_square_norms(*parts, given["slots"], scale, norms[1])
+        np.testing.assert_allclose(*norms, rtol=1e-14)
+        packed = np.zeros((n_slots, kernel.sparse_stride(20, dual.itemsize)), dtype)
+        packed[:, :20] = np.random.default_rng(0).normal(size=(n_slots, 20))
+        coef = np.full((2, 20, len(given["slots"])), np.nan, dtype)
+        kernel.sparse_dual_coef(packed, given["slots"], coef[0])
+        reference.sparse_dual_coef(packed, given["slots"], coef[1])
+        np.testing.assert_array_equal(*coef)
+
+
+# --- Fits, held against the truth -----------------------------------------------------------------
+
+
+def drawn_problem(seed):
+    """X, y, parameters of SoftmaxClassifier, sample weights: of every kind there is."""
+    rng = np.random.default_rng(seed)
+    n_samples = int(rng.choice([5, 30, 120, 300]))
+    n_features = int(rng.choice([10, 40, 300]))
+    n_classes = int(rng.choice([2, 3, 8, 25] if n_features < 300 else [2, 3]))
+    X = sparse_rows(rng, n_samples, n_features, rng.choice([0.02, 0.1, 0.5]))
+    kind = rng.choice(["unit", "normal", "counts", "long"])
+    if kind == "counts":
+        X.data = np.floor(np.abs(X.data) * 5) + 1
+    elif kind == "long":
+        X = csr_array(X * (10 ** rng.uniform(0, 3, (n_samples, 1))))
+    elif kind == "unit":
+        norms = np.sqrt(np.asarray((X * X).sum(axis=1)).ravel())
+        X = csr_array(X / np.where(norms > 0, norms, 1)[:, None])
+    y = rng.integers(0, n_classes, n_samples)
+    y[: min(n_samples, n_classes)] = np.arange(min(n_samples, n_classes))
+    if rng.random() < 0.3:
+        X, y = csr_array(vstack([X, X[: n_samples // 2]])), np.append(y, y[: n_samples // 2])
+    weight = rng.uniform(0, 2, len(y)) if rng.random() < 0.4 else None
+    if weight is not None:
+        weight[rng.random(len(y)) < 0.1] = 0
+        weight[:n_classes] = 1
+    parameters = {
+        "alpha": float(10 ** rng.uniform(-5, 0)),
+        "multi_class": str(rng.choice(["softmax", "ovr"])),
+        "fit_intercept": bool(rng.random() < 0.7),
+        "label_smoothing": float(rng.choice([0.0, 0.0, 0.1])),
+        "standardize": bool(rng.random() < 0.3),
+        "class_weight": "balanced" if rng.random() < 0.2 else None,
+        "dtype": str(rng.choice(["float32", "float64"])),
+        "tol": float(rng.choice([1e-4, 1e-5])),
+    }
+    return X, y, parameters, weight
+
+
+def true_objective(X, y, parameters, weight):
+    """What the fit of a problem minimises."""
+    classes, codes = np.unique(y, return_inverse=True)
+    row_weight = total = np.ones(len(y)) if weight is None else weight
+    if parameters["class_weight"] == "balanced":
+        of_class = np.bincount(codes, total)
+        factor = np.where(of_class > 0, total.sum() / np.maximum(of_class, 1e-300), 0)
+        total = total * (factor / np.count_nonzero(of_class))[codes]
+    return Objective(
+        X,
+        codes,
+        len(classes),
+        parameters["alpha"],
+        total,
+        ovr=parameters["multi_class"] == "ovr",
+        fit_intercept=parameters["fit_intercept"],
+        standardize=parameters["standardize"],
+        label_smoothing=parameters["label_smoothing"],
+        row_weight=row_weight,
+    )
+
+
+@pytest.mark.filterwarnings("ignore:.*could represent a regression problem")
+@pytest.mark.parametrize("seed", range(40))
+def test_what_a_fit_proves_is_true(seed):
+    X, y, parameters, weight = drawn_problem(seed)
+    if parameters["standardize"] and not parameters["fit_intercept"]:
+        parameters["standardize"] = False  # what centring leaves in the intercept
+    model = SoftmaxClassifier(solver="dual", random_state=seed, max_iter=300, **parameters)
+    with np.errstate(all="raise", under="ignore"):
+        model.fit(X, y, weight)
+    objective = true_objective(X, y, parameters, weight)
+    truth = least(objective)
+    value = objective(model.coef_, model.intercept_)
+    eps = np.finfo(model.coef_.dtype).eps
+    rounding = 50 * eps * (1 + value)
+    assert value - truth.value <= model.suboptimality_bound_ + rounding
+    assert model.converged_
+    assert value - truth.lower <= parameters["tol"] + rounding
+
+
+# --- How fits go ----------------------------------------------------------------------------------
+
+
+def words(n_samples=400, n_features=300, n_classes=5, seed=0, dtype=np.float64):
+    """Rows of length 1, of words of which each class has some of its own."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n_samples) % n_classes
+    word = (n_features * rng.random((n_samples, 12)) ** 2).astype(int)
+    of_class = rng.random(word.shape) < 0.3
+    word[of_class] = ((word + 1) * (y[:, None] + 1) * 37 % n_features)[of_class]
+    X = np.zeros((n_samples, n_features), dtype)
+    np.add.at(X, (np.repeat(np.arange(n_samples), 12), word.ravel()), 1)
+    return csr_array(X / np.linalg.norm(X, axis=1, keepdims=True)), y
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_history_has_a_gap_an_epoch(build, dtype):
+    X, y = words(dtype=dtype)
+    told = []
+    model = SoftmaxClassifier(alpha=1e-3, random_state=0, callbacks=[told.append]).fit(X, y)
+    history = model.history_
+    assert model.converged_
+    assert model.n_iter_ == len(told) == len(history["gap"]) < 20
+    assert history["gap"][-1] == pytest.approx(model.suboptimality_bound_)
+    assert history["gap"][-1] <= 1e-5
+    assert (np.diff(history["gap"][1:]) < 0).all()
+    np.testing.assert_array_equal(history["learning_rate"], 1)
+    assert (history["seconds"] > 0).all()
+    plain = SoftmaxClassifier(alpha=1e-3, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(plain.coef_, model.coef_)
+    last = told[-1].fitted_estimator
+    np.testing.assert_array_equal(last.coef_, model.coef_)
+    np.testing.assert_array_equal(last.intercept_, model.intercept_)
+
+
+def test_the_history_ends_with_the_objective_of_the_coefficients():
+    X, y = words()
+    model = SoftmaxClassifier(alpha=1e-3, random_state=0).fit(X, y)
+    objective = true_objective(X, y, model.get_params(), None)
+    value = objective(model.coef_, model.intercept_)
+    assert model.loss_curve_[-1] == pytest.approx(value, rel=1e-12)
+    truth = least(objective)
+    assert value - truth.value <= model.suboptimality_bound_ <= 1e-5
+    assert model.suboptimality_ == model.suboptimality_bound_
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_a_callback_ends_it_at_any_epoch(epoch):
+    X, y = words()
+    model = SoftmaxClassifier(random_state=0, callbacks=[lambda info: info.epoch == epoch])
+    with pytest.warns(ConvergenceWarning, match="a callback stopped it"):
+        model.fit(X, y)
+    assert model.n_iter_ == epoch
+    objective = true_objective(X, y, model.get_params(), None)
+    value = objective(model.coef_, model.intercept_)
+    assert value - least(objective).value <= model.suboptimality_bound_ + 1e-12
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_max_iter_ends_it(most):
+    X, y = words()
+    model = SoftmaxClassifier(random_state=0, max_iter=most, tol=1e-12)
+    with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+        model.fit(X, y)
+    assert model.n_iter_ == most
+    assert not model.converged_
+
+
+def test_ctrl_c_leaves_the_epochs_done(ctrl_c):
+    X, y = words()
+
+    def press(info):
+        if info.epoch == 2:
+            raise KeyboardInterrupt
+
+    model = SoftmaxClassifier(random_state=0, callbacks=[press])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert model.n_iter_ == 2
+    assert model.score(X, y) > 0.5
+    stopped = SoftmaxClassifier(random_state=0, max_iter=2)
+    with pytest.warns(ConvergenceWarning):
+        stopped.fit(X, y)
+    np.testing.assert_array_equal(model.coef_, stopped.coef_)
+    np.testing.assert_array_equal(model.intercept_, stopped.intercept_)
+
+
+@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_a_warm_start_takes_fewer_epochs(multi_class, n_classes):
+    X, y = words(n_classes=n_classes)
+    model = SoftmaxClassifier(
+        alpha=1e-3, multi_class=multi_class, random_state=0, warm_start=True
+    ).fit(X, y)
+    first = model.n_iter_
+    model.fit(X, y)
+    assert model.n_iter_ < first
+    assert model.converged_
+
+
+def test_rows_to_validate_on_are_scored_each_epoch():
+    X, y = words(600)
+    model = SoftmaxClassifier(random_state=0)
+    model.fit(X[:400], y[:400], X_val=X[400:], y_val=y[400:])
+    assert model.validation_scores_.shape == (model.n_iter_,)
+    last = -log_loss(y[400:], model.predict_proba(X[400:]))
+    assert model.validation_scores_[-1] == pytest.approx(last)
+    plain = SoftmaxClassifier(random_state=0).fit(X[:400], y[:400])
+    np.testing.assert_array_equal(plain.coef_, model.coef_)
+
+
+def test_another_method_goes_on_where_epochs_are_not_enough(monkeypatch):
+    """From the weights that the epochs have led to."""
+    X, y = words()
+    X = csr_array(X * 30)  # curvatures of 30² / (1e-3 · 400)
+    seen = []
+    monkeypatch.setattr(solver_module, "is_suited", lambda problem: True)
+    descend_to = solver_module._descend_to
+
+    def watched(problem, notes, *others):
+        seen.append((notes.n_done, problem.objective(notes.state, problem.rows)))
+        return descend_to(problem, notes, *others)
+
+    monkeypatch.setattr(solver_module, "_descend_to", watched)
+    model = SoftmaxClassifier(alpha=1e-3, random_state=0, tol=1e-6).fit(X, y)
+    (n_epochs, value), *_ = seen
+    assert 6 <= n_epochs <= MOST_EPOCHS
+    assert value < np.log(5)
+    assert model.converged_
+    assert np.isnan(model.history_["gap"][n_epochs:]).all()
+    objective = true_objective(X, y, model.get_params(), None)
+    assert objective(model.coef_, model.intercept_) - least(objective).lower <= 1e-6
+
+
+def test_dual_is_chosen_by_the_length_of_rows():
+    X, y = words()
+
+    def took(model):
+        return bool(np.isfinite(model.fit(X, y).history_["gap"]).any())
+
+    assert took(SoftmaxClassifier(random_state=0))
+    assert took(LogisticRegression())
+    assert not took(SoftmaxClassifier(random_state=0, solver="lbfgs"))
+    assert not took(SoftmaxClassifier(random_state=0, solver="auto", alpha=1e-6))
+    assert not took(SoftmaxClassifier(random_state=0, solver="auto", alpha=0))
+    assert took(SoftmaxClassifier(random_state=0, solver="dual", alpha=1e-6))
+
+
+def test_what_it_refuses():
+    X, y = words()
+    with pytest.raises(ValueError, match="solver='dual' needs X to be sparse"):
+        SoftmaxClassifier(solver="dual").fit(X.toarray(), y)
+    with pytest.raises(ValueError, match="solver='dual' needs a penalty"):
+        SoftmaxClassifier(solver="dual", alpha=0).fit(X, y)
+    with pytest.raises(ValueError, match="early_stopping=True needs epochs"):
+        SoftmaxClassifier(solver="dual", early_stopping=True).fit(X, y)
+    with pytest.raises(ValueError, match="solver='dual' needs all rows"):
+        SoftmaxClassifier(solver="dual").partial_fit(X, y, classes=np.unique(y))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_fits_are_the_same_at_any_number_of_threads(dtype):
+    X, y = words(6000, 3000, 60, dtype=dtype)
+    fits = [
+        SoftmaxClassifier(alpha=1e-3, random_state=0, n_jobs=n).fit(X, y).coef_ for n in (1, 2, 3)
+    ]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(fits[0], other)
