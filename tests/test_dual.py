@@ -445,6 +445,7 @@ def test_dual_is_chosen_by_the_length_of_rows():
     assert not took(SoftmaxClassifier(random_state=0, solver="lbfgs"))
     assert not took(SoftmaxClassifier(random_state=0, solver="auto", alpha=1e-6))
     assert not took(SoftmaxClassifier(random_state=0, solver="auto", alpha=0))
+    assert not took(SoftmaxClassifier(random_state=0, tol=None, max_iter=20))
     assert took(SoftmaxClassifier(random_state=0, solver="dual", alpha=1e-6))
 
 

@@ -36,6 +36,7 @@ FACTS = {
         r"over 40 steps: (0\.0e\+00|\d\.\de-1[5-9])",
         r"v_39 = 0\.9852, limit .* 1\.0000",
     ],
+    "text": [r"\d epochs, proved within \de-0[67]", r"held out: [89]\d\.\d% right"],
     "optimizers_on_digits": [
         r"gradient descent .* 9\d\.\d%",
         r"SGD .* 9\d\.\d%",

@@ -260,7 +260,7 @@ class SoftmaxClassifierCV(LinearClassifier):
             best = int(np.nanargmax(paths.scores.mean(axis=0)))
             alpha = model.alpha = float(alphas[best])
             memory = Memory(*paths.means[best].parameters())
-            settings = settings_of(model, settings.plan.n_epochs)
+            settings = replace(settings_of(model, settings.plan.n_epochs), by_dual=None)
             fitted = fit(data, settings, memory.astype(data.dtype))
             raise_if_interrupted(fitted)
             set_fitted(self, data.classes, fitted)

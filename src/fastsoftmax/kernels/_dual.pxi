@@ -8,12 +8,16 @@
 
 from .dual cimport (
     FS_DUAL_LOWEST, fs_dual_divergence, fs_dual_logistic_f32, fs_dual_logistic_f64,
-    fs_dual_merge_f32, fs_dual_merge_f64, fs_dual_repair, fs_dual_shares, fs_dual_softmax_f32,
-    fs_dual_softmax_f64, fs_dual_unpack_f32, fs_dual_unpack_f64,
+    fs_dual_merge_f32, fs_dual_merge_f64, fs_dual_repair, fs_dual_shares, fs_dual_slots_f32,
+    fs_dual_slots_f64, fs_dual_softmax_f32, fs_dual_softmax_f64, fs_dual_square_norm_f32,
+    fs_dual_square_norm_f64, fs_dual_unpack_f32, fs_dual_unpack_f64,
 )
+
+from .fetch cimport fs_prefetch, fs_prefetch_second
 
 cdef enum:
     MERGED = 256  # features whose weights are averaged, and squared, at once
+    ENTRIES_AHEAD = 4  # rows: how far ahead of use their entries are asked for
     GAP_ROWS = 64  # of the sums of the gap, taken by one thread
 
 
@@ -73,21 +77,20 @@ cdef void _stage_entries(
     cdef const index *indices = <const index *> X.indices + X.indptr[row]
     cdef const real *inverse_scale = <const real *> X.inverse_scale
     cdef real *values = <real *> staged.values
-    cdef uint32_t most = <uint32_t> (X.n_features - 1)
-    cdef Py_ssize_t size = X.indptr[row + 1] - X.indptr[row], n = 0, e
-    cdef int32_t feature
-    cdef real square_norm = 0
+    cdef int32_t *numbers = staged.slots
+    cdef Py_ssize_t size = X.indptr[row + 1] - X.indptr[row], e
+    _bounded_some(indices, size, <uint32_t> (X.n_features - 1), numbers)
     for e in range(size):
-        feature = _bounded(indices + e, most)
-        staged.slots[n] = slots[feature]
-        values[n] = <real> data[e]
-        if inverse_scale != NULL:
-            values[n] *= inverse_scale[feature]
-        n += slots[feature] >= 0
-    for e in range(n):
-        square_norm += values[e] * values[e]
-    staged.n = n
-    staged.square_norm = square_norm
+        values[e] = <real> data[e]
+    if inverse_scale != NULL:
+        for e in range(size):
+            values[e] *= inverse_scale[numbers[e]]
+    if real is float:
+        staged.n = fs_dual_slots_f32(slots, numbers, values, size)
+        staged.square_norm = fs_dual_square_norm_f32(values, staged.n)
+    else:
+        staged.n = fs_dual_slots_f64(slots, numbers, values, size)
+        staged.square_norm = fs_dual_square_norm_f64(values, staged.n)
 
 
 cdef void _stage_row(
@@ -111,12 +114,12 @@ cdef void _stage_row(
 cdef inline void _fetch_weights(
     const StagedRow *staged, const char *coef, Py_ssize_t n_bytes
 ) noexcept nogil:
-    """Ask for the weights of a row that is staged."""
+    """Ask for the weights of a row that is staged: two rows' may overflow the first cache."""
     cdef Py_ssize_t e, at
     for e in range(staged.n):
         at = 0
         while at < n_bytes:
-            fs_prefetch(coef + staged.slots[e] * n_bytes + at)
+            fs_prefetch_second(coef + staged.slots[e] * n_bytes + at, 0, 2)
             at += LINE
 
 
@@ -197,7 +200,7 @@ cdef void _dual_step(
     for k in range(n_rows):
         own[k] = dual[k]
         intercept[k] += <real> (share * s.intercept_unit) * change[k]
-    for k in range(s.stride):
+    for k in range(n):
         change[k] *= <real> (share * s.unit)
     _scatter_row(<real *> shard.coef, s.stride, staged, change)
 
@@ -210,11 +213,11 @@ cdef void _fetch_row(const SparseRows *X, Py_ssize_t row) noexcept nogil:
     cdef Py_ssize_t item = 8 if X.is_double else 4, index_item = 8 if X.is_wide else 4
     cdef Py_ssize_t at = first * item
     while at < last * item:
-        fs_prefetch(<const char *> X.data + at)
+        fs_prefetch_second(<const char *> X.data + at, 0, 2)
         at += LINE
     at = first * index_item
     while at < last * index_item:
-        fs_prefetch(<const char *> X.indices + at)
+        fs_prefetch_second(<const char *> X.indices + at, 0, 2)
         at += LINE
 
 
@@ -227,12 +230,12 @@ cdef StagedRow *_staged(
     cdef StagedRow *ahead = &worker.rows[(i + 1) & 1]
     if i == first:
         _stage_row(unused, &s.X, s.slots, t.numbers[i], &worker.rows[i & 1])
+    if i + ENTRIES_AHEAD < last:
+        _fetch_row(&s.X, t.numbers[i + ENTRIES_AHEAD])
     if i + 1 < last:
         _stage_row(unused, &s.X, s.slots, t.numbers[i + 1], ahead)
         _fetch_weights(ahead, <const char *> coef, s.stride * <Py_ssize_t> sizeof(real))
         fs_prefetch(<const char *> ((<const real *> s.dual) + t.numbers[i + 1] * s.n_rows))
-    if i + 2 < last:
-        _fetch_row(&s.X, t.numbers[i + 2])
     return &worker.rows[i & 1]
 
 
@@ -390,7 +393,7 @@ cdef void _weigh_shard(
         share = s.unit * _weight(t, unused, row)
         for k in range(s.n_rows):
             change[k] = <real> (share * miss[k])
-        for k in range(s.n_rows, s.stride):
+        for k in range(s.n_rows, n):
             change[k] = 0
         _scatter_row(<real *> shard.coef, s.stride, staged, change)
 
@@ -490,7 +493,7 @@ cdef int _describe_dual(
         raise ValueError(
             f"coef must have {sparse_stride(s.n_rows, item)} items a slot; got shape "
             f"{(<object> coef).shape}")
-    s.n_lanes = _round_up(s.stride, FS_VECTOR_BYTES // 4)  # whole vectors of either type
+    s.n_lanes = _round_up(s.n_rows, FS_VECTOR_BYTES // 4)  # whole vectors of either type
     _describe_sparse(keep, &s.X, data, indices, indptr, d, inverse_scale, dtype)
     s.slots = <const int32_t *> _data(slots, "slots", cnp.NPY_INT32, (d,))
     cdef bint is_sound
@@ -516,10 +519,10 @@ cdef int _describe_dual(
     for thread in range(n_threads):
         s.workers[thread].room = _aligned(keep, 6 * s.n_lanes * item)
         s.workers[thread].wide = <double *> _aligned(keep, 3 * s.n_lanes * sizeof(double))
-        for k in range(2):  # one more than there are: a slot is written before it is known to count
+        for k in range(2):
             s.workers[thread].rows[k].slots = <int32_t *> _aligned(
-                keep, (most + 1) * sizeof(int32_t))
-            s.workers[thread].rows[k].values = _aligned(keep, (most + 1) * item)
+                keep, most * sizeof(int32_t))
+            s.workers[thread].rows[k].values = _aligned(keep, _round_up(most, LINE) * item)
     s.squares = <double *> _aligned(
         keep, ((s.n_slots + MERGED - 1) // MERGED + 1) * sizeof(double))
     fs_barrier_init(&s.barrier)
@@ -573,7 +576,7 @@ def sparse_square_norms(
         slots, "slots", cnp.NPY_INT32, (d,))
     cdef double *out = <double *> _out(
         square_norm_out, "square_norm_out", cnp.NPY_FLOAT64, (X.n_samples,))
-    cdef Py_ssize_t most = _longest_row(&X) + 1
+    cdef Py_ssize_t most = _round_up(_longest_row(&X), LINE)
     staged.slots = <int32_t *> _aligned(keep, most * sizeof(int32_t))
     staged.values = _aligned(keep, most * sizeof(double))
     with nogil:

@@ -593,7 +593,7 @@ def csr_repeats(cnp.ndarray indices, cnp.ndarray indptr, n_features):
     cdef Py_ssize_t d = _count(n_features, "n_features")
     cdef bint found
     _one_dimensional(indices, "indices", (cnp.NPY_INT32, cnp.NPY_INT64))
-    unread = np.empty(indices.size, np.float32)
+    unread = indices.view(np.float32 if cnp.PyArray_ITEMSIZE(indices) == 4 else np.float64)
     _describe_sparse(keep, &X, unread, indices, indptr, d, None, cnp.NPY_FLOAT64)
     cdef intptr_t *last_row = <intptr_t *> _aligned(keep, d * sizeof(intptr_t))
     with nogil:

@@ -37,6 +37,44 @@ FS_INLINE REAL FS_(largest_of)(VEC x)
 #endif
 }
 
+/* Numbers of features become those of their slots; entries without one are left out. Returns how many
+ * there are. */
+FS_NOINLINE ptrdiff_t FS_(dual_slots)(const int32_t *slots, int32_t *numbers, REAL *values,
+                                      ptrdiff_t n)
+{
+    int32_t least = 0;
+    for (ptrdiff_t e = 0; e < n; e++) {
+        const int32_t slot = slots[numbers[e]];
+        numbers[e] = slot;
+        least = slot < least ? slot : least;
+    }
+    if (least >= 0)
+        return n;
+    ptrdiff_t n_kept = 0;
+    for (ptrdiff_t e = 0; e < n; e++) {
+        numbers[n_kept] = numbers[e];
+        values[n_kept] = values[e];
+        n_kept += numbers[n_kept] >= 0;
+    }
+    return n_kept;
+}
+
+/* Sum of the squares of n values, in vectors. */
+FS_NOINLINE double FS_(dual_square_norm)(const REAL *values, ptrdiff_t n)
+{
+    VEC sum = {0}, other = {0};
+    REAL rest = 0;
+    ptrdiff_t e = 0;
+    for (; e + 2 * (ptrdiff_t)LANES <= n; e += 2 * LANES) {
+        VEC a = FS_(load)(values + e), b = FS_(load)(values + e + LANES);
+        sum += a * a;
+        other += b * b;
+    }
+    for (; e < n; e++)
+        rest += values[e] * values[e];
+    return (double)(FS_(total_of)(sum + other) + rest);
+}
+
 /* q becomes exp(log_q) divided by its sum, and log_q its logarithm. */
 FS_INLINE void FS_(dual_normalise)(REAL *log_q, REAL *q, ptrdiff_t n)
 {

@@ -7,6 +7,13 @@ from libc.stdint cimport int32_t
 cdef extern from "simd.h" nogil:
     const double FS_DUAL_LOWEST
 
+    ptrdiff_t fs_dual_slots_f32(
+        const int32_t *slots, int32_t *numbers, float *values, ptrdiff_t n) noexcept
+    ptrdiff_t fs_dual_slots_f64(
+        const int32_t *slots, int32_t *numbers, double *values, ptrdiff_t n) noexcept
+    double fs_dual_square_norm_f32(const float *values, ptrdiff_t n) noexcept
+    double fs_dual_square_norm_f64(const double *values, ptrdiff_t n) noexcept
+
     double fs_dual_softmax_f32(
         float *raw, float *dual, ptrdiff_t n, float c, float *change, float *room) noexcept
     double fs_dual_softmax_f64(

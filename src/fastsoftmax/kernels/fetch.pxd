@@ -19,3 +19,6 @@ cdef extern from "simd.h" nogil:
 
 cdef extern from * nogil:  # the compiler's own
     void fs_prefetch "__builtin_prefetch" (const void *address) noexcept
+    # 0 and 2 for reading it, into the second cache.
+    void fs_prefetch_second "__builtin_prefetch" (
+        const void *address, int writes, int locality) noexcept

@@ -16,10 +16,16 @@ from ..problem.rows import SparseRows, kernel_for
 from .cholesky import raised_factor
 from .tolerance import least_gap
 
-__all__ = ["DualAscent", "Proof", "ascend", "is_suited"]
+__all__ = ["DualAscent", "Proof", "ascend", "is_suited", "least_alpha"]
 
-#: Curvature of a row, ‖x‖² · weight / (alpha · n), up to which the method is chosen.
+#: Curvature of a row, ‖x‖² · weight / (alpha · n), up to which the method is chosen; with more rows
+#: than features they are rows over features times as much. Measured on drawn words of 100 to 30000
+#: rows, 50 to 100000 features, 2 to 100 classes and curvatures of 0.003 to 1000: within this it was
+#: up to thirty times as fast as the other ways, and nowhere slower by half.
 MOST_CURVATURE = 100.0
+
+#: Of what is divided by.
+LEAST_ALPHA = 1e-300
 
 #: Epochs after which another method goes on; and from how many on their pace says that they won't
 #: be enough, taken over so many of them.
@@ -63,12 +69,20 @@ def is_suited(problem):
     """Whether the method is sooner than passes over all rows: sparse rows that are short enough."""
     if not isinstance(problem.X, SparseRows) or problem.alpha <= 0 or len(problem.rows) == 0:
         return False
-    return longest_row(problem) <= MOST_CURVATURE * problem.alpha
+    return problem.alpha >= least_alpha(problem)
+
+
+def least_alpha(problem):
+    """The weakest penalty under which the method is chosen."""
+    share = len(problem.rows) / max(1, problem.X.shape[1])
+    return max(longest_row(problem) * max(1.0, share) / MOST_CURVATURE, LEAST_ALPHA)
 
 
 def longest_row(problem):
     """The largest ‖x‖² · weight / n, which is alpha times the largest curvature of a row."""
     square_norms = problem.square_norms[problem.rows]
+    if len(square_norms) == 0:
+        return 0.0
     if problem.sample_weight is not None:
         square_norms = square_norms * problem.sample_weight[problem.rows]
     return float(square_norms.max()) / problem.weight_sum
@@ -465,7 +479,7 @@ def _is_slow(divergences, gap, allowed, most):
         return False
     first, last = divergences[-1 - PACE], divergences[-1]
     pace = np.log(first / last) / PACE if 0 < last < first else 0.0
-    return bool(np.log(gap / allowed) > pace * (most - n_done))
+    return gap > allowed * np.exp(pace * (most - n_done))
 
 
 def _aligned(shape, dtype):

@@ -2,7 +2,8 @@
 
 Each minimum starts where the last one is. The factor of the curvature over features, which costs as
 much as several passes over the rows, is made once and serves all; and L-BFGS goes on with the steps
-that it remembers. Called by folds.py.
+that it remembers. Sparse rows go by dual coordinate ascent as long as the penalty is strong enough.
+Called by folds.py.
 """
 
 from dataclasses import dataclass, replace
@@ -10,9 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..problem.objective import State
+from ..problem.rows import SparseRows
 from .blas import one_blas_thread
+from .dual import DualAscent, ascend, least_alpha
 from .history import History
-from .newton import SmallProblem
+from .newton import SmallProblem, is_small
 from .preconditioning import FullHessian
 from .restricted import Restricted
 from .solver import Descent, Notes, form_and_rows
@@ -78,18 +81,18 @@ class Path:
         self.tolerance = tolerance
         self._max_iter = max_iter
         self._random_state = random_state
-        # Those of the path's weakest penalties may need what the rows' inner products leave out.
-        self._span = None
-        if is_wide(len(problem.rows), problem.X.shape[1]):
-            self._span = Span(problem, by_gram=False)
-            self._problem = problem = self._span.problem
-        self._small = SmallProblem.of(problem, n_rows)
-        if self._small is None:
-            self._form, self._subsample = form_and_rows(problem, n_rows, random_state)
         self._parameters = np.zeros((n_rows, problem.X.shape[1] + 1))
         if intercept is not None:
             self._parameters[:, -1] = intercept
-        self._model = None
+        self._span = self._small = self._dual = self._model = None
+        n_samples, n_features = len(problem.rows), problem.X.shape[1]
+        self._may_go_by_dual = isinstance(problem.X, SparseRows) and not is_small(
+            n_samples, n_features, n_rows, problem.loss
+        )
+        if self._may_go_by_dual:
+            self._least_for_dual = least_alpha(problem)
+        else:
+            self._prepare()
         self._pairs = []
         self._n_iter = 0
         self.n_factors = 0
@@ -106,6 +109,12 @@ class Path:
         -------
         minimum : Minimum
         """
+        if self._may_go_by_dual:
+            if alpha >= self._least_for_dual and not self.tolerance.is_none:
+                minimum = self._dual_minimum(alpha)
+                if minimum is not None:
+                    return minimum
+            self._leave_dual()
         if self._small is not None:
             return self._small_minimum(alpha)
         more = alpha - self._problem.alpha
@@ -126,6 +135,48 @@ class Path:
         is_near = allowed is None or (is_known and suboptimality <= allowed)
         converged = reason == "rounding" or is_near
         return Minimum(self._state(), iterate.n_evaluations, suboptimality, converged)
+
+    def _dual_minimum(self, alpha):
+        """By dual coordinate ascent; None where another method is to go on."""
+        self._problem = problem = replace(self._problem, alpha=alpha)
+        if self._dual is None:
+            parameters = self._parameters.astype(self._dtype)
+            self._dual = DualAscent(problem, len(parameters), self._random_state)
+            self._dual.begin(np.ascontiguousarray(parameters[:, :-1]), parameters[:, -1])
+        else:
+            self._dual.under(alpha)
+        notes = Notes(None, History(), self.tolerance, self._max_iter)
+        proof, _ = ascend(self._dual, notes)
+        if proof is None:
+            return None
+        state = State.drawn(self._shape, self._dtype, 0, None)
+        state.coef[:], state.intercept[:] = self._dual.parameters(proved=True)
+        allowed = self.tolerance.allowed(proof.objective, proof.penalty, self._dtype)
+        return Minimum(state, notes.n_done, proof.gap, proof.gap <= allowed)
+
+    def _leave_dual(self):
+        """Go on from where the dual has come to, by other methods, whatever is to come."""
+        self._may_go_by_dual = False
+        if self._dual is not None:
+            coef, intercept = self._dual.parameters(proved=False)
+            if np.isfinite(coef).all() and np.isfinite(intercept).all():
+                self._parameters[:, :-1], self._parameters[:, -1] = coef, intercept
+            self._dual = None
+        self._prepare()
+
+    def _prepare(self):
+        """What the other methods need."""
+        problem, n_rows = self._problem, len(self._parameters)
+        # Those of the path's weakest penalties may need what the rows' inner products leave out.
+        if is_wide(len(problem.rows), problem.X.shape[1]):
+            self._span = Span(problem, by_gram=False)
+            coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
+            inner = self._span.state_of(State.at(coef, intercept))
+            self._parameters = np.hstack([inner.coef, inner.intercept[:, None]])
+            self._problem = problem = self._span.problem
+        self._small = SmallProblem.of(problem, n_rows)
+        if self._small is None:
+            self._form, self._subsample = form_and_rows(problem, n_rows, self._random_state)
 
     def _small_minimum(self, alpha):
         small, parameters = self._small, self._parameters
