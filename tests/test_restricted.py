@@ -269,7 +269,7 @@ def test_a_step_goes_most_of_the_way(dtype, given):
     problem = posed(dtype, **given)
     parameters, value, gradient, restricted, model = looked_at(problem)
     rounding = 8 * np.finfo(dtype).eps
-    direction, decrement = restricted.step(gradient, model, rounding, 0.0)
+    direction, decrement = restricted.step(parameters, gradient, model, rounding, 0.0)
     assert decrement == pytest.approx(np.vdot(gradient, direction))
     assert decrement > 0
     if not problem.fit_intercept:
@@ -301,10 +301,10 @@ def test_rest_is_the_mean_probability_of_the_classes_not_kept(build):
 
 def test_no_step_where_the_kept_classes_are_not_most_of_it():
     problem = posed()
-    _, _, gradient, restricted, model = looked_at(problem)
+    parameters, _, gradient, restricted, model = looked_at(problem)
     zeros = np.zeros((100, 16))
     problem.loss_gradient(zeros, np.zeros(100), restricted.likeliest)  # all classes are alike
-    assert restricted.step(gradient, model, 1e-15, 0.0)[0] is None
+    assert restricted.step(parameters, gradient, model, 1e-15, 0.0)[0] is None
 
 
 def test_the_bound_is_one():
@@ -321,7 +321,7 @@ def test_the_bound_is_one():
         assert near[1] - truth <= near[2] + 1e-12
         assert near[2] == pytest.approx(exact[2], rel=0.1)
         assert exact[2] / 4 < bound < 1.3 * exact[2]
-        direction, _ = restricted.step(gradient, model, 1e-15, 0.0)
+        direction, _ = restricted.step(parameters, gradient, model, 1e-15, 0.0)
         parameters = parameters - direction
         value, *parts = problem.loss_gradient(
             parameters[:, :-1], parameters[:, -1], restricted.likeliest

@@ -6,6 +6,7 @@ It changes no coefficients, and improves the intercept on the way. Called by sol
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve
 from scipy.sparse import csr_array
+from scipy.sparse.linalg import LinearOperator, cg
 
 from .cholesky import raised_factor
 from .curvature import probabilities, staged
@@ -17,6 +18,14 @@ BLOCK_ROWS = 1024
 
 #: Newton steps on the intercept, with one Hessian: the error is small to begin with.
 INTERCEPT_STEPS = 4
+
+#: Share of the bound that what is left in the intercept may be with many classes: each step is a
+#: pass, and so little changes no digit of it.
+NEGLIGIBLE = 1e-6
+
+#: Residual, relative, and products of conjugate gradients for such a step.
+SOLVED = 1e-3
+MOST_PRODUCTS = 100
 
 
 def profiled_bound(problem, coef, intercept, known=None, likeliest=None):
@@ -56,18 +65,25 @@ def profiled_bound(problem, coef, intercept, known=None, likeliest=None):
             below = float(intercept_gradient @ step)
             if below <= rounding * abs(objective):
                 break
+            bound = _bound(problem, coef_gradient)
+            if likeliest is not None and below <= NEGLIGIBLE * bound < np.inf:
+                break
             moved = intercept - step
             value, gradient, slope = problem.loss_gradient(coef, moved)
             if not value <= objective + rounding * abs(objective):
                 break
             intercept, objective = moved, value
             coef_gradient, intercept_gradient = gradient, slope
-    if problem.alpha == 0:
-        return intercept, objective, np.inf
-    with np.errstate(over="ignore"):
-        bound = float(np.square(coef_gradient).sum()) / (2 * problem.alpha)
     # What is left in the intercept: twice its Newton decrement is more than it can still fall.
-    return intercept, objective, bound + 2 * below
+    return intercept, objective, _bound(problem, coef_gradient) + 2 * below
+
+
+def _bound(problem, coef_gradient):
+    """‖g‖² / (2 alpha), infinite for alpha = 0."""
+    if problem.alpha == 0:
+        return np.inf
+    with np.errstate(over="ignore"):
+        return float(np.square(coef_gradient).sum()) / (2 * problem.alpha)
 
 
 def newton_steps(problem, coef, intercept, likeliest=None):
@@ -76,10 +92,9 @@ def newton_steps(problem, coef, intercept, likeliest=None):
     Adding one number to all intercepts changes no softmax: any curvature will do there. A class
     that no row is in doubt of has none at all, and gets a step of its gradient's size.
     """
-    if likeliest is None:
-        hessian = _intercept_hessian(problem, coef, intercept)
-    else:
-        hessian = _likeliest_hessian(problem, likeliest, len(coef))
+    if likeliest is not None:
+        return _steps_of_likeliest(problem, likeliest, len(coef))
+    hessian = _intercept_hessian(problem, coef, intercept)
     diagonal = np.diagonal(hessian)
     least = len(hessian) * np.finfo(np.float32).eps * diagonal.max()
     if problem.loss == "softmax":
@@ -89,6 +104,40 @@ def newton_steps(problem, coef, intercept, likeliest=None):
     except LinAlgError:
         return np.zeros_like
     return lambda gradient: cho_solve(factor, gradient, check_finite=False)
+
+
+def _steps_of_likeliest(problem, likeliest, n_rows):
+    """The same by a Hessian in which, of p pᵀ, each row's likeliest classes alone count.
+
+    The others are many and have little each: their products with each other and with these are
+    left out. It has as many numbers as the rows keep classes, so that conjugate gradients take less
+    time than its factor.
+    """
+    kept = likeliest.probability.astype(np.float64)
+    mean = problem.class_means(likeliest.codes, kept, n_rows) + likeliest.rest
+    if problem.sample_weight is not None:
+        kept *= np.sqrt(problem.sample_weight[problem.rows, None].astype(np.float64))
+    starts = np.arange(0, kept.size + 1, kept.shape[1])
+    codes = likeliest.codes.ravel()
+    of_rows = csr_array((kept.ravel(), codes, starts), shape=(len(kept), n_rows))
+    of_classes = of_rows.T.tocsr()
+    own = mean - of_classes.power(2).sum(axis=1) / problem.weight_sum
+    own = np.maximum(own, n_rows * np.finfo(np.float32).eps * max(own.max(), 1e-300))
+
+    def product(vector):
+        return mean * vector - of_classes @ (of_rows @ vector) / problem.weight_sum
+
+    shape = n_rows, n_rows
+    hessian = LinearOperator(shape, product, dtype=np.float64)
+    inverse = LinearOperator(shape, lambda vector: vector.ravel() / own, dtype=np.float64)
+
+    def newton_step(gradient):
+        step, _ = cg(
+            hessian, gradient - gradient.mean(), rtol=SOLVED, maxiter=MOST_PRODUCTS, M=inverse
+        )
+        return step - step.mean()
+
+    return newton_step
 
 
 def _intercept_hessian(problem, coef, intercept):
@@ -110,19 +159,3 @@ def _intercept_hessian(problem, coef, intercept):
             diagonal = weight @ (probability * (1 - probability))
         hessian[np.diag_indices_from(hessian)] += diagonal
     return hessian / problem.weight_sum
-
-
-def _likeliest_hessian(problem, likeliest, n_rows):
-    """The same, but that of p pᵀ each row's likeliest classes alone count.
-
-    The others are many and have little each: their products with each other and with these are
-    left out.
-    """
-    kept = likeliest.probability.astype(np.float64)
-    mean = problem.class_means(likeliest.codes, kept, n_rows) + likeliest.rest
-    if problem.sample_weight is not None:
-        kept *= np.sqrt(problem.sample_weight[problem.rows, None].astype(np.float64))
-    starts = np.arange(0, kept.size + 1, kept.shape[1])
-    codes = likeliest.codes.ravel()
-    of_rows = csr_array((kept.ravel(), codes, starts), shape=(len(kept), n_rows))
-    return np.diag(mean) - (of_rows.T @ of_rows).toarray() / problem.weight_sum

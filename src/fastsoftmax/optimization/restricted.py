@@ -6,6 +6,8 @@ curvature, and the gradient of all classes is kept to first order. The minimum o
 be tried: it is for the caller to see whether the objective falls. Called by solver.py and path.py.
 """
 
+from collections import deque
+
 import numpy as np
 
 from ..problem.objective import Likeliest
@@ -21,6 +23,11 @@ MANY_CLASSES = 100
 #: Steps of L-BFGS on it, at most, and the share of the decrement at which they end.
 MOST_STEPS = 8
 NEAR_ENOUGH = 0.02
+
+#: Steps, and the changes of the gradient of all classes over them, that correct what the few say;
+#: those from far away, over which the classes that rows keep have changed, are left out.
+MEMORY_SIZE = 5
+FIRST_REMEMBERED = 3
 
 #: Mean probability of the classes that rows keep from which they stand for all.
 LEAST_KEPT = 0.5
@@ -59,6 +66,8 @@ class Restricted:
         self._problem = problem
         self._moments = np.append(moments, 1.0)
         self._pairs, self._of_model = (), None
+        self._before, self._n_before = None, 0
+        self._memory = deque(maxlen=MEMORY_SIZE)
         self.likeliest = Likeliest.empty(len(problem.rows), n_rows, problem.dtype)
         self.n_steps = 0
 
@@ -69,13 +78,17 @@ class Restricted:
             return None
         return cls(problem, n_rows, subsample.second_moments())
 
-    def step(self, gradient, model, rounding, enough):
-        """Where its minimum is, from the parameters that ``likeliest`` is of.
+    def step(self, parameters, gradient, model, rounding, enough):
+        """Where the minimum is by the few classes, and by what the last steps said of all.
+
+        It is L-BFGS on the objective, with the way to the minimum of the few classes where others
+        have a matrix to start from.
 
         Parameters
         ----------
-        gradient : float64 ndarray of shape (n_rows, n_features + 1)
-            Of the objective; the intercept is the last column.
+        parameters, gradient : float64 ndarrays of shape (n_rows, n_features + 1)
+            Those that ``likeliest`` is of, and the objective's gradient; the intercept is the last
+            column.
         model : preconditioning's
             Of the Hessian.
         rounding : float > 0
@@ -91,8 +104,30 @@ class Restricted:
         decrement : float
             gradient · direction, positive.
         """
+        self._remember(parameters, gradient)
         if not self._mean_kept() >= LEAST_KEPT:
             return None, np.nan
+        rest, shares = gradient.copy(), []
+        for step, change, curvature in reversed(self._memory):
+            shares.append(np.vdot(step, rest) / curvature)
+            rest -= shares[-1] * change
+        direction = self._minimum(rest, model, rounding, enough)
+        for (step, change, curvature), share in zip(self._memory, reversed(shares), strict=True):
+            direction += (share - np.vdot(change, direction) / curvature) * step
+        decrement = float(np.vdot(gradient, direction))
+        return (direction, decrement) if 0 < decrement < np.inf else (None, np.nan)
+
+    def _remember(self, parameters, gradient):
+        """The step that was taken, and its change of the gradient."""
+        if self._n_before >= FIRST_REMEMBERED:
+            step, change = parameters - self._before[0], gradient - self._before[1]
+            curvature = float(np.vdot(step, change))
+            if curvature > 0:
+                self._memory.append((step, change, curvature))
+        self._before, self._n_before = (parameters, gradient), self._n_before + 1
+
+    def _minimum(self, gradient, model, rounding, enough):
+        """Where the few classes have their minimum if this is the gradient, as a direction."""
         if self._of_model is not model:
             self._pairs, self._of_model = (), model
         first = []
@@ -115,11 +150,9 @@ class Restricted:
             keep_images=True,
         )
         self.n_steps += iterate.n_evaluations
-        direction = -iterate.parameters
         if iterate is first[0]:
-            direction = iterate.direction
-        decrement = float(np.vdot(gradient, direction))
-        return (direction, decrement) if 0 < decrement < np.inf else (None, np.nan)
+            return iterate.direction.astype(np.float64)
+        return -iterate.parameters
 
     def bound(self, parameters, gradient, allowed):
         """What the objective is above its minimum, at most, once the intercept is at its best.

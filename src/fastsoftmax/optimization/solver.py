@@ -701,7 +701,7 @@ class Descent:
         elif allowed is not None and self._n_to_wait <= 1 and not self._is_proved_soon(allowed):
             enough = 2 * NEAR * allowed
         direction, decrement = self._restricted.step(
-            iterate.gradient, self._model, self._rounding, enough
+            iterate.parameters, iterate.gradient, self._model, self._rounding, enough
         )
         if direction is not None:
             iterate.direction, iterate.decrement = direction, decrement
