@@ -6,6 +6,7 @@ tfidf: seconds until the objective on 20 newsgroups as tf-idf is within 1e-4 of 
 as it comes and at a tol that just does it, and scikit-learn's saga and lbfgs with growing caps.
 sweep: 45 strengths of the penalty on newsgroups embeddings, scored on test rows, beside one fit.
 newton: all of Newton's method on iris, as the kernel takes it, on each instruction set.
+many: drawn sets of many classes with and without the steps of the likeliest ones, on one thread.
 
 Asserts nothing. Run by hand: ``python -m bench.bench_fits [NAME...]``, all without a name.
 """
@@ -13,18 +14,21 @@ Asserts nothing. Run by hand: ``python -m bench.bench_fits [NAME...]``, all with
 import sys
 import time
 import warnings
+from functools import partial
 
 import numpy as np
+import sklearn.linear_model
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from bench.fit_data import mnist_bytes, prepared
+from bench.fit_data import mnist_bytes, prepared, synthetic
 from bench.optimum import optimum
+from bench.shape_data import made
 from bench.test_sparse import load
-from fastsoftmax import SoftmaxClassifier, SoftmaxClassifierCV, kernels
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV, kernels
+from fastsoftmax.optimization import restricted
 
 ALPHA = 1e-4
 TARGET = 1e-4
@@ -90,7 +94,7 @@ def tfidf():
         print(f"tfidf: ours, tol {tol:g} {seconds:.3f} s, {above(model) - least:.1e} above")
     for solver in ("saga", "lbfgs"):
         for cap in PEER_CAPS:
-            model = LogisticRegression(
+            model = sklearn.linear_model.LogisticRegression(
                 C=1 / (ALPHA * len(y)), solver=solver, max_iter=cap, tol=1e-9, random_state=0
             )
             seconds = timed(lambda model=model: model.fit(X, y))
@@ -140,7 +144,53 @@ def newton():
             print(f"newton: iris, {name}, {build.newton(**given)[0]} steps, {seconds * 1e6:.0f} us")
 
 
-MEASURED = {f.__name__: f for f in (sgd, estimate, tfidf, sweep, newton)}
+def _drawn(name, *shape, n_directions, noise):
+    problem = synthetic(name, n_directions, noise, shape, n_test=0)
+    return name, problem.X, problem.y, SoftmaxClassifier(random_state=0, n_jobs=1)
+
+
+def _of_shape(name):
+    problem = made(name)
+    return name, problem.X, problem.y, LogisticRegression(n_jobs=1)
+
+
+#: What makes name, X, y and the estimator of a set; the last two with float64 rows and C = 1.
+MANY = (
+    partial(_drawn, "isotropic", 20_000, 384, 400, n_directions=384, noise=3.5),
+    partial(_drawn, "low-rank", 20_000, 384, 400, n_directions=64, noise=1.5),
+    partial(_drawn, "isotropic", 30_000, 128, 100, n_directions=128, noise=3.0),
+    partial(_drawn, "low-rank", 20_000, 64, 200, n_directions=24, noise=1.0),
+    partial(_of_shape, "1000 classes"),
+    partial(_of_shape, "500 classes"),
+    partial(_drawn, "isotropic", 50_000, 768, 1000, n_directions=768, noise=5.0),
+    partial(_drawn, "low-rank", 50_000, 768, 1000, n_directions=96, noise=2.0),
+)
+
+
+def many():
+    """A line a set: CPU seconds, which others on the machine hardly change, and passes."""
+    for make in MANY:
+        name, X, y, model = make()
+        found = {True: [], False: []}
+        for takes_them in (True, False) * (3 if X.size < 10_000_000 else 1):
+            restricted.MANY_CLASSES = 100 if takes_them else len(y)
+            start = time.process_time()
+            model.fit(X, y)
+            seconds = time.process_time() - start
+            found[takes_them].append((seconds, int(np.max(model.n_iter_)), model.converged_))
+        with_them, without = (
+            f"{seconds:.3g} s, {n_passes} passes{'' if converged else ', not converged'}"
+            for seconds, n_passes, converged in (min(found[key]) for key in (True, False))
+        )
+        n_classes = len(model.classes_)
+        print(
+            f"many: {name}, {len(X)} x {X.shape[1]}, {n_classes} classes: {with_them}; "
+            f"without {without}",
+            flush=True,
+        )
+
+
+MEASURED = {f.__name__: f for f in (sgd, estimate, tfidf, sweep, newton, many)}
 
 if __name__ == "__main__":
     with threadpool_limits(2):

@@ -3,7 +3,7 @@
 Real sets are read from the folder named by FASTSOFTMAX_DATA; the synthetic ones are drawn here.
 What is done to a matrix outside the clock (z-scores, division by 255) is done here. An epoch's
 work is bench/data.py's; the optimum is bench/optimum.py's. Called by bench_time_to_optimum.py,
-run_peer.py, shape_data.py and test_sgd_auto.py.
+run_peer.py, bench_fits.py, shape_data.py and test_sgd_auto.py.
 """
 
 import os
@@ -113,8 +113,10 @@ def _newsgroups():
     return FitProblem("newsgroups", *_read("20newsgroups_wordllama256"))
 
 
-def _synthetic(name, n_directions, noise):
-    """Gaussian classes about random means, 1000 of them, in float32 features of variance about 1.
+def synthetic(name, n_directions, noise, shape=(50_000, 768, 1000), n_test=10_000):
+    """Gaussian classes about random means, in float32 features of variance about 1.
+
+    ``shape`` is the number of rows to train on, of features and of classes.
 
     With fewer directions than features, means and noise live in a subspace whose j-th axis has
     standard deviation 1/√j, seen through a random matrix, with 1 % of isotropic noise: correlated
@@ -122,7 +124,7 @@ def _synthetic(name, n_directions, noise):
     row from its class's mean in units of the means' own deviation, was chosen by short SGD fits and
     their test accuracy, so that the classes overlap.
     """
-    n_samples, n_test, n_features, n_classes = 50_000, 10_000, 768, 1000
+    n_samples, n_features, n_classes = shape
     rng = np.random.default_rng(0)
     means = rng.standard_normal((n_classes, n_directions), dtype=np.float32)
     y = rng.integers(0, n_classes, n_samples + n_test).astype(np.int32)
@@ -142,8 +144,8 @@ PROBLEMS = {
     "covtype": lambda: _z_scored("covtype", "covtype", keep_raw=True),
     "letters": lambda: _z_scored("letters", "letterrecognition", keep_raw=False),
     "newsgroups": _newsgroups,
-    "synthetic": lambda: _synthetic("synthetic", 768, noise=5.0),
-    "synthetic low-rank": lambda: _synthetic("synthetic low-rank", 96, noise=2.0),
+    "synthetic": lambda: synthetic("synthetic", 768, noise=5.0),
+    "synthetic low-rank": lambda: synthetic("synthetic low-rank", 96, noise=2.0),
 }
 
 

@@ -60,6 +60,26 @@ def many_classes():
     return X + rng.normal(size=X.shape), y
 
 
+def centres(n_samples, n_features, n_classes):
+    """Classes close about normal centres, in few features."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n_samples) % n_classes
+    X = rng.normal(size=(n_classes, n_features))[y]
+    return X + 0.4 * rng.normal(size=X.shape), y
+
+
+def of_low_rank(n_samples, n_features, n_classes):
+    """Classes that overlap in a quarter of the directions, of which each counts less."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n_samples) % n_classes
+    n_directions = n_features // 4
+    X = rng.normal(size=(n_classes, n_directions))[y]
+    X = (X + 1.5 * rng.normal(size=X.shape)) / np.sqrt(np.arange(1, n_directions + 1))
+    X = X @ rng.normal(size=(n_directions, n_features))
+    X += 0.1 * X.std() * rng.normal(size=X.shape)
+    return (X / X.std()).astype(np.float32), y
+
+
 def words():
     """Like TF-IDF: 30 words of 800 in each row, common ones and some of its class; of length 1."""
     rng = np.random.default_rng(0)
@@ -92,6 +112,8 @@ DATA = {
     "digits-like": partial(clusters, 3823, 64, 10),
     "mixed units": mixed_units,
     "100 classes": many_classes,
+    "200 classes": partial(of_low_rank, 8000, 128, 200),
+    "1000 classes": partial(centres, 3000, 16, 1000),
     "words": words,
 }
 
@@ -111,7 +133,9 @@ PASSES = {
     "satellite-like": (14, 22),
     "digits-like": (18, 39),
     "mixed units": (5, 6),
-    "100 classes": (17, 27),
+    "100 classes": (7, 11),
+    "200 classes": (9, 20),
+    "1000 classes": (10, 13),
     "words": (9, 10),
 }
 

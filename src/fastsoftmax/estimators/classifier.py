@@ -51,7 +51,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     Parameters
     ----------
     solver : {"auto", "dual", "lbfgs", "sgd", "adagrad"}, default="auto"
-        "auto" goes to the optimum: four epochs of "sgd", then L-BFGS over all rows in coordinates
+        "auto" goes to the optimum: a few epochs of "sgd", then L-BFGS over all rows in coordinates
         made round by the curvature that a sample of the rows shows [4]_ [5]_, until it is within
         ``tol``; for sparse X of short rows beside ``alpha``, it is "dual". With ``early_stopping``,
         and in ``partial_fit``, it is "sgd". "lbfgs" leaves the epochs out. "dual" is dual

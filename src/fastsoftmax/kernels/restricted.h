@@ -146,10 +146,13 @@ FS_INLINE void FS_(scatter_tile)(const REAL *const *samples, ptrdiff_t n_samples
 {
     for (ptrdiff_t i = 0; i < n_samples; i++, excess += FS_KEPT, kept += FS_KEPT) {
         const int n = FS_(n_kept)(probability + i * FS_KEPT);
+        const REAL *later = samples[i + FS_AHEAD < n_samples ? i + FS_AHEAD : i];
         VEC x[FS_SCATTER_VECTORS];
         FS_UNROLL
-        for (int v = 0; v < n_vectors; v++)
+        for (int v = 0; v < n_vectors; v++) {
             x[v] = FS_(load)(samples[i] + v * LANES);
+            __builtin_prefetch(later + v * LANES);
+        }
         for (int c = 0; c < n; c++) {
             REAL *row = gradient + kept[c] * stride;
             FS_UNROLL
@@ -169,6 +172,7 @@ FS_NOINLINE void FS_(scatter)(const REAL *const *samples, ptrdiff_t n_samples, c
         break;
     switch (n_vectors) {
         FS_CASE(1) FS_CASE(2) FS_CASE(3) FS_CASE(4)
+        FS_CASE(5) FS_CASE(6) FS_CASE(7) FS_CASE(8)
     }
 #undef FS_CASE
 }
@@ -178,7 +182,11 @@ FS_NOINLINE void FS_(add_raw)(const REAL *const *samples, ptrdiff_t n_samples, c
                               ptrdiff_t stride, ptrdiff_t first, ptrdiff_t last,
                               const REAL *probability, const int32_t *kept, REAL *raw)
 {
-    for (ptrdiff_t i = 0; i < n_samples; i++)
+    for (ptrdiff_t i = 0; i < n_samples; i++) {
+        const REAL *later = samples[i + FS_AHEAD < n_samples ? i + FS_AHEAD : i];
+        for (ptrdiff_t j = first; j < last; j += LANES)
+            __builtin_prefetch(later + j);
         FS_(add_kept)(samples[i] + first, coef + first, stride, last - first, kept + i * FS_KEPT,
                       FS_(n_kept)(probability + i * FS_KEPT), raw + i * FS_KEPT);
+    }
 }

@@ -59,11 +59,13 @@
 #define FS_RUN 32
 
 /* Classes that a row keeps where softmax is restricted to a few (restricted.h), rungs that its
- * threshold stands on, a third of an octave each, and vectors of features that are scattered at
- * once: of a thousand classes these fit half of a 512 KiB cache. */
+ * threshold stands on, a third of an octave each, vectors of features that are scattered at once,
+ * and how many rows ahead the cache is asked for one: twice as fast as with half of those vectors
+ * and none ahead (bench/bench_fits.py many). */
 #define FS_KEPT 16
 #define FS_RUNGS 32
-#define FS_SCATTER_VECTORS 4
+#define FS_SCATTER_VECTORS 8
+#define FS_AHEAD 4
 
 /* What a step does with the gradient; the order is that of UPDATES in reference/dense.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };

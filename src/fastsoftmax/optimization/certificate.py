@@ -19,9 +19,9 @@ BLOCK_ROWS = 1024
 #: Newton steps on the intercept, with one Hessian: the error is small to begin with.
 INTERCEPT_STEPS = 4
 
-#: Share of the bound that what is left in the intercept may be with many classes: each step is a
-#: pass, and so little changes no digit of it.
-NEGLIGIBLE = 1e-6
+#: What the steps that are left may change the gradient by, as a share of it: with many classes,
+#: whose Hessian is not exact, there would be one or two more, each a pass.
+SETTLED = 0.01
 
 #: Residual, relative, and products of conjugate gradients for such a step.
 SOLVED = 1e-3
@@ -54,36 +54,42 @@ def profiled_bound(problem, coef, intercept, known=None, likeliest=None):
         Up to rounding errors; infinite for alpha = 0.
     """
     objective, coef_gradient, intercept_gradient = known or problem.loss_gradient(coef, intercept)
-    below = 0.0
+    below, slack = 0.0, 0.0
     if problem.fit_intercept:
         rounding = np.finfo(problem.dtype).eps
-        newton_step = newton_steps(
-            problem, coef, intercept, likeliest
-        )  # it hardly changes on the way
+        newton_step = newton_steps(problem, coef, intercept, likeliest)  # it hardly changes
+        before, change = np.inf, np.inf
         for _ in range(INTERCEPT_STEPS):
             step = newton_step(intercept_gradient)
             below = float(intercept_gradient @ step)
             if below <= rounding * abs(objective):
                 break
-            bound = _bound(problem, coef_gradient)
-            if likeliest is not None and below <= NEGLIGIBLE * bound < np.inf:
-                break
+            if likeliest is not None and 4 * below < before < np.inf:
+                # Each step changes the gradient by a share of what the one before has.
+                share = np.sqrt(below / before)
+                slack = change * share / (1 - share)
+                if slack <= SETTLED * np.linalg.norm(coef_gradient):
+                    break
             moved = intercept - step
             value, gradient, slope = problem.loss_gradient(coef, moved)
             if not value <= objective + rounding * abs(objective):
                 break
+            before, change = below, np.linalg.norm(gradient - coef_gradient)
             intercept, objective = moved, value
-            coef_gradient, intercept_gradient = gradient, slope
+            coef_gradient, intercept_gradient, slack = gradient, slope, 0.0
     # What is left in the intercept: twice its Newton decrement is more than it can still fall.
-    return intercept, objective, _bound(problem, coef_gradient) + 2 * below
+    return intercept, objective, _bound(problem, coef_gradient, slack) + 2 * below
 
 
-def _bound(problem, coef_gradient):
-    """‖g‖² / (2 alpha), infinite for alpha = 0."""
+def _bound(problem, coef_gradient, slack):
+    """‖g‖² / (2 alpha) of a gradient that may be longer by ``slack``; infinite for alpha = 0."""
     if problem.alpha == 0:
         return np.inf
     with np.errstate(over="ignore"):
-        return float(np.square(coef_gradient).sum()) / (2 * problem.alpha)
+        square = float(np.square(coef_gradient).sum())
+        if slack > 0:
+            square = (np.sqrt(square) + slack) ** 2
+        return square / (2 * problem.alpha)
 
 
 def newton_steps(problem, coef, intercept, likeliest=None):
