@@ -133,7 +133,7 @@ PASSES = {
     "satellite-like": (14, 22),
     "digits-like": (18, 39),
     "mixed units": (5, 6),
-    "100 classes": (7, 11),
+    "100 classes": (17, 27),
     "200 classes": (9, 20),
     "1000 classes": (10, 13),
     "words": (9, 10),

@@ -3,6 +3,9 @@
 What fits by it come to is held to the same truth as all others.
 """
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -14,10 +17,17 @@ from fastsoftmax.kernels import reference
 from fastsoftmax.optimization.certificate import profiled_bound
 from fastsoftmax.optimization.curvature import Subsample
 from fastsoftmax.optimization.preconditioning import KroneckerHessian
-from fastsoftmax.optimization.restricted import MANY_CLASSES, Restricted
+from fastsoftmax.optimization.restricted import Restricted, has_many_classes
 from fastsoftmax.problem.objective import Problem
 
 N_KEPT = reference.N_KEPT
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A hundred classes are many, however short a pass."""
+    monkeypatch.setattr("fastsoftmax.optimization.restricted.MANY_CLASSES", 100)
+
 
 #: n_samples, n_features, n_rows: below, at and above a vector, a stripe of features of either part,
 #: a chunk of rows, a share, and what a share's sums may hold; fewer classes than slots and more.
@@ -200,6 +210,29 @@ def test_likeliest_classes_are_of_softmax_alone(build):
         )
 
 
+# --- When -----
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "n_classes", "is_worth_it"),
+    [
+        (3000, 16, 1000, True),
+        (5000, 32, 500, True),
+        (900, 8, 300, True),
+        (900, 7, 300, False),
+        (3000, 32, 299, False),
+        (20_000, 64, 200, True),
+        (40_000, 64, 99, False),
+    ],
+)
+def test_a_hundred_classes_are_many_where_a_pass_is_long(
+    n_samples, n_features, n_classes, is_worth_it
+):
+    problem = posed(rows=np.zeros(n_samples, np.intp), X=np.zeros((1, n_features)))
+    assert has_many_classes(problem, n_classes) == is_worth_it
+    assert not has_many_classes(replace(problem, loss="logistic"), n_classes)
+
+
 # --- Steps ----------------------------------------------------------------------------------------
 
 
@@ -214,7 +247,7 @@ def many(n_samples=900, n_features=16, n_classes=100, noise=1.5, seed=0):
 def least(X, y, weight=None, alpha=1e-3, **given):
     """The minimum, by L-BFGS over all classes, proved by the bound; and how well it is known."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fastsoftmax.optimization.restricted.MANY_CLASSES", 10**9)
+        patch.setattr("fastsoftmax.optimization.restricted.MANY_CLASSES", math.inf)
         model = SoftmaxClassifier(alpha=alpha, tol=1e-10, dtype="float64", random_state=0, **given)
         model.fit(np.asarray(X, np.float64), y, weight)
     objective = Objective(X, y, 100, alpha, weight, **given)
@@ -245,7 +278,7 @@ def looked_at(problem, seed=1, size=0.5):
     """Parameters, the objective and its gradient there, a Restricted that knows of it, a model."""
     rng = np.random.default_rng(seed)
     subsample = Subsample.of(problem, len(problem.rows), problem.dtype, rng)
-    restricted = Restricted.of(problem, 100, subsample)
+    restricted = Restricted(problem, 100, subsample.second_moments())
     parameters = size * rng.normal(size=(100, problem.X.shape[1] + 1))
     parameters[:, -1] = 0
     # From zero probabilities are alike; a gradient step tells the classes apart.
@@ -334,7 +367,7 @@ def test_the_bound_is_one():
 
 
 @pytest.fixture
-def steps(monkeypatch):
+def steps(monkeypatch, small):
     """How many of its steps fits take: a list that grows."""
     taken, of_class = [], Restricted.step
 
@@ -375,6 +408,19 @@ def test_ends_at_the_minimum(steps, way, weighted, dtype):
     assert model.suboptimality_ > above / 3 - rounding
 
 
+def test_an_intercept_that_is_far_off_is_seen(steps):
+    """Rows that say nothing of their classes: all there is to find is how frequent these are."""
+    rng = np.random.default_rng(0)
+    y = np.append(np.arange(100), rng.geometric(0.05, 2000) % 100)
+    X = np.zeros((len(y), 16))
+    X[::50] = 1e-3 * rng.normal(size=X[::50].shape)
+    for solver in ("auto", "lbfgs"):
+        model = SoftmaxClassifier(alpha=1e-3, solver=solver, random_state=0).fit(X, y)
+        objective, truth = least(X, y)
+        assert model.converged_
+        assert objective(model.coef_, model.intercept_) - truth < 2e-5
+
+
 def test_logistic_regression_ends_there_too(steps):
     X, y = many(n_samples=1500)
     model = LogisticRegression(C=1.0).fit(X, y)
@@ -403,7 +449,7 @@ def test_a_minimum_far_below_tol(steps):
     ],
     ids=["uphill", "too far", "NaN", "nowhere"],
 )
-def test_wrong_steps_change_no_minimum(monkeypatch, spoilt):
+def test_wrong_steps_change_no_minimum(monkeypatch, small, spoilt):
     """The objective decides; where it doesn't fall, L-BFGS goes on."""
     of_class = Restricted.step
 
@@ -423,10 +469,10 @@ def test_wrong_steps_change_no_minimum(monkeypatch, spoilt):
 @pytest.mark.parametrize(
     ("n_classes", "given", "is_sparse"),
     [
-        (MANY_CLASSES - 1, {}, False),
-        (MANY_CLASSES, {"multi_class": "ovr"}, False),
-        (MANY_CLASSES, {}, True),
-        (MANY_CLASSES, {"solver": "sgd"}, False),
+        (99, {}, False),
+        (100, {"multi_class": "ovr"}, False),
+        (100, {}, True),
+        (100, {"solver": "sgd"}, False),
     ],
     ids=["few classes", "one against the others", "sparse", "sgd"],
 )
@@ -437,7 +483,7 @@ def test_others_go_their_own_way(steps, n_classes, given, is_sparse):
     assert not steps
 
 
-def test_threads_change_no_bit(build):
+def test_threads_change_no_bit(build, small):
     X, y = many(n_samples=600, n_features=24)
     if build == "reference":
         pytest.skip("it has no threads")

@@ -15,6 +15,7 @@ from ..problem.rows import SparseRows
 from ..problem.statistics import ColumnStatistics
 from .cholesky import raised_factor
 from .curvature import probabilities
+from .restricted import has_many_classes
 
 __all__ = [
     "DiagonalHessian",
@@ -43,10 +44,6 @@ PENALTY_SHARE = 1e-3
 #: Multiply-adds of eigenvectors, times the third power of the size: of those of the classes, which
 #: bring no pass less from a hundred classes on, they may cost as much as a pass.
 EIGENVECTORS = 10
-
-#: Classes from which A is its diagonal, and each class's intercept is coupled to its own row of
-#: coef alone: what they are made from costs as much as several passes, and brings no pass less.
-MANY_CLASSES = 100
 
 #: Numbers that couple the intercept to coef, at most, and passes that they may cost: beyond that
 #: each class's intercept is coupled to its own row of coef alone.
@@ -245,7 +242,7 @@ class _Kronecker:
         """Eigenvectors of A; gives what each row of the subsample adds to its trace."""
         values, weight = self._subsample.values, self._subsample.weight
         self._class_vectors = None
-        if len(coef) >= MANY_CLASSES:
+        if has_many_classes(problem, len(coef)):
             return self._separate_classes(problem, coef, intercept)
         probability = probabilities(problem, values, coef, intercept).astype(np.float64)
         if problem.loss == "softmax":
@@ -264,7 +261,11 @@ class _Kronecker:
         return trace
 
     def _separate_classes(self, problem, coef, intercept):
-        """The diagonal of A, and each intercept coupled to its own row of coef."""
+        """The diagonal of A, and each intercept coupled to its own row of coef.
+
+        For descent by the likeliest classes: what more would be made from takes as long as several
+        of its passes.
+        """
         values, weight = self._subsample.values, self._subsample.weight[:, None]
         spread = probabilities(problem, values, coef, intercept)
         spread *= 1 - spread

@@ -17,8 +17,16 @@ from .lbfgs import minimize
 
 __all__ = ["MANY_CLASSES", "Restricted", "has_many_classes"]
 
-#: Classes from which it is worth while.
-MANY_CLASSES = 100
+#: Classes from which it is worth while; and from how many on where a pass is so long, rows times
+#: classes times features and what an exponential costs, that its steps are short beside it.
+MANY_CLASSES = 300
+FEWEST_CLASSES = 100
+LONG_PASS = 200_000_000
+EXPONENTIAL = 16
+
+#: Features from which it is: in fewer, rows are in doubt among neighbours alone, and a model that
+#: knows how the classes depend on each other takes half of the passes that its steps do.
+FEWEST_FEATURES = 8
 
 #: Steps of L-BFGS on it, at most, and the share of the decrement at which they end.
 MOST_STEPS = 8
@@ -35,11 +43,12 @@ LEAST_KEPT = 0.5
 
 def has_many_classes(problem, n_rows):
     """Whether steps of a few classes are sooner at a minimum of coef with n_rows rows."""
-    return (
-        problem.loss == "softmax"
-        and n_rows >= MANY_CLASSES
-        and not isinstance(problem.X, SparseRows)
-    )
+    n_features = problem.X.shape[1]
+    if problem.loss != "softmax" or isinstance(problem.X, SparseRows):
+        return False
+    pass_work = len(problem.rows) * n_rows * (n_features + EXPONENTIAL)
+    is_worth_it = n_rows >= MANY_CLASSES or (n_rows >= FEWEST_CLASSES and pass_work >= LONG_PASS)
+    return n_features >= FEWEST_FEATURES and is_worth_it
 
 
 class Restricted:
@@ -169,9 +178,10 @@ class Restricted:
             return bound
         newton_step = newton_steps(problem, parameters[:, :-1], parameters[:, -1], likeliest)
         step = newton_step(gradient[:, -1])
+        below = float(gradient[:, -1] @ step)  # twice what the intercept can fall by
         _, more, _ = problem.restricted_loss_gradient(likeliest, np.zeros_like(of_coef), -step)
         of_coef += more - more.mean(axis=0)
-        return float(np.square(of_coef).sum()) / (2 * problem.alpha)
+        return float(np.square(of_coef).sum()) / (2 * problem.alpha) + below
 
     def _mean_kept(self):
         """Mean probability of the classes kept."""
