@@ -1,4 +1,4 @@
-"""Which part of scikit-learn is a paragraph of its documentation from? Words by tf-idf, in a pipeline.
+"""Which part of scikit-learn does a paragraph document? Words by tf-idf, in a pipeline.
 
 The documents are the docstrings of the scikit-learn that is installed, a paragraph each. Sparse
 rows go to the optimum by dual coordinate ascent, which proves how near it is: prints the epochs,

@@ -8,10 +8,15 @@ from sklearn.metrics import log_loss
 from truth import Objective, least
 from twins import DTYPES
 
-from fastsoftmax import LogisticRegression, SoftmaxClassifier, kernels
+from fastsoftmax import LogisticRegression, SoftmaxClassifier, SoftmaxClassifierCV, kernels
+from fastsoftmax.estimators.settings import settings_of
 from fastsoftmax.kernels import reference
 from fastsoftmax.optimization import solver as solver_module
 from fastsoftmax.optimization.dual import MOST_EPOCHS
+from fastsoftmax.optimization.path import Path
+from fastsoftmax.optimization.tolerance import Tolerance
+from fastsoftmax.problem.checks import check_data
+from fastsoftmax.problem.posing import pose
 
 #: n_samples, n_features, n_rows, loss: below and above a vector, odd numbers of vectors, one row.
 SHAPES = [
@@ -143,6 +148,49 @@ def test_epoch_is_its_twin(kernel, dtype, shape, start, c):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+@pytest.mark.parametrize("size", [30.0, 1e3, 1e5])
+def test_raw_predictions_may_be_of_any_size(build, dtype, loss, size):
+    """Rows that are sure, of the right class and of wrong ones."""
+    given, dual, n_slots = arguments((40, 30, 7, loss), dtype, c=0.5)
+    coef = size * np.random.default_rng(0).normal(size=(n_slots, 7))
+    sums, new, after, _ = epoch(kernels.implementation, given, dual, n_slots, coef=coef)
+    twin = epoch(reference, given, dual, n_slots, coef=coef)
+    assert np.isfinite(sums).all()
+    assert np.isfinite(new).all()
+    assert np.isfinite(after).all()
+    scale = 1e-2 if dtype == np.float32 else 1e-3
+    close(np.array(sums[:2]), np.array(twin[0][:2]), dtype, scale * abs(twin[0][0]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("c", [2.0, 1e4, 1e8])
+def test_rows_that_are_at_their_best_stay(build, dtype, c):
+    """Also where the distance to it is too small to be squared."""
+    for size in (50.0, 400.0, 2000.0):
+        given, dual, n_slots = arguments((8, 6, 3, "softmax"), dtype, c=c)
+        given["data"][:] = 1e-3
+        coef = np.zeros((n_slots, 3))
+        intercept = np.array([size, 0.0, -size], dtype)
+        given["y_true"][:] = 0
+        dual[:] = -1000
+        dual[:, 0] = 0
+        shards = np.zeros((1, n_slots, kernels.implementation.sparse_stride(3, dual.itemsize)))
+        shards = shards.astype(dtype)
+        kernels.implementation.sparse_dual_epoch(
+            **given,
+            dual_inplace=dual,
+            coef_inplace=shards,
+            intercept_inplace=intercept,
+            intercept_unit=0.25,
+            damping=1.0,
+            n_threads=1,
+        )
+        np.testing.assert_allclose(np.exp(dual), np.eye(3)[[0] * 8], atol=1e-6)
+        np.testing.assert_allclose(shards[0, :, :3], coef, atol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("repairs", [True, False])
 def test_gap_is_its_twin(kernel, dtype, shape, repairs):
@@ -171,7 +219,7 @@ def test_any_number_of_threads_gives_the_same_bits(kernel, dtype, shape):
 
 
 @pytest.mark.parametrize("loss", ["softmax", "logistic"])
-@pytest.mark.parametrize("c", [0.3, 3.0, 100.0, 1e5])
+@pytest.mark.parametrize("c", [0.3, 3.0, 100.0, 1e5, 3e7])
 def test_steps_gain_whatever_the_curvature(build, loss, c):
     """The dual objective never falls from epoch to epoch, by more than rounding."""
     module, shape = kernels.implementation, (30, 25, 6, loss)
@@ -469,3 +517,64 @@ def test_fits_are_the_same_at_any_number_of_threads(dtype):
     ]
     for other in fits[1:]:
         np.testing.assert_array_equal(fits[0], other)
+
+
+# --- Paths ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_path_goes_by_the_dual_and_then_by_others(dtype, multi_class):
+    """Each minimum is as near as it says, whichever way led there; up again too."""
+    X, y = words(dtype=dtype)
+    parameters = {"multi_class": multi_class, "alpha": 1.0, "dtype": np.dtype(dtype).name}
+    settings = settings_of(SoftmaxClassifier(solver="lbfgs", random_state=0, **parameters), 500)
+    data = check_data(SoftmaxClassifier(), X, y, dtype=dtype)
+    problem = pose(data, settings.formulation).problem
+    random_state = np.random.RandomState(0)
+    path = Path(problem, 5, random_state, Tolerance(1e-5), 500)
+    ways = []
+    for alpha in (1.0, 0.1, 0.02, 3e-3, 3e-2, 1e-3, 1e-5, 1e-6):
+        minimum = path.minimum(alpha)
+        ways.append(path._dual is not None)
+        parameters["alpha"] = alpha
+        objective = true_objective(X, y, SoftmaxClassifier(**parameters).get_params(), None)
+        value = objective(minimum.state.coef, minimum.state.intercept)
+        assert minimum.converged
+        assert value - least(objective).lower <= 3e-5
+    assert ways == sorted(ways, reverse=True)
+    assert ways[:6] == [True] * 6
+    assert not ways[-1]
+
+
+def test_the_next_minimum_of_a_path_is_near():
+    X, y = words(3000, 2000)
+    settings = settings_of(SoftmaxClassifier(solver="lbfgs", random_state=0), 500)
+    problem = pose(check_data(SoftmaxClassifier(), X, y), settings.formulation).problem
+    path = Path(problem, 5, np.random.RandomState(0), Tolerance(1e-6), 500)
+    path.minimum(1e-3)
+    following = path.minimum(8e-4).n_iter
+    alone = Path(problem, 5, np.random.RandomState(0), Tolerance(1e-6), 500).minimum(8e-4).n_iter
+    assert following < alone
+
+
+def test_cross_validation_of_sparse_rows_scores_as_that_of_dense_ones():
+    X, y = words(600)
+    settings = {"alphas": [1e-1, 1e-2, 1e-3, 1e-4], "cv": 3, "random_state": 0, "scoring": "loss"}
+    sparse = SoftmaxClassifierCV(**settings).fit(X, y)
+    dense = SoftmaxClassifierCV(**settings).fit(X.toarray(), y)
+    np.testing.assert_allclose(sparse.scores_, dense.scores_, atol=1e-3)
+    assert sparse.alpha_ == dense.alpha_
+    assert np.isfinite(sparse.history_["gap"]).any()
+
+
+def test_a_fold_without_rows_of_a_class():
+    X, y = words(300)
+    order = np.argsort(y == 4, kind="stable")
+    X, y = X[order], y[order]
+    rows = np.arange(300)
+    cv = [(rows[:240], rows[240:]), (rows[60:], rows[:60])]
+    settings = {"alphas": [1e-2, 1e-3], "cv": cv, "random_state": 0, "scoring": "loss"}
+    sparse = SoftmaxClassifierCV(**settings).fit(X, y)
+    dense = SoftmaxClassifierCV(**settings).fit(X.toarray(), y)
+    np.testing.assert_allclose(sparse.scores_, dense.scores_, rtol=1e-3)

@@ -176,8 +176,9 @@ FS_NOINLINE double FS_(dual_softmax)(REAL *raw, REAL *dual, ptrdiff_t n, REAL c,
     }
     const REAL divergence = FS_(total_of)(apart), distance = FS_(total_of)(square);
     /* H is 1-strongly concave: this share of the way to the probabilities gains at least as much as
-     * any other by that bound (Shalev-Shwartz, Zhang 2013, lemma 1). */
-    const REAL wanted = (divergence + distance / 2) / (distance * (1 + c));
+     * any other by that bound (Shalev-Shwartz, Zhang 2013, lemma 1). Rounding may bring a divergence
+     * of 0 below it, and both may be next to nothing. */
+    const REAL wanted = ((divergence > 0 ? divergence : 0) / distance + (REAL)0.5) / (1 + c);
     const REAL share = wanted < 1 ? wanted : 1;
     int n_steps = c <= (REAL)0.5 ? 1 : c <= (REAL)FS_DUAL_SMALL ? 2 : 3;
     if (c > (REAL)FS_DUAL_SMALL && distance > 0) {

@@ -201,7 +201,7 @@ def _softmax_step(raw, dual, c, dtype):
     log_p = raw - log_sum
     p, old = np.exp(log_p), np.exp(dual)
     divergence, distance = (old * (dual - log_p)).sum(), np.square(p - old).sum()
-    wanted = (divergence + distance / 2) / (distance * (1 + c))
+    wanted = (max(divergence, 0.0) / distance + 0.5) / (1 + c)
     share = wanted if wanted < 1 else 1.0
     start = _normalised(_between(log_p, dual, share))
     log_q = start if c > SMALL and distance > 0 else log_p
