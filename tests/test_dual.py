@@ -163,6 +163,45 @@ def test_raw_predictions_may_be_of_any_size(build, dtype, loss, size):
     close(np.array(sums[:2]), np.array(twin[0][:2]), dtype, scale * abs(twin[0][0]))
 
 
+@pytest.mark.parametrize("c", [1.0, 30.0, 1e4, 5e7])
+def test_each_step_gains(build, c):
+    """Of rows that have nothing in common, each is at a point of its own, far from its best."""
+    module, rng, n, n_rows = kernels.implementation, np.random.default_rng(0), 3000, 21
+    raw, dual = rng.normal(size=(n, n_rows)), 3 * rng.normal(size=(n, n_rows))
+    dual[rng.random(dual.shape) < 0.4] = -1000
+    dual -= np.log(np.exp(dual - dual.max(axis=1, keepdims=True)).sum(axis=1, keepdims=True))
+    dual -= dual.max(axis=1, keepdims=True)
+    dual -= np.log(np.exp(dual).sum(axis=1, keepdims=True))
+    coef = np.zeros((1, n, module.sparse_stride(n_rows, 8)))
+    coef[0, :, :n_rows] = raw
+    log_p = raw - np.log(np.exp(raw).sum(axis=1, keepdims=True))
+    before, old = (np.exp(dual) * (dual - log_p)).sum(axis=1), np.exp(dual)
+    X = csr_array(np.eye(n))
+    module.sparse_dual_epoch(
+        X.data,
+        X.indices,
+        X.indptr,
+        np.arange(n),
+        np.zeros(n, np.int32),
+        None,
+        None,
+        np.arange(n, dtype=np.int32),
+        dual,
+        coef,
+        np.zeros(n_rows),
+        "softmax",
+        c,
+        0.0,
+        1.0,
+        1,
+    )
+    q = np.exp(dual)
+    np.testing.assert_allclose(q.sum(axis=1), 1, rtol=1e-12)
+    gain = before - (q * (dual - log_p)).sum(axis=1) - c / 2 * np.square(q - old).sum(axis=1)
+    assert (gain >= -1e-10).all()
+    np.testing.assert_allclose(coef[0, :, :n_rows], raw + c * (old - q), atol=1e-12 * c)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("c", [2.0, 1e4, 1e8])
 def test_rows_that_are_at_their_best_stay(build, dtype, c):
