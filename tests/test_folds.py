@@ -5,6 +5,8 @@ of the others are 0. How folds are chosen from is tested in test_selection.py.
 """
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from digits import small_digits
 from sklearn import config_context
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, make_scorer
 
-from fastsoftmax import SoftmaxClassifier, SoftmaxClassifierCV
+from fastsoftmax import LogisticRegressionCV, SoftmaxClassifier, SoftmaxClassifierCV
+from fastsoftmax.estimators import folds
 
 ALPHAS = [1e-1, 1e-2]
 
@@ -259,3 +262,51 @@ def test_errors_name_the_scoring_and_what_can_be_done():
 
     with pytest.raises(ValueError, match=r"scoring=<function .* held out.*no score today"):
         SoftmaxClassifierCV(alphas=ALPHAS, cv=3, scoring=broken).fit(X, y)
+
+
+# --- Beside each other ----------------------------------------------------------------------------
+
+
+def _long_calls():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(500, 24))
+    return X, (X @ rng.normal(size=(24, 8)) + 3 * rng.gumbel(size=(500, 8))).argmax(axis=1)
+
+
+@pytest.mark.parametrize("estimator", [SoftmaxClassifierCV, LogisticRegressionCV])
+def test_folds_run_beside_each_other_where_their_calls_are_long(estimator, monkeypatch):
+    met = []
+
+    class Pool(ThreadPoolExecutor):
+        def map(self, function, *iterables):
+            return super().map(lambda one: (met.append(get_ident()), function(one))[1], *iterables)
+
+    monkeypatch.setattr(folds, "ThreadPoolExecutor", Pool)
+    X, y = _long_calls()
+    cv_ = {"cv": 3}
+    if estimator is LogisticRegressionCV:
+        cv_ |= {"use_legacy_attributes": False}
+    alone = estimator(n_jobs=1, **cv_).fit(X, y)
+    assert not met
+    together = estimator(n_jobs=2, **cv_).fit(X, y)
+    assert len(met) >= 3
+    assert get_ident() not in met
+    np.testing.assert_array_equal(alone.coef_, together.coef_)
+    np.testing.assert_array_equal(alone.scores_, together.scores_)
+    met.clear()
+    estimator(n_jobs=2, scoring=lambda model, X, y: model.score(X, y), **cv_).fit(X, y)
+    estimator(n_jobs=2, **cv_).fit(X[:, :2], y)  # short calls
+    assert not met
+
+
+def test_an_error_in_a_fold_on_a_thread_is_raised(monkeypatch):
+    X, y = _long_calls()
+
+    def fails(fold, alpha):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(folds.Fold, "minimum", fails)
+    classifier = SoftmaxClassifierCV(n_jobs=2)
+    with pytest.raises(MemoryError, match="no room"):
+        classifier.fit(X, y)
+    assert not hasattr(classifier, "coef_")

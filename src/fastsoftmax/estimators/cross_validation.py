@@ -8,6 +8,7 @@ import sys
 import warnings
 from dataclasses import dataclass, replace
 from numbers import Integral
+from operator import methodcaller
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..problem.checks import check_data
 from ..problem.statistics import ColumnStatistics
 from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .classifier import SoftmaxClassifier
-from .folds import Fold, Mean, folds_of
+from .folds import Fold, Mean, beside_each_other, folds_of
 from .memory import set_fitted, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS, check_each_parameter
 from .settings import most_iterations, settings_of
@@ -298,20 +299,22 @@ class SoftmaxClassifierCV(LinearClassifier):
         """Go from minimum to minimum in all folds, until scores have fallen for long enough."""
         paths = _Paths.of(len(folds), len(alphas), folds[0].coef_shape)
         most = len(alphas) if self.n_alphas_without_gain is None else self.n_alphas_without_gain
+        n_threads = folds[0].n_threads
         folds = [Fold(data, settings) for data in folds]
         best, n_without = -np.inf, 0
-        for i, alpha in enumerate(alphas):
-            for k, fold in enumerate(folds):
-                minimum = fold.minimum(alpha)
-                paths.take(k, i, minimum)
-                if self.verbose:
-                    text = f"fold {k + 1}/{len(folds)}  alpha {alpha:.3g}"
-                    print(f"{text}  score {minimum.score:.5f}", file=sys.stderr)
-            score = paths.scores[:, i].mean()
-            n_without = n_without + 1 if score < best else 0
-            best = max(best, score)
-            if n_without == most:
-                break
+        with beside_each_other(folds, n_threads) as of_each:
+            for i, alpha in enumerate(alphas):
+                minima = of_each(methodcaller("minimum", alpha))
+                for k, minimum in enumerate(minima):
+                    paths.take(k, i, minimum)
+                    if self.verbose:
+                        text = f"fold {k + 1}/{len(folds)}  alpha {alpha:.3g}"
+                        print(f"{text}  score {minimum.score:.5f}", file=sys.stderr)
+                score = paths.scores[:, i].mean()
+                n_without = n_without + 1 if score < best else 0
+                best = max(best, score)
+                if n_without == most:
+                    break
         return paths
 
 

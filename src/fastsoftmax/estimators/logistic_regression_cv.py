@@ -7,6 +7,7 @@ logistic_regression.py's. Only the L2 penalty is here. Imported lazily by the pa
 
 import sys
 import warnings
+from copy import copy
 from dataclasses import replace
 from numbers import Integral
 from typing import ClassVar
@@ -33,7 +34,7 @@ from ..problem.checks import check_data
 from ..problem.held_out import Scoring, takes_weight
 from ..problem.weights import check_class_weight
 from .base import LinearClassifier, centred, raise_if_interrupted
-from .folds import Fold, Mean, folds_of
+from .folds import Fold, Mean, beside_each_other, folds_of
 from .logistic_regression import LogisticRegression
 from .memory import set_fitted, unchanged_on_failure
 from .parameters import check_each_parameter
@@ -259,7 +260,7 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
                     setattr(model, name, getattr(self, name))
             model.class_weight = _weights_of_classes(self.class_weight, data)
             folds = folds_of(data, self.cv, (X, y), splits, True, scored)
-            minima = [self._minima(k, folds, model, scoring, Cs) for k in range(len(folds))]
+            minima = self._minima_of(folds, model, scoring, Cs)
             scores = np.array([[minimum.score for minimum in fold] for fold in minima])
             missed = [m.suboptimality for fold in minima for m in fold if not m.converged]
             if self.refit:
@@ -345,17 +346,30 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
             )
         return ratios
 
-    def _minima(self, k, folds, model, scoring, Cs):
-        """The FoldMinimum of fold k for each C, found from the strongest penalty on."""
-        settings = replace(model._settings(folds[k], None), scoring=scoring)
-        fold = Fold(folds[k], settings)
+    def _minima_of(self, data, model, scoring, Cs):
+        """The FoldMinimum of each fold for each C."""
+        models = [copy(model) for _ in data]
+        folds = [
+            Fold(of_fold, replace(own._settings(of_fold, None), scoring=scoring))
+            for of_fold, own in zip(data, models, strict=True)
+        ]
+
+        def minima(fold):
+            k = folds.index(fold)
+            return self._minima(fold, f"fold {k + 1}/{len(folds)}", models[k], Cs)
+
+        with beside_each_other(folds, data[0].n_threads) as of_each:
+            return of_each(minima)
+
+    def _minima(self, fold, name, model, Cs):
+        """The FoldMinimum for each C, found from the strongest penalty on."""
         minima = [None] * len(Cs)
         for i in np.argsort(Cs, kind="stable"):
             model.C = float(Cs[i])
             alpha = 1 / (model.C * fold.weight_sum)
             minima[i] = fold.minimum(alpha, model._tolerance(self.tol))
             if self.verbose:
-                text = f"fold {k + 1}/{len(folds)}  C {model.C:.3g}  score {minima[i].score:.5f}"
+                text = f"{name}  C {model.C:.3g}  score {minima[i].score:.5f}"
                 print(text, file=sys.stderr)
         return minima
 

@@ -133,6 +133,11 @@ class SmallProblem:
         Its alpha is of no account.
     n_rows : int
         Of coef.
+
+    Attributes
+    ----------
+    n_products : int
+        Entries of the Hessian times rows.
     """
 
     @classmethod
@@ -170,8 +175,8 @@ class SmallProblem:
         self._total = self._targets @ self._weight
         self._penalty = self._square_unit
         self._probability = np.empty((n_rows, n_samples))
-        n_products = _n_products(n_samples, n_features + 1, n_rows, problem.loss)
-        self._most_a_call = max(1, min(MOST_ITERATIONS_A_CALL, PRODUCTS_A_CALL // n_products))
+        self.n_products = _n_products(n_samples, n_features + 1, n_rows, problem.loss)
+        self._most_a_call = max(1, min(MOST_ITERATIONS_A_CALL, PRODUCTS_A_CALL // self.n_products))
 
     # --- Units ------------------------------------------------------------------------------------
 

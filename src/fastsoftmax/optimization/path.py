@@ -24,6 +24,9 @@ from .tolerance import least_gap
 
 __all__ = ["Minimum", "Path"]
 
+#: Entries of a Hessian times rows from which its step takes longer than what is around it.
+LONG_PRODUCTS = 10_000_000
+
 #: Evaluations of one minimum above which a whole Hessian is formed anew for the next: it knows the
 #: curvature of where it was formed alone, and costs a few passes.
 MOST_WITH_ONE_HESSIAN = 10
@@ -96,6 +99,11 @@ class Path:
         self._pairs = []
         self._n_iter = 0
         self.n_factors = 0
+
+    @property
+    def has_long_calls(self):
+        """Whether nearly all of its time goes to calls of a kernel that runs on one thread."""
+        return self._small is not None and self._small.n_products >= LONG_PRODUCTS
 
     @one_blas_thread()
     def minimum(self, alpha):
