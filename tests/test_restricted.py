@@ -230,6 +230,7 @@ def test_a_hundred_classes_are_many_where_a_pass_is_long(
 ):
     problem = posed(rows=np.zeros(n_samples, np.intp), X=np.zeros((1, n_features)))
     assert has_many_classes(problem, n_classes) == is_worth_it
+    assert not has_many_classes(replace(problem, alpha=1e-11), n_classes)
     assert not has_many_classes(replace(problem, loss="logistic"), n_classes)
 
 

@@ -41,6 +41,11 @@ FIRST_REMEMBERED = 3
 LEAST_KEPT = 0.5
 
 
+#: Penalty, times classes, from which it is: the bound proves nothing with less, nor do conjugate
+#: gradients, and then all hangs on the model of the Hessian, which is a coarse one here.
+LEAST_PENALTY = 1e-6
+
+
 def has_many_classes(problem, n_rows):
     """Whether steps of a few classes are sooner at a minimum of coef with n_rows rows."""
     n_features = problem.X.shape[1]
@@ -48,7 +53,8 @@ def has_many_classes(problem, n_rows):
         return False
     pass_work = len(problem.rows) * n_rows * (n_features + EXPONENTIAL)
     is_worth_it = n_rows >= MANY_CLASSES or (n_rows >= FEWEST_CLASSES and pass_work >= LONG_PASS)
-    return n_features >= FEWEST_FEATURES and is_worth_it
+    is_proved = problem.alpha * n_rows >= LEAST_PENALTY
+    return n_features >= FEWEST_FEATURES and is_worth_it and is_proved
 
 
 class Restricted:
