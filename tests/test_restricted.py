@@ -134,14 +134,15 @@ def test_change_of_the_loss_is_that_of_the_twin(kernel, shape, dtype):
 @pytest.mark.parametrize("item", [np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_rows_are_read_as_by_the_other_kernels(kernel, item, order):
-    X, *others = drawn(300, 37, 30, np.float32)
+    X, *others = drawn(300, 150, 30, np.float32)
     X = np.abs(10 * X) if item == np.uint8 else X
     X = X.astype(item, order=order)
-    scaling = np.full(37, 0.5, np.float32), np.full(37, 0.1, np.float32)
+    rng = np.random.default_rng(1)  # each feature has its own, in the second stripe too
+    scaling = tuple(rng.uniform(0.1, 0.5, 150).astype(np.float32) for _ in range(2))
     work = (X, *others)
     scaled = ((X.astype(np.float32) - scaling[0]) * scaling[1], *others)
     likeliest = met(reference, scaled)[3:]
-    change = changes(30, 37, np.float32)
+    change = changes(30, 150, np.float32)
     expected = bent(reference, scaled, likeliest, change)
     actual = bent(kernel, work, likeliest, change, scaling=scaling)
     assert actual[0] == pytest.approx(expected[0], rel=1e-5)
