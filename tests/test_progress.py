@@ -162,12 +162,15 @@ def test_ctrl_c_from_outside_comes_through_within_an_iteration():
 def test_ctrl_c_between_two_assignments(monkeypatch):
     X, y = small_digits()
     X -= X.mean(axis=0)  # trained on in its own units
-    write, seen = Notes.write, []
+    write, seen, wholes = Notes.write, [], []
 
     def half(self, coef=None, intercept=None):
         seen.append(self._noted)
         if len(seen) == 3:
-            self.state.coef[:] = self._noted()[0]
+            whole = self.state.copy()
+            self._noted(whole)
+            self.state.coef[:] = whole.coef
+            wholes.append(whole)
             raise KeyboardInterrupt
         write(self, coef, intercept)
 
@@ -175,8 +178,8 @@ def test_ctrl_c_between_two_assignments(monkeypatch):
     model = SoftmaxClassifier(solver="lbfgs", random_state=0, callbacks=[lambda info: False])
     with pytest.raises(KeyboardInterrupt, match="of the 3 epochs done"):
         model.fit(X, y)
-    np.testing.assert_array_equal(model.coef_, seen[2]()[0])
-    np.testing.assert_array_equal(model.intercept_, seen[2]()[1])
+    np.testing.assert_array_equal(model.coef_, wholes[0].coef)
+    np.testing.assert_array_equal(model.intercept_, wholes[0].intercept)
 
 
 needs_protocol = pytest.mark.skipif(

@@ -269,7 +269,7 @@ class DualAscent:
         self._epochs += 1
 
     def prove(self):
-        """The gap at a feasible point near this one; ``parameters(True)`` are then its weights.
+        """The gap at a feasible point near this one; ``write_proved`` gives its weights.
 
         The weights are those of its q to rounding. What that adds to the gap, ‖alpha W − v‖²/(2
         alpha) with v the sum before it was rounded, is bounded by the sizes of the sum's terms, as
@@ -292,13 +292,15 @@ class DualAscent:
             gap = max(0.0, divergence - below) + rounding
         return Proof(float(objective), float(penalty), float(gap))
 
-    def parameters(self, proved):
-        """Coef and intercept: those of the last proof, or where the epochs have come to."""
-        shape = (self._n_rows, self.problem.X.shape[1])
-        coef = np.empty(shape, self._dtype)
-        kernels.implementation.sparse_dual_coef(self._coef[1 if proved else 0], self._slots, coef)
-        intercept = self._proved_intercept if proved else self._intercept
-        return coef, intercept.copy()
+    def write(self, state):
+        """Write the parameters that the epochs have come to."""
+        kernels.implementation.sparse_dual_coef(self._coef[0], self._slots, state.coef)
+        state.intercept[:] = self._intercept
+
+    def write_proved(self, state):
+        """Write those of the last proof."""
+        kernels.implementation.sparse_dual_coef(self._coef[1], self._slots, state.coef)
+        state.intercept[:] = self._proved_intercept
 
     def _gap(self, repairs):
         """Mean loss, mean divergence, ‖W‖² and mean spread of q, made feasible or as it is."""
@@ -422,8 +424,8 @@ def ascend(dual, notes, most=MOST_EPOCHS):
     Returns
     -------
     proof : Proof or None
-        Of ``dual.parameters(True)``. None where another method is to go on from
-        ``dual.parameters(False)``.
+        Of what ``dual.write_proved`` writes. None where another method is to go on, from what
+        ``dual.write`` does.
     reason : {"stopped", "max_iter", "slow", "diverged"}
     """
     divergences, caution = [], CAUTION
@@ -457,9 +459,8 @@ def _noted(dual, notes, proof, gap, is_last):
     """Write an epoch to the history; True to stop."""
     objective = dual.objective if proof is None else proof.objective
     penalty = dual.penalty if proof is None else proof.penalty
-    return notes.note_state(
-        lambda: dual.parameters(proof is not None), objective, penalty, is_last, gap=gap
-    )
+    writer = dual.write if proof is None else dual.write_proved
+    return notes.note_state(writer, objective, penalty, is_last, gap=gap)
 
 
 def _gap_to_come(divergences):

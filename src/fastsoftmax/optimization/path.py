@@ -158,7 +158,7 @@ class Path:
         if proof is None:
             return None
         state = State.drawn(self._shape, self._dtype, 0, None)
-        state.coef[:], state.intercept[:] = self._dual.parameters(proved=True)
+        self._dual.write_proved(state)
         allowed = self.tolerance.allowed(proof.objective, proof.penalty, self._dtype)
         return Minimum(state, notes.n_done, proof.gap, proof.gap <= allowed)
 
@@ -166,9 +166,10 @@ class Path:
         """Go on from where the dual has come to, by other methods, whatever is to come."""
         self._may_go_by_dual = False
         if self._dual is not None:
-            coef, intercept = self._dual.parameters(proved=False)
-            if np.isfinite(coef).all() and np.isfinite(intercept).all():
-                self._parameters[:, :-1], self._parameters[:, -1] = coef, intercept
+            state = State.drawn(self._shape, self._dtype, 0, None)
+            self._dual.write(state)
+            if state.is_finite():
+                self._parameters[:, :-1], self._parameters[:, -1] = state.coef, state.intercept
             self._dual = None
         self._prepare()
 

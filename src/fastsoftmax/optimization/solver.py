@@ -308,14 +308,14 @@ def _solve_dual(problem, notes, random_state):
     except KeyboardInterrupt:
         if not notes.is_empty:  # as where max_iter ends it
             dual.prove()
-            notes.write(*dual.parameters(proved=True))
+            notes.write_by(dual.write_proved)
         raise
     if proof is None:
         # Of rows that are too long for it the weights are farther from the minimum than the start.
         helps = reason == "slow" and is_suited(problem)
-        notes.write(*(dual.parameters(proved=False) if helps else (start.coef, start.intercept)))
+        notes.write_by(dual.write if helps else _writer(start.coef, start.intercept))
         return None
-    notes.write(*dual.parameters(proved=True))
+    notes.write_by(dual.write_proved)
     n_passes = notes.n_done
     return _outcome(
         problem, notes, proof.objective, proof.penalty, proof.gap, proof.gap, reason, n_passes
@@ -573,17 +573,16 @@ class Notes:
 
     def note(self, coef, intercept, objective, penalty, gradient_norm, is_last):
         """Keep an iterate, and write it to the history; True to stop."""
-        return self.note_state(
-            lambda: (coef, intercept), objective, penalty, is_last, gradient_norm=gradient_norm
-        )
+        writer = _writer(coef, intercept)
+        return self.note_state(writer, objective, penalty, is_last, gradient_norm=gradient_norm)
 
-    def note_state(self, parameters, objective, penalty, is_last, **known):
-        """The same, of parameters that are only asked for where they are wanted.
+    def note_state(self, writer, objective, penalty, is_last, **known):
+        """The same, of parameters that are only made where they are wanted.
 
         Parameters
         ----------
-        parameters : callable
-            Gives coef and intercept.
+        writer : callable
+            ``writer(state)`` writes coef and intercept to a State.
         objective, penalty : float
         is_last : bool
         **known
@@ -593,7 +592,7 @@ class Notes:
         -------
         stop : bool
         """
-        self._noted = parameters
+        self._noted = writer
         now = perf_counter()
         score = np.nan
         if self._validation is not None:
@@ -620,12 +619,26 @@ class Notes:
     def write(self, coef=None, intercept=None):
         """Write these parameters to the state, or those last noted, if there are any."""
         if coef is not None:
-            self._noted = lambda: (coef, intercept)
+            self._noted = _writer(coef, intercept)
         if self._noted is None:
             return
-        self.state.coef[:], self.state.intercept[:] = self._noted()
+        self._noted(self.state)
         if self._to_outer is not None:
             self._to_outer(self.state, self._outer)
+
+    def write_by(self, writer):
+        """The same of parameters that ``writer(state)`` writes."""
+        self._noted = writer
+        self.write()
+
+
+def _writer(coef, intercept):
+    """What writes these parameters to a State."""
+
+    def write(state):
+        state.coef[:], state.intercept[:] = coef, intercept
+
+    return write
 
 
 class Descent:
