@@ -14,6 +14,7 @@ import numpy as np
 import sklearn
 from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.preprocessing import normalize
 
 from bench.test_sparse import load
 
@@ -95,6 +96,20 @@ def zipf(n_samples=100_000, n_features=50_000, n_classes=10, n_words=10):
     lengths = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
     X.data /= np.repeat(lengths, np.diff(X.indptr)).astype(np.float32)
     return X, y
+
+
+def words(n_samples, n_features, n_classes, n_words):
+    """Common words, and a fifth of them of its class; of length 1."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, n_classes, n_samples)
+    word = (n_features * rng.random((n_samples, n_words)) ** 3).astype(int)
+    own = rng.random(word.shape) < 0.2
+    word[own] = ((word + 1) * (y[:, None] + 1) * 37 % n_features)[own]
+    starts = np.arange(0, word.size + 1, n_words)
+    X = csr_matrix((np.ones(word.size), word.ravel(), starts), (n_samples, n_features))
+    X.sum_duplicates()
+    X.data = np.log1p(X.data)
+    return normalize(X).astype(np.float32), y
 
 
 #: name → function that makes X and y.

@@ -136,7 +136,7 @@ PASSES = {
     "100 classes": (17, 27),
     "200 classes": (9, 20),
     "1000 classes": (10, 13),
-    "words": (9, 10),
+    "words": (8, 9),
 }
 
 

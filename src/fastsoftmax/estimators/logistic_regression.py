@@ -131,6 +131,10 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
     Where rounding errors end the descent, it is near the minimum if ``tol`` = 1e-4 holds, or if
     L − min L is within a thousand units in the last place of L.
 
+    Sparse rows that are short beside the penalty, as tf-idf is, go by dual coordinate ascent, as
+    with ``solver="dual"`` of :class:`SoftmaxClassifier`: ``n_iter_`` then counts its epochs, and
+    the bound, which is the estimate too, is a duality gap.
+
     A fit of weighted rows is that of repeated ones up to rounding errors where both go the same
     way to the minimum, as those of up to 1000 rows mostly do; else it is within ``tol``.
 
