@@ -243,6 +243,29 @@ def test_gap_is_its_twin(kernel, dtype, shape, repairs):
             close(actual, expected, dtype, scale * (1 + np.abs(expected).max(initial=0)) * 10)
 
 
+def test_gap_may_be_left_out(build):
+    """The weights are the same then."""
+    module = kernels.implementation
+    given, dual, n_slots = arguments(SHAPES[3], np.float64, start="random")
+    _, coef, _, totals = gap(module, given, dual, n_slots)
+    out = np.zeros((1, n_slots, module.sparse_stride(20, 8)))
+    other = np.zeros((2, 20))
+    sums = module.sparse_dual_gap(
+        **given,
+        dual=dual,
+        intercept=np.zeros(20),
+        coef_out=out,
+        probability_out=None,
+        totals_out=other,
+        weight_sum=float(given["sample_weight"][given["rows"]].sum()),
+        repairs=True,
+        n_threads=1,
+    )
+    np.testing.assert_array_equal(out[0, :, :20], coef)
+    np.testing.assert_array_equal(other, totals)
+    np.testing.assert_allclose(sums, (0, 0, np.square(coef).sum(), 0))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES[:6])
 def test_any_number_of_threads_gives_the_same_bits(kernel, dtype, shape):
@@ -385,6 +408,22 @@ def test_what_a_fit_proves_is_true(seed):
     assert value - truth.value <= model.suboptimality_bound_ + rounding
     assert model.converged_
     assert value - truth.lower <= parameters["tol"] + rounding
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 8])
+@pytest.mark.parametrize("alpha", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
+def test_the_bound_is_near_the_truth(multi_class, alpha, n_classes):
+    X, y = words(600, 80, n_classes)
+    model = SoftmaxClassifier(
+        alpha=alpha, multi_class=multi_class, random_state=0, tol=1e-4, solver="dual"
+    ).fit(X, y)
+    objective = true_objective(X, y, model.get_params(), None)
+    truth = least(objective)
+    above = objective(model.coef_, model.intercept_) - truth.value
+    assert np.isfinite(model.history_["gap"][-1])
+    assert above <= model.suboptimality_bound_ + 1e-12
+    assert model.suboptimality_bound_ <= 3 * above + 1e-12
 
 
 # --- How fits go ----------------------------------------------------------------------------------

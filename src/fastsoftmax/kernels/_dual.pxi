@@ -456,6 +456,8 @@ cdef void _dual_gap_thread(
     fs_barrier_wait(&s.barrier, n_threads)
     _merge_shards(s, unused, 1.0, thread, n_threads)
     fs_barrier_wait(&s.barrier, n_threads)
+    if s.probability == NULL:
+        return
     first = n_blocks * thread // n_threads * GAP_ROWS
     last = min(n_blocks * (thread + 1) // n_threads * GAP_ROWS, t.n_numbers)
     for i in range(first, last):
@@ -646,8 +648,8 @@ cdef void _run_dual_gap(
 def sparse_dual_gap(
     cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray rows,
     cnp.ndarray y_true, sample_weight, inverse_scale, cnp.ndarray slots, cnp.ndarray dual,
-    cnp.ndarray intercept, cnp.ndarray coef_out, cnp.ndarray probability_out,
-    cnp.ndarray totals_out, str loss, double unit, double weight_sum, bint repairs, n_threads,
+    cnp.ndarray intercept, cnp.ndarray coef_out, probability_out, cnp.ndarray totals_out, str loss,
+    double unit, double weight_sum, bint repairs, n_threads,
     double label_smoothing=0.0,
 ):
     """See reference/dual.py."""
@@ -659,7 +661,10 @@ def sparse_dual_gap(
     _describe_dual(keep, &s, data, indices, indptr, rows, y_true, sample_weight, inverse_scale,
                    slots, dual, coef_out, intercept, loss, label_smoothing, unit, threads)
     dtype = cnp.PyArray_TYPE(dual)
-    s.probability = _out(probability_out, "probability_out", dtype, (s.X.n_samples, s.n_rows))
+    s.probability = NULL
+    if probability_out is not None:
+        s.probability = _out(
+            probability_out, "probability_out", dtype, (s.X.n_samples, s.n_rows))
     cdef double *totals = <double *> _out(
         totals_out, "totals_out", cnp.NPY_FLOAT64, (2, s.n_rows))
     s.repairs = repairs

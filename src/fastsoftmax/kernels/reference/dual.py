@@ -250,7 +250,7 @@ def _logistic_step(raw, dual, c, dtype):
 @checked(
     coef_out=array("n_shards", "n_slots", "stride", out=True),
     **_DUAL,
-    probability_out=array("n_samples", "n_rows", out=True),
+    probability_out=array("n_samples", "n_rows", out=True, optional=True),
     totals_out=array(lambda known: 2, "n_rows", of=("float64",), out=True),
 )
 def sparse_dual_gap(
@@ -281,8 +281,9 @@ def sparse_dual_gap(
     intercept : ndarray of shape (n_rows,) and dual's dtype
     coef_out
         The first shard's becomes W of the repaired q; the others' are overwritten.
-    probability_out : ndarray of shape (n_samples, n_rows) and dual's dtype
-        Of the rows used, at these weights and the intercept.
+    probability_out : ndarray of shape (n_samples, n_rows) and dual's dtype, or None
+        Of the rows used, at these weights and the intercept. None leaves these out, and what is
+        returned is 0 but for squares.
     totals_out : float64 ndarray of shape (2, n_rows)
         Σ s_i q_i as it was given, and Σ s_i y_i.
     weight_sum : float
@@ -330,6 +331,8 @@ def sparse_dual_gap(
     coef_out[0, :, :n_rows] = coef
     coef = coef_out[0, :, :n_rows].astype(np.float64)
     loss_sum = divergence = spread = 0.0
+    if probability_out is None:
+        return 0.0, 0.0, float(np.square(coef).sum()), 0.0
     for i, s, (slot, value), m, at, t in zip(rows, weight, held, miss, q, target, strict=True):
         raw = value.astype(np.float64) @ coef[slot] + intercept
         if is_softmax:
