@@ -41,6 +41,10 @@ def _counts(verdicts):
             for one in verdicts
         ),
     )
+    yield (
+        "of it within tol by suboptimality_bound_ too",
+        sum(bool(one.converged) and one.bound <= one.tol for one in verdicts),
+    )
     yield "any promise broken", sum(not one.holds for one in verdicts)
     for name, n in Counter(name for one in verdicts for name in one.broken).most_common():
         yield f"  broken: {name}", n
