@@ -170,30 +170,50 @@ def is_feasible(problem, solver):
     return solver != "newton-cholesky" or operations <= MOST_OPERATIONS
 
 
-def smallest_cap(contender):
-    """The least number of iterations, to 10 %, that ends within the target; None if none does.
+def smallest_cap(fit, cap, limit):
+    """The least number of iterations, to 10 %, that is enough; None if none is.
 
-    The cap is doubled and then halved between, geometrically, until LIMIT. With one thread of BLAS,
-    as two are far slower where others use the machine.
+    The cap is doubled and then halved between, geometrically, as long as the time allows it.
+
+    Parameters
+    ----------
+    fit : callable
+        ``fit(cap)`` gives the iterations made where they were enough, else None; the seconds that
+        they took; and whether a larger cap would change nothing. It may raise a TimeoutError.
+    cap : int ≥ 1
+        To begin with.
+    limit : float
+        Seconds of the search.
     """
     start = time.perf_counter()
-    cap, below, enough = SOLVERS[contender.solver], 0, None
+    below, enough = 0, None
     try:
         while enough is None or enough > max(NARROW * below, below + 1):
-            tried = contender.with_cap(cap, 1).run()
-            if tried.gap <= TARGET:
-                enough = min(cap, tried.n_iter) or cap
-            elif tried.ended_by_itself():
+            n_iter, seconds, is_over = fit(cap)
+            if n_iter is not None:
+                enough = n_iter
+            elif is_over:
                 return enough
             else:
                 below = cap
-            spent = time.perf_counter() - start
+            before = cap
             cap = 2 * cap if enough is None else max(below + 1, round(math.sqrt(below * enough)))
-            if spent + tried.seconds[0] * cap / max(tried.cap, 1) > LIMIT:
+            if time.perf_counter() - start + seconds * cap / before > limit:
                 break
     except TimeoutError:
         pass
     return enough
+
+
+def cap_of(contender):
+    """That of a peer, with one thread of BLAS: two are far slower where others use the machine."""
+
+    def fit(cap):
+        tried = contender.with_cap(cap, 1).run()
+        n_iter = (min(cap, tried.n_iter) or cap) if tried.gap <= TARGET else None
+        return n_iter, tried.seconds[0], tried.ended_by_itself()
+
+    return smallest_cap(fit, SOLVERS[contender.solver], LIMIT)
 
 
 def in_turns(contenders):
@@ -221,7 +241,7 @@ def measured(problem):
         plain = Contender(problem, best, solver)
         if not is_feasible(problem, solver):
             continue
-        cap = smallest_cap(plain)
+        cap = cap_of(plain)
         if cap is not None:
             contenders += [plain.with_cap(cap, n_threads) for n_threads in N_THREADS]
         contenders.append(plain)

@@ -20,7 +20,7 @@ import numpy as np
 import sklearn.linear_model
 from threadpoolctl import threadpool_limits
 
-from bench.bench_shapes import NARROW, TARGET, time_limit
+from bench.bench_shapes import TARGET, smallest_cap, time_limit
 from bench.fit_data import RESULTS
 from bench.sparse_data import TEXTS, made, words
 from fastsoftmax import SoftmaxClassifier
@@ -97,31 +97,20 @@ def above(problem, model, best):
     return gap
 
 
-def smallest_cap(problem, solver, best):
-    """The least number of iterations, to 10 %, that ends within the target; None if none does."""
-    start = time.perf_counter()
-    cap, below, enough = SOLVERS[solver], 0, None
-    try:
-        while enough is None or enough > max(NARROW * below, below + 1):
-            model, seconds = theirs(problem, solver, cap)
-            if above(problem, model, best) <= TARGET:
-                enough = cap
-            else:
-                below = cap
-            following = 2 * cap if enough is None else round(math.sqrt(max(below, 1) * enough))
-            following = max(below + 1, following)
-            if time.perf_counter() - start + seconds * following / cap > SEARCH:
-                break
-            cap = following
-    except TimeoutError:
-        pass
-    return enough
+def cap_of(problem, solver, best):
+    """The least number of iterations that ends within the target; None if none does."""
+
+    def fit(cap):
+        model, seconds = theirs(problem, solver, cap)
+        return cap if above(problem, model, best) <= TARGET else None, seconds, False
+
+    return smallest_cap(fit, SOLVERS[solver], SEARCH)
 
 
 def measured(problem, n_repeats):
     """The fits of one problem: a dict for JSON."""
     best = optimum(problem)
-    caps = {solver: smallest_cap(problem, solver, best) for solver in SOLVERS}
+    caps = {solver: cap_of(problem, solver, best) for solver in SOLVERS}
     result = {
         "n_samples": problem.X.shape[0],
         "n_features": problem.X.shape[1],
