@@ -62,12 +62,7 @@ cdef double _sum_rows(
     for thread in range(n_threads):
         worker = &t.workers[thread]
         worker.model = model[0]
-        worker.tile = _aligned(keep, rows * model.stride * item)
-        worker.samples = _aligned(keep, rows * sizeof(void *))
-        worker.raw = _aligned(keep, n_rows * rows * item)
-        worker.weight = _aligned(keep, rows * item)
-        worker.loss = _aligned(keep, rows * item)
-        worker.codes = <int32_t *> _aligned(keep, rows * sizeof(int32_t))
+        _give_room(keep, worker, rows, unused)
         worker.column = _aligned(keep, n_rows * FS_VECTOR_BYTES)
     sums = <real *> _aligned(keep, t.share_size * item)
     fs_barrier_init(&t.barrier)
@@ -179,15 +174,7 @@ def hessian_product(
     cdef int dtype = _dtype(coef, "coef")
     _check_coef(coef, "coef")
     _describe(&t.X, X, shift, inverse_scale, dtype)
-    t.numbers = _row_numbers(rows, t.X.n_samples)
-    t.n_numbers = rows.size
-    t.y_true = NULL
-    t.kept = NULL
-    t.sample_weight = NULL
-    if sample_weight is not None:
-        t.sample_weight = _data(sample_weight, "sample_weight", dtype, (t.X.n_samples,))
-    t.loss_kind = _choice(_LOSS, "loss", loss)
-    t.label_smoothing = 0
+    _describe_samples(&t, rows, sample_weight, loss, dtype)
     t.probability = _data(probability, "probability", dtype, (coef.shape[0], t.n_numbers))
     t.fit_intercept = fit_intercept
     if dtype == cnp.NPY_FLOAT32:

@@ -78,13 +78,8 @@ cdef void _stage_entries(
     cdef const real *inverse_scale = <const real *> X.inverse_scale
     cdef real *values = <real *> staged.values
     cdef int32_t *numbers = staged.slots
-    cdef Py_ssize_t size = X.indptr[row + 1] - X.indptr[row], e
-    _bounded_some(indices, size, <uint32_t> (X.n_features - 1), numbers)
-    for e in range(size):
-        values[e] = <real> data[e]
-    if inverse_scale != NULL:
-        for e in range(size):
-            values[e] *= inverse_scale[numbers[e]]
+    cdef Py_ssize_t size = X.indptr[row + 1] - X.indptr[row]
+    _convert(data, indices, size, X, inverse_scale, numbers, values)
     if real is float:
         staged.n = fs_dual_slots_f32(slots, numbers, values, size)
         staged.square_norm = fs_dual_square_norm_f32(values, staged.n)
@@ -121,17 +116,6 @@ cdef inline void _fetch_weights(
         while at < n_bytes:
             fs_prefetch_second(coef + staged.slots[e] * n_bytes + at, 0, 2)
             at += LINE
-
-
-cdef inline void _scatter_row(
-    real *coef, Py_ssize_t stride, const StagedRow *staged, const real *change
-) noexcept nogil:
-    if real is float:
-        fs_sparse_scatter_f32(coef, stride, staged.slots, <const float *> staged.values, staged.n,
-                              change)
-    else:
-        fs_sparse_scatter_f64(coef, stride, staged.slots, <const double *> staged.values,
-                              staged.n, change)
 
 
 cdef inline double _dual_row(
@@ -202,7 +186,8 @@ cdef void _dual_step(
         intercept[k] += <real> (share * s.intercept_unit) * change[k]
     for k in range(n):
         change[k] *= <real> (share * s.unit)
-    _scatter_row(<real *> shard.coef, s.stride, staged, change)
+    _scatter(<real *> shard.coef, s.stride, staged.slots, <const real *> staged.values, staged.n,
+             <const real *> change)
 
 
 # --- An epoch -------------------------------------------------------------------------------------
@@ -395,7 +380,8 @@ cdef void _weigh_shard(
             change[k] = <real> (share * miss[k])
         for k in range(s.n_rows, n):
             change[k] = 0
-        _scatter_row(<real *> shard.coef, s.stride, staged, change)
+        _scatter(<real *> shard.coef, s.stride, staged.slots, <const real *> staged.values,
+                 staged.n, <const real *> change)
 
 
 cdef void _gap_of_row(

@@ -395,22 +395,31 @@ cdef double _epoch(
     return t.loss_sum
 
 
-cdef int _describe_targets(
-    Training *t, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, str loss, Py_ssize_t n_rows,
-    int dtype,
+cdef int _describe_samples(
+    Training *t, cnp.ndarray rows, sample_weight, str loss, int dtype
 ) except -1:
-    """The fields of Training that say which samples, with which classes and weights."""
+    """The fields of Training that say which samples, with which weights, and nothing of classes."""
     t.numbers = _row_numbers(rows, t.X.n_samples)
     t.n_numbers = rows.size
-    t.y_true = <const int32_t *> _data(y_true, "y_true", cnp.NPY_INT32, (t.X.n_samples,))
+    t.y_true = NULL
     t.sample_weight = NULL
     if sample_weight is not None:
         t.sample_weight = _data(sample_weight, "sample_weight", dtype, (t.X.n_samples,))
     t.loss_kind = _choice(_LOSS, "loss", loss)
-    _check_codes(y_true, t.numbers, t.n_numbers, _n_classes(t.loss_kind, n_rows))
     t.label_smoothing = 0
     t.probability = NULL
     t.kept = NULL
+    return 0
+
+
+cdef int _describe_targets(
+    Training *t, cnp.ndarray rows, cnp.ndarray y_true, sample_weight, str loss, Py_ssize_t n_rows,
+    int dtype,
+) except -1:
+    """The same, with their classes."""
+    _describe_samples(t, rows, sample_weight, loss, dtype)
+    t.y_true = <const int32_t *> _data(y_true, "y_true", cnp.NPY_INT32, (t.X.n_samples,))
+    _check_codes(y_true, t.numbers, t.n_numbers, _n_classes(t.loss_kind, n_rows))
     return 0
 
 

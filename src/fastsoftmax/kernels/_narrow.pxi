@@ -15,6 +15,20 @@ cdef inline bint _is_narrow(const Model *model, const real *unused) noexcept nog
     return model.n_rows * model.stride * <Py_ssize_t> sizeof(real) <= NARROW_BYTES
 
 
+cdef int _give_room(
+    list keep, Worker *worker, Py_ssize_t rows, const real *unused
+) except -1:
+    """A thread's buffers for so many rows at once, where its model is known."""
+    cdef Py_ssize_t item = sizeof(real), n_rows = worker.model.n_rows
+    worker.tile = _aligned(keep, rows * worker.model.stride * item)
+    worker.samples = _aligned(keep, rows * sizeof(void *))
+    worker.raw = _aligned(keep, n_rows * rows * item)
+    worker.weight = _aligned(keep, rows * item)
+    worker.loss = _aligned(keep, rows * item)
+    worker.codes = <int32_t *> _aligned(keep, rows * sizeof(int32_t))
+    return 0
+
+
 cdef int _prepare_shares(list keep, Training *t, const real *unused, int n_threads) except -1:
     """Allocate the shares and every thread's own memory; gives the number of useful threads."""
     cdef Model *model = &t.model
@@ -39,12 +53,7 @@ cdef int _prepare_shares(list keep, Training *t, const real *unused, int n_threa
             worker.model.coef_state = _aligned(keep, size)
             worker.model.intercept = _aligned(keep, _round_up(n_rows, lanes) * item)
             worker.model.intercept_state = _aligned(keep, _round_up(n_rows, lanes) * item)
-        worker.tile = _aligned(keep, rows * model.stride * item)
-        worker.samples = _aligned(keep, rows * sizeof(void *))
-        worker.raw = _aligned(keep, n_rows * rows * item)
-        worker.weight = _aligned(keep, rows * item)
-        worker.loss = _aligned(keep, rows * item)
-        worker.codes = <int32_t *> _aligned(keep, rows * sizeof(int32_t))
+        _give_room(keep, worker, rows, unused)
         worker.gradient = _aligned(keep, n_rows * (model.stride + lanes) * item)
         worker.loss_sum = 0
     return n_threads

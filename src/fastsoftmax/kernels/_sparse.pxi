@@ -14,6 +14,7 @@ from .checks cimport (
 )
 from .sparse cimport (
     fs_sparse_gather_f32, fs_sparse_gather_f64, fs_sparse_pack_f32, fs_sparse_pack_f64,
+    fs_sparse_scatter_f32, fs_sparse_scatter_f64,
 )
 from .team cimport fs_barrier_init, fs_spread, fs_take, fs_team_size, fs_thread_number
 
@@ -150,6 +151,17 @@ cdef inline void _gather(
         fs_sparse_gather_f64(coef, stride, features, values, n, sums)
 
 
+cdef inline void _scatter(
+    real *sums, Py_ssize_t stride, const int32_t *slots, const real *values, Py_ssize_t n,
+    const real *change,
+) noexcept nogil:
+    """sums[slot] += value · change for each of the n."""
+    if real is float:
+        fs_sparse_scatter_f32(sums, stride, slots, values, n, change)
+    else:
+        fs_sparse_scatter_f64(sums, stride, slots, values, n, change)
+
+
 cdef inline void _pack_features(
     const real *values, Py_ssize_t n_rows, Py_ssize_t n_features, real *packed, Py_ssize_t stride,
     Py_ssize_t first, Py_ssize_t last,
@@ -164,7 +176,7 @@ cdef inline void _convert(
     const entry *data, const index *indices, Py_ssize_t n, const SparseRows *X,
     const real *inverse_scale, int32_t *features, real *values,
 ) noexcept nogil:
-    """n ≤ ENTRIES of a row's values, scaled, and their features, in the types of the kernels."""
+    """n of a row's values, scaled, and their features, in the types of the kernels."""
     cdef Py_ssize_t e
     _bounded_some(indices, n, <uint32_t> (X.n_features - 1), features)
     for e in range(n):

@@ -8,8 +8,8 @@
 from .decay cimport FS_DECAY_BLOCK, fs_decay, fs_decay_start, fs_decay_step, fs_matrix
 from .fetch cimport fs_prefetch
 from .sparse cimport (
-    fs_sparse_catch_up_f32, fs_sparse_catch_up_f64, fs_sparse_scatter_f32, fs_sparse_scatter_f64,
-    fs_sparse_unpack_f32, fs_sparse_unpack_f64, fs_sparse_update_f32, fs_sparse_update_f64,
+    fs_sparse_catch_up_f32, fs_sparse_catch_up_f64, fs_sparse_unpack_f32, fs_sparse_unpack_f64,
+    fs_sparse_update_f32, fs_sparse_update_f64,
 )
 
 cdef enum:
@@ -146,12 +146,8 @@ cdef void _step_features(
     cdef Py_ssize_t i, first = 0, end
     for i in range(n):
         end = own.entry_ends[i]
-        if real is float:
-            fs_sparse_scatter_f32(sums, s.stride, own.entry_slots + first, values + first,
-                                  end - first, gradient + i * s.stride)
-        else:
-            fs_sparse_scatter_f64(sums, s.stride, own.entry_slots + first, values + first,
-                                  end - first, gradient + i * s.stride)
+        _scatter(sums, s.stride, own.entry_slots + first, values + first, end - first,
+                 gradient + i * s.stride)
         first = end
     if not step.is_last:
         return

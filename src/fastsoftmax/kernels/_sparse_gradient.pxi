@@ -6,9 +6,7 @@
 # are added up in their order, so that the number of threads changes no bit. Threads wait for each
 # other twice in all. Included by _kernels.pxi.
 
-from .sparse cimport (
-    fs_sparse_add_up_f32, fs_sparse_add_up_f64, fs_sparse_scatter_f32, fs_sparse_scatter_f64,
-)
+from .sparse cimport fs_sparse_add_up_f32, fs_sparse_add_up_f64
 from .team cimport (
     fs_barrier, fs_barrier_init, fs_barrier_wait, fs_cores, fs_spread, fs_team_size,
     fs_thread_number,
@@ -61,10 +59,7 @@ cdef void _accumulate_row(
     while first < last:
         n = min(last - first, <Py_ssize_t> ENTRIES)
         _convert(data + first, indices + first, n, X, inverse_scale, &features[0], &values[0])
-        if real is float:
-            fs_sparse_scatter_f32(sums, stride, &features[0], &values[0], n, gradient)
-        else:
-            fs_sparse_scatter_f64(sums, stride, &features[0], &values[0], n, gradient)
+        _scatter(sums, stride, &features[0], &values[0], n, gradient)
         first += n
 
 
