@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_method_params
 
 from ..optimization.path import Path
+from ..optimization.seeds import Seeded
 from ..problem.held_out import HeldOut, Validation, rows_of_given
 from ..problem.posing import pose
 from .base import centred
@@ -190,7 +190,7 @@ class Fold:
         self._path = Path(
             posed.problem,
             data.coef_shape[0],
-            check_random_state(settings.random_state),
+            Seeded(settings.random_state),
             settings.tolerance,
             settings.plan.n_epochs,
             intercept,

@@ -104,7 +104,7 @@ class Sample:
             rows, weight = drawn(rows, n_drawn * chance, random_state)
         self._rows = rows
         self._weight = shares(problem, rows, weight).astype(problem.dtype)[:, None]
-        self._values = self._kernel_arguments = None
+        self._values = None
 
     def larger(self):
         """Another, of several times as many rows."""
@@ -130,19 +130,6 @@ class Sample:
         self._probability = probabilities(
             problem, self._values, parameters[:, :-1], parameters[:, -1]
         )
-        if not issparse(self._values):
-            n_samples = len(self._values)
-            self._kernel_arguments = {
-                "X": self._values,
-                "rows": np.arange(n_samples),
-                "sample_weight": self._weight[:, 0].copy(),
-                "shift": None,
-                "inverse_scale": None,
-                "probability": np.ascontiguousarray(self._probability.T),
-                "loss": problem.loss,
-                "fit_intercept": problem.fit_intercept,
-                "n_threads": problem.n_threads,
-            }
         curvature = self._diagonal()
         with np.errstate(all="ignore"):
             return self._solve(gradient, precondition, curvature)
@@ -195,32 +182,45 @@ class Sample:
 
     def _product(self, vector):
         """The Hessian times a matrix of the parameters' shape."""
+        narrow, result = vector.astype(self._values.dtype), np.empty_like(vector)
+        by_rows = self._by_scipy if issparse(self._values) else self._by_kernel
+        result[:, :-1], result[:, -1] = by_rows(narrow[:, :-1], narrow[:, -1])
+        result[:, :-1] += self._problem.alpha * vector[:, :-1]
+        return result
+
+    def _by_kernel(self, coef, intercept):
+        """That of the loss of dense rows."""
+        problem, values = self._problem, self._values
+        products = np.empty(coef.shape, coef.dtype), np.empty(intercept.shape, coef.dtype)
+        kernels.implementation.hessian_product(
+            values,
+            rows=np.arange(len(values)),
+            sample_weight=self._weight[:, 0].copy(),
+            shift=None,
+            inverse_scale=None,
+            probability=np.ascontiguousarray(self._probability.T),
+            coef=np.ascontiguousarray(coef),
+            intercept=np.ascontiguousarray(intercept),
+            coef_out=products[0],
+            intercept_out=products[1],
+            loss=problem.loss,
+            fit_intercept=problem.fit_intercept,
+            n_threads=problem.n_threads,
+        )
+        return products
+
+    def _by_scipy(self, coef, intercept):
+        """That of the loss of sparse rows."""
         problem, values, probability = self._problem, self._values, self._probability
-        narrow = vector.astype(values.dtype)
-        result = np.empty_like(vector)
-        if self._kernel_arguments is not None:
-            coef, intercept = np.empty_like(narrow[:, :-1]), np.empty_like(narrow[:, -1])
-            kernels.implementation.hessian_product(
-                coef=np.ascontiguousarray(narrow[:, :-1]),
-                intercept=np.ascontiguousarray(narrow[:, -1]),
-                coef_out=coef,
-                intercept_out=intercept,
-                **self._kernel_arguments,
-            )
-            result[:, :-1], result[:, -1] = coef, intercept
-            result[:, :-1] += problem.alpha * vector[:, :-1]
-            return result
-        change = np.asarray(values @ narrow[:, :-1].T) + narrow[:, -1]
+        change = np.asarray(values @ coef.T) + intercept
         if problem.loss == "softmax":
             change -= (probability * change).sum(axis=1, keepdims=True)
             change *= probability
         else:
             change *= probability * (1 - probability)
         change *= self._weight
-        result[:, :-1] = (values.T @ change).T
-        result[:, :-1] += problem.alpha * vector[:, :-1]
-        result[:, -1] = change.sum(axis=0, dtype=np.float64) if problem.fit_intercept else 0
-        return result
+        of_intercept = change.sum(axis=0, dtype=np.float64) if problem.fit_intercept else 0
+        return (values.T @ change).T, of_intercept
 
     def _diagonal(self):
         """Each coefficient's own curvature, positive."""

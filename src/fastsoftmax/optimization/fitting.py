@@ -7,16 +7,15 @@ writes to attributes. How a problem is posed is posing.py's, how it is solved so
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from ..problem.held_out import Scoring, Validation
 from ..problem.objective import State
 from ..problem.posing import Formulation, Seen, pose
 from .history import NO_EPOCHS, History, joined_columns
+from .seeds import Seeded
 from .sgd import Plan
 from .solver import Outcome, descend, solve
 from .tolerance import Tolerance
@@ -185,7 +184,7 @@ def fit(data, settings, memory):
     -------
     fitted : Fitted
     """
-    random_state = _Seeded(settings.random_state)
+    random_state = Seeded(settings.random_state)
     memory = memory.under(settings)
     posed = pose(data, settings.formulation, memory.seen)
     problem, units = posed.problem, posed.units
@@ -253,25 +252,6 @@ def fit(data, settings, memory):
         rate_settings=memory.rate_settings,
     )
     return Fitted(memory, posed.scale, history, outcome, validation is not None)
-
-
-class _Seeded:
-    """The RandomState of a seed, made where something is drawn: that takes as long as a small fit.
-
-    Parameters
-    ----------
-    seed : int, RandomState instance or None
-    """
-
-    def __init__(self, seed):
-        self._seed = seed
-
-    @cached_property
-    def _made(self):
-        return check_random_state(self._seed)
-
-    def __getattr__(self, name):
-        return getattr(self._made, name)
 
 
 def _plan_in_units(plan, memory, rate_unit):

@@ -97,12 +97,16 @@ class _Memory:
 
     def add(self, step, change):
         """Take a pair in, unless it has no curvature that rounding errors couldn't have made."""
-        curvature = float(np.vdot(step, change))
-        if not curvature > 1e-14 * np.linalg.norm(step) * np.linalg.norm(change):
+        curvature = _curvature(step, change)
+        if curvature is None:
             return
         step, change = step.astype(self._dtype), change.astype(self._dtype)
         self._pairs.append((step, change, curvature))
-        whole = float(np.vdot(change, self._precondition(change)))  # 0 where it underflows
+        self._take_size(curvature, change, self._precondition(change))
+
+    def _take_size(self, curvature, change, image):
+        """What the preconditioner is to be multiplied by to be right along the last step."""
+        whole = float(np.vdot(change, image))  # 0 where it underflows
         size = curvature / whole if whole else np.inf
         self._size = size if np.isfinite(size) and size > 0 else 1.0
 
@@ -147,13 +151,10 @@ class _Images(_Memory):
         self._keep(step.astype(self._dtype), change, image)
 
     def _keep(self, step, change, image):
-        curvature = float(np.vdot(step, change))
-        if not curvature > 1e-14 * np.linalg.norm(step) * np.linalg.norm(change):
-            return
-        self._pairs.append((step, change, curvature, image))
-        whole = float(np.vdot(change, image))
-        size = curvature / whole if whole else np.inf
-        self._size = size if np.isfinite(size) and size > 0 else 1.0
+        curvature = _curvature(step, change)
+        if curvature is not None:
+            self._pairs.append((step, change, curvature, image))
+            self._take_size(curvature, change, image)
 
     def direction(self, gradient):
         """H⁻¹ g; each gradient is the one before and the change added since."""
@@ -171,6 +172,13 @@ class _Images(_Memory):
             share -= self._dot(change.ravel(), result.ravel()) / curvature
             self._axpy(step.ravel(), result.ravel(), a=share)
         return result
+
+
+def _curvature(step, change):
+    """The curvature step · change, or None where rounding errors could have made it."""
+    curvature = float(np.vdot(step, change))
+    least = 1e-14 * np.linalg.norm(step) * np.linalg.norm(change)
+    return curvature if curvature > least else None
 
 
 def minimize(

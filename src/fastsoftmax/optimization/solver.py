@@ -120,10 +120,8 @@ def needs_units(problem, n_rows, tolerance, by_dual=None):
 
 def goes_by_dual(problem, n_rows, tolerance):
     """Whether :func:`solve` chooses dual coordinate ascent, coef having n_rows rows."""
-    if tolerance.is_none or not isinstance(problem.X, SparseRows):
-        return False
     shape = (len(problem.rows), problem.X.shape[1], n_rows, problem.loss)
-    return not is_small(*shape) and is_suited(problem)
+    return not (tolerance.is_none or is_small(*shape)) and is_suited(problem)
 
 
 def descend(
@@ -546,7 +544,7 @@ class Notes:
     @property
     def n_left(self):
         """Iterations that ``max_iter`` leaves."""
-        return self._max_iter - len(self._history.epochs)
+        return self._max_iter - self.n_done
 
     @property
     def n_done(self):
@@ -556,7 +554,7 @@ class Notes:
     @property
     def is_empty(self):
         """Whether nothing was noted, nor a stochastic epoch before."""
-        return not self._history.epochs
+        return self.n_done == 0
 
     @contextmanager
     def inside(self, inner, to_outer):

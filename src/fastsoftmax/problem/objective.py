@@ -111,7 +111,7 @@ class Problem:
         """
         dtype = self.dtype
         at_coef, at_intercept = coef.astype(dtype), intercept.astype(dtype)
-        coef_gradient, intercept_gradient = np.zeros_like(at_coef), np.zeros_like(at_intercept)
+        coef_gradient, intercept_gradient = np.empty_like(at_coef), np.empty_like(at_intercept)
         with np.errstate(all="ignore"):
             parameters = at_coef, at_intercept, coef_gradient, intercept_gradient
             loss = self._mean_loss(*parameters, likeliest)
