@@ -63,6 +63,21 @@ def test_few_products_are_no_answer(monkeypatch):
     assert not sample.decrement(parameters, gradient, lambda g: g).is_known
 
 
+def test_steps_that_still_find_are_no_answer(monkeypatch):
+    """Though model and curvature agree that little is left."""
+    monkeypatch.setattr(decrement, "FEWEST_STEPS", 4)
+    monkeypatch.setattr(decrement, "MOST_STEPS", 4)
+    monkeypatch.setattr(decrement, "RESIDUAL", 1e9)
+    problem, parameters, gradient, _ = near_minimum(alpha=0.0)
+    sample = Sample(problem, np.random.RandomState(0))
+    found = sample.decrement(parameters, gradient, lambda g: g)
+    assert found.is_settled
+    assert found.is_known
+    found = sample.decrement(parameters, gradient, lambda g: np.logspace(0, -6, 9) * g)
+    assert not found.is_settled
+    assert not found.is_known
+
+
 def test_rare_classes_are_in_a_sample(monkeypatch):
     monkeypatch.setattr(decrement, "FEWEST_PRODUCTS", 0)
     rng = np.random.default_rng(0)

@@ -57,10 +57,14 @@ def profiled_bound(problem, coef, intercept, known=None, likeliest=None):
     below, slack = 0.0, 0.0
     if problem.fit_intercept:
         rounding = np.finfo(problem.dtype).eps
-        newton_step = newton_steps(problem, coef, intercept, likeliest)  # it hardly changes
+        newton_step = newton_steps(problem, coef, intercept, likeliest)
+        spread = problem.mean_spread(intercept_gradient)
         before, change = np.inf, np.inf
         for _ in range(INTERCEPT_STEPS):
-            step = newton_step(intercept_gradient)
+            # The Hessian hardly changes, but for classes whose probability does: as one without a
+            # row, which loses a factor e a step, and most of its curvature in four.
+            size = np.sqrt(_ratio(spread, problem.mean_spread(intercept_gradient)))
+            step = size * newton_step(size * intercept_gradient)
             below = float(intercept_gradient @ step)
             if below <= rounding * abs(objective):
                 break
@@ -90,6 +94,12 @@ def _bound(problem, coef_gradient, slack):
         if slack > 0:
             square = (np.sqrt(square) + slack) ** 2
         return square / (2 * problem.alpha)
+
+
+def _ratio(before, now):
+    """Of what is not negative; 1 where either has vanished."""
+    seen = (before > 0) & (now > 0)
+    return np.divide(before, now, out=np.ones_like(now), where=seen)
 
 
 def newton_steps(problem, coef, intercept, likeliest=None):

@@ -43,6 +43,10 @@ MOST_STEPS = 600
 #: It ends where the residual could add no more than this share of what was found.
 RESIDUAL = 0.2
 
+#: Where that is not proved, what the second half of the steps has found of it at most. Three drawn
+#: fits whose answer was a tenth of the truth or less had found a fifth to two fifths of it there.
+SETTLED = 0.05
+
 
 @dataclass(frozen=True)
 class Decrement:
@@ -54,6 +58,8 @@ class Decrement:
         What the objective can still fall: half of gᵀ H⁻¹ g, and of what the residual may add.
     is_known : bool
         Whether the residual is small enough for that to be an answer.
+    is_settled : bool
+        Whether more steps would hardly have found more.
     direction : float64 ndarray of shape (n_rows, n_features + 1)
         H⁻¹ g, to be subtracted.
     slope : float
@@ -63,6 +69,7 @@ class Decrement:
 
     gap: float
     is_known: bool
+    is_settled: bool
     direction: np.ndarray
     slope: float
     n_steps: int
@@ -138,10 +145,10 @@ class Sample:
         residual, direction = self._without_common(gradient.copy()), np.zeros_like(gradient)
         search = self._without_common(precondition(residual))
         product = float(np.vdot(residual, search))
-        left, slope, n_steps, is_known = 0.0, 0.0, 0, product == 0
+        left, slope, slopes, is_known = 0.0, 0.0, [0.0], product == 0
         more = MOST_PRODUCTS // (len(gradient) * self._values.size + 1)
         most = max(FEWEST_STEPS, min(more, MOST_STEPS))
-        while n_steps < most and product > 0:
+        while len(slopes) <= most and product > 0:
             changed = self._product(search)
             bend = float(np.vdot(search, changed))
             if not bend > 0:
@@ -150,7 +157,7 @@ class Sample:
             direction += length * search
             residual -= length * changed
             slope += length * product
-            n_steps += 1
+            slopes.append(slope)
             scaled = self._without_common(precondition(residual))
             before, product = product, float(np.vdot(residual, scaled))
             left = self._most_left(residual, curvature)
@@ -158,13 +165,14 @@ class Sample:
             if is_known:
                 break
             search = scaled + (product / before) * search
+        is_settled = is_known or slope - slopes[len(slopes) // 2] <= SETTLED * slope
         if not is_known:  # nothing is proved; do the model and each coefficient's curvature agree?
             left = max(product, float((np.square(residual) / curvature).sum()))
-            is_known = left <= RESIDUAL * slope
+            is_known = is_settled and left <= RESIDUAL * slope
         gap = 0.5 * (slope + left)
         if not np.isfinite(gap):
             gap, is_known = np.inf, False
-        return Decrement(gap, bool(is_known), direction, slope, n_steps)
+        return Decrement(gap, bool(is_known), is_settled, direction, slope, len(slopes) - 1)
 
     def _without_common(self, vector):
         """Without what all classes have in common: no softmax sees it, it is rounding errors."""

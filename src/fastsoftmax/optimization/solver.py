@@ -366,6 +366,7 @@ def _descended(problem, notes, descent, form, subsample, reforms):
     shape = (len(problem.rows), problem.X.shape[1], len(state.coef), problem.loss)
     has_other = is_small(*shape, at_last=True)
     most = PATIENCE if has_other else notes.n_left
+    descent.has_other = has_other
     model = form(subsample, problem, state.coef, state.intercept)
     start = np.hstack([state.coef, state.intercept[:, None]]).astype(np.float64)
     first = min(FIRST_PASSES, most) if reforms else most
@@ -380,7 +381,8 @@ def _descended(problem, notes, descent, form, subsample, reforms):
         is_first = False
         iterate, reason, pairs = descent.run(iterate.parameters, model, most, pairs)
         n_passes += iterate.n_evaluations
-    if has_other and notes.n_left and not notes.by_user and reason != "stopped":
+    is_over = reason == "stopped" and not descent.gave_up
+    if has_other and notes.n_left and not notes.by_user and not is_over:
         reason = "slow"
     return iterate, reason, n_passes
 
@@ -649,9 +651,17 @@ class Descent:
     random_state : numpy.random.RandomState
     restricted : restricted.Restricted or None
         Whose steps are tried before those of L-BFGS.
+
+    Attributes
+    ----------
+    has_other : bool
+        Whether Newton's method is there to go on, where conjugate gradients don't get to an answer.
+    gave_up : bool
+        Whether it is to.
     """
 
     def __init__(self, problem, notes, random_state, restricted=None):
+        self.has_other = self.gave_up = False
         self._problem = problem
         self._notes = notes
         self._restricted = restricted
@@ -698,10 +708,10 @@ class Descent:
         if self._restricted is not None:
             self._take_restricted(iterate, allowed)
         self._decrements.append(iterate.decrement)
-        stop = allowed is not None and self._is_near(iterate, allowed)
-        if iterate.n_evaluations == 1:
-            return stop  # no step of this phase yet
-        return self._note(iterate, stop)
+        is_near = allowed is not None and self._is_near(iterate, allowed)
+        if iterate.n_evaluations == 1:  # no step of this phase yet
+            return is_near or self.gave_up
+        return self._note(iterate, is_near) or self.gave_up
 
     def _take_restricted(self, iterate, allowed):
         """Put a step of the likeliest classes in the place of L-BFGS's, and note the bound."""
@@ -737,8 +747,14 @@ class Descent:
         sample, found = self._sample, self._ask(iterate)
         if found.gap <= allowed and found.is_known:
             return True
-        far = found.gap / max(allowed, np.finfo(np.float64).tiny)
-        self._n_to_wait = int(np.clip(np.log(far) / SLOW, 1, MOST_TO_WAIT))
+        if found.is_settled:
+            far = found.gap / max(allowed, np.finfo(np.float64).tiny)
+            self._n_to_wait = int(np.clip(np.log(far) / SLOW, 1, MOST_TO_WAIT))
+        elif self.has_other and sample.is_whole:
+            self.gave_up = True
+            return False
+        else:  # so many products are not to be spent often
+            self._n_to_wait = max(MOST_TO_WAIT, len(self._decrements))
         if found.slope > 0:
             iterate.direction, iterate.decrement = found.direction, found.slope
         if found.gap > DOUBTFUL * promised and not sample.is_largest:

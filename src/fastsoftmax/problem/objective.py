@@ -184,10 +184,22 @@ class Problem:
         kept = self.class_means(likeliest.codes, likeliest.probability, n_rows)
         return np.maximum(intercept_gradient + self._mean_target(n_rows) - kept, 0)
 
+    def mean_spread(self, intercept_gradient):
+        """What curvature an intercept has of its own, nearly, from the gradient in it.
+
+        Each class's mean probability p; of logistic losses p (1 − p).
+        """
+        mean = np.clip(intercept_gradient + self._mean_target(len(intercept_gradient)), 0, 1)
+        return mean if self.loss == "softmax" else mean * (1 - mean)
+
     def _mean_target(self, n_rows):
         weight = None if self.sample_weight is None else self.sample_weight[self.rows]
-        share = np.bincount(self.y_true[self.rows], weight, n_rows) / self.weight_sum
-        return (1 - self.label_smoothing) * share + self.label_smoothing / n_rows
+        is_binary = n_rows == 1
+        n_classes = 2 if is_binary else n_rows
+        share = np.bincount(self.y_true[self.rows], weight, n_classes) / self.weight_sum
+        n_outcomes = n_rows if self.loss == "softmax" else 2
+        share = share[1:] if is_binary else share
+        return (1 - self.label_smoothing) * share + self.label_smoothing / n_outcomes
 
     def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient, likeliest=None):
         """Mean loss over ``rows``; writes its gradients."""
