@@ -158,9 +158,15 @@ def _steps_of_likeliest(problem, likeliest, n_rows):
 
 def _intercept_hessian(problem, coef, intercept):
     """Mean of diag(p) − p pᵀ, or of p (1 − p) for logistic losses, over all rows."""
+    hessian = sum(_hessian_sum(part, coef, intercept) for part in problem.parts())
+    return hessian / problem.weight_sum
+
+
+def _hessian_sum(problem, coef, intercept):
+    """The same, as a sum over the rows of a problem that are in memory."""
     n_rows = len(coef)
     hessian = np.zeros((n_rows, n_rows))
-    for start in range(0, len(problem.rows), BLOCK_ROWS):
+    for start in range(0, problem.n_used, BLOCK_ROWS):
         rows = problem.rows[start : start + BLOCK_ROWS]
         weight = np.ones(len(rows))
         if problem.sample_weight is not None:
@@ -174,4 +180,4 @@ def _intercept_hessian(problem, coef, intercept):
         else:
             diagonal = weight @ (probability * (1 - probability))
         hessian[np.diag_indices_from(hessian)] += diagonal
-    return hessian / problem.weight_sum
+    return hessian

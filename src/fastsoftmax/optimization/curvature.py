@@ -56,7 +56,7 @@ class Subsample:
     Parameters
     ----------
     rows : intp ndarray of shape (n_drawn,)
-        Numbers of the rows, ascending.
+        Numbers of the rows among those in memory, ascending.
     values : ndarray or CSR array of shape (n_drawn, n_features), in the dtype of the computation
     weight : float64 ndarray of shape (n_drawn,)
         Sample weights, divided by their sum.
@@ -80,6 +80,7 @@ class Subsample:
             Draw half of them in proportion to ‖x‖², at the price of a pass over X. A feature that
             one row in 10000 has is else missed or met by luck, and its curvature with it.
         """
+        problem = problem.sampled
         rows, weight = problem.rows, None
         if n_drawn < len(rows) and not by_norm:
             rows = np.sort(random_state.choice(rows, n_drawn, replace=False))
@@ -177,7 +178,7 @@ def square_gradient(problem, subsample, coef, intercept):
     """
     values = subsample.values
     miss = probabilities(problem, values, coef, intercept).astype(np.float64)
-    codes, smoothing = problem.y_true[subsample.rows], problem.label_smoothing
+    codes, smoothing = problem.sampled.y_true[subsample.rows], problem.label_smoothing
     miss -= smoothing / (len(coef) if problem.loss == "softmax" else 2)
     if len(coef) == 1:
         miss[:, 0] -= (1 - smoothing) * codes

@@ -94,17 +94,18 @@ class Sample:
     """
 
     def __init__(self, problem, random_state, times=1):
-        self._problem, self._random_state, self._times = problem, random_state, times
+        self._whole, self._random_state, self._times = problem, random_state, times
+        n_drawn = times * max(FEWEST_ROWS, int(SHARE_OF_ROWS * problem.n_used))
+        self._problem = problem = problem.sampled
         rows, weight = problem.rows, None
-        n_drawn = times * max(FEWEST_ROWS, int(SHARE_OF_ROWS * len(rows)))
         n_classes = int(problem.y_true.max()) + 1
-        if len(rows) * problem.X.shape[1] * n_classes <= FEWEST_PRODUCTS:
+        if len(rows) * problem.n_features * n_classes <= FEWEST_PRODUCTS:
             n_drawn = len(rows)
-        most = max(1, MOST_VALUES // max(1, problem.X.shape[1]))
+        most = max(1, MOST_VALUES // max(1, problem.n_features))
         self.is_largest = n_drawn >= min(most, len(rows))
         n_drawn = min(most, n_drawn)
-        self.is_whole = n_drawn >= len(rows)
-        if not self.is_whole:
+        self.is_whole = n_drawn >= len(rows) and self._whole.is_held
+        if n_drawn < len(rows):
             codes = problem.y_true[rows]
             count = np.bincount(codes)
             chance = 0.5 / len(rows) + 0.5 / (np.count_nonzero(count) * count[codes])
@@ -115,7 +116,7 @@ class Sample:
 
     def larger(self):
         """Another, of several times as many rows."""
-        return Sample(self._problem, self._random_state, GROWTH * self._times)
+        return Sample(self._whole, self._random_state, GROWTH * self._times)
 
     def decrement(self, parameters, gradient, precondition):
         """What is left to fall at these parameters.

@@ -175,7 +175,7 @@ def fit(data, settings, memory):
 
     Parameters
     ----------
-    data : checks.CheckedData
+    data : checks.CheckedData or checks.StreamedData
     settings : Settings
     memory : Memory
         Of earlier calls, or empty.
@@ -208,7 +208,7 @@ def fit(data, settings, memory):
     n_done = len(memory.history["epoch"])
     to_optimum = settings.to_optimum and not data.is_batch
     history, outcome = History(), None
-    if len(problem.rows) > 0:
+    if problem.n_used > 0:
         with settings.observed(n_done, plan.n_epochs, fitted, not to_optimum) as on_epoch:
             if to_optimum:
                 history, outcome, plan = solve(

@@ -11,8 +11,6 @@ import numpy as np
 from scipy.linalg import cho_solve, eigh, pinvh
 from scipy.sparse import issparse
 
-from ..problem.rows import SparseRows
-from ..problem.statistics import ColumnStatistics
 from .cholesky import raised_factor
 from .curvature import probabilities
 from .restricted import has_many_classes
@@ -105,8 +103,8 @@ def _second_moments(subsample, problem):
     where it counts, Σ x⁴ / Σ x²: a feature that is small because its unit is, would never move
     under the ridge of those in small units.
     """
-    if isinstance(problem.X, SparseRows):
-        statistics = ColumnStatistics.of(problem.X, None, problem.n_threads)
+    if problem.is_sparse:
+        statistics = problem.column_statistics
         moments = statistics.squares / statistics.weight_sum + np.square(statistics.mean)
         if problem.inverse_scale is not None:
             moments *= np.square(problem.inverse_scale, dtype=np.float64)
@@ -124,7 +122,7 @@ class FullHessian:
     """Cholesky factor of the subsample's whole Hessian, scaled to a unit diagonal, plus a ridge."""
 
     def __init__(self, subsample, problem, coef, intercept):
-        n_rows, n_columns = len(coef), problem.X.shape[1] + 1
+        n_rows, n_columns = len(coef), problem.n_features + 1
         blocks = np.zeros((n_rows, n_columns, n_rows, n_columns))
         hessian = blocks.reshape(n_rows * n_columns, -1)
         mean_spread = 0.0
@@ -254,7 +252,7 @@ class _Kronecker:
             classes = np.diag(weight @ spread)
             trace = spread.sum(axis=1)
         values = np.diagonal(classes)
-        if EIGENVECTORS * len(classes) ** 2 <= 4 * problem.X.shape[1] * len(problem.rows):
+        if EIGENVECTORS * len(classes) ** 2 <= 4 * problem.n_features * problem.n_used:
             values, self._class_vectors = eigh(classes, check_finite=False, driver="evd")
         self._class_values = np.maximum(values, 0)
         self._couple(problem, probability, classes)
@@ -291,7 +289,7 @@ class _Kronecker:
         if not problem.fit_intercept:
             return
         n_coupled, n_features = n_rows**2, values.shape[1]
-        is_cheap = len(probability) * n_rows <= MOST_COUPLING_PASSES * len(problem.rows)
+        is_cheap = len(probability) * n_rows <= MOST_COUPLING_PASSES * problem.n_used
         if problem.loss == "softmax" and n_coupled * n_features <= MOST_COUPLED and is_cheap:
             coupling = _coupling(values, weight, probability)
             rounding = 4 * n_rows * np.finfo(values.dtype).eps

@@ -11,7 +11,6 @@ from collections import deque
 import numpy as np
 
 from ..problem.objective import Likeliest
-from ..problem.rows import SparseRows
 from .certificate import newton_steps
 from .lbfgs import minimize
 
@@ -48,10 +47,10 @@ LEAST_PENALTY = 1e-6
 
 def has_many_classes(problem, n_rows):
     """Whether steps of a few classes are sooner at a minimum of coef with n_rows rows."""
-    n_features = problem.X.shape[1]
-    if problem.loss != "softmax" or isinstance(problem.X, SparseRows):
+    n_features = problem.n_features
+    if problem.loss != "softmax" or problem.is_sparse or not problem.is_held:
         return False
-    pass_work = len(problem.rows) * n_rows * (n_features + EXPONENTIAL)
+    pass_work = problem.n_used * n_rows * (n_features + EXPONENTIAL)
     is_worth_it = n_rows >= MANY_CLASSES or (n_rows >= FEWEST_CLASSES and pass_work >= LONG_PASS)
     is_proved = problem.alpha * n_rows >= LEAST_PENALTY
     return n_features >= FEWEST_FEATURES and is_worth_it and is_proved
@@ -83,7 +82,7 @@ class Restricted:
         self._pairs, self._of_model = (), None
         self._before, self._n_before = None, 0
         self._memory = deque(maxlen=MEMORY_SIZE)
-        self.likeliest = Likeliest.empty(len(problem.rows), n_rows, problem.dtype)
+        self.likeliest = Likeliest.empty(problem.n_used, n_rows, problem.dtype)
         self.n_steps = 0
 
     @classmethod

@@ -129,13 +129,13 @@ def train(
         and lags the objective at the epoch's end; with one batch of all rows it is that of the
         epoch's start.
     """
-    plan = replace(plan, batch_size=min(plan.batch_size, len(problem.rows)))
-    n_steps = -(-len(problem.rows) // plan.batch_size)
+    plan = replace(plan, batch_size=min(plan.batch_size, problem.n_used))
+    n_steps = problem.n_steps(plan.batch_size)
     watch = _Watch(problem, state)
     history, keeper = History(), _Keeper(state, validation)
     try:
         for epoch in range(n_epochs_done, n_epochs_done + plan.n_epochs):
-            rows = _order_of_rows(problem.rows, plan.shuffle, random_state)
+            order = problem.order(plan.shuffle, random_state)
             rates = learning_rates(
                 plan.schedule, plan.learning_rate, epoch, n_steps, plan.decay, plan.n_epochs
             )
@@ -143,7 +143,7 @@ def train(
             n_halvings = history.n_halvings
             started = perf_counter()
             result = _good_epoch(
-                problem, state, rows, rates, plan, watch, keeper.last_good(history), history
+                problem, state, order, rates, plan, watch, keeper.last_good(history), history
             )
             if history.gave_up:
                 break
@@ -173,10 +173,10 @@ def train(
     return history
 
 
-def _good_epoch(problem, state, rows, rates, plan, watch, last_good, history):
+def _good_epoch(problem, state, order, rates, plan, watch, last_good, history):
     """Run an epoch, at half the rates again while it diverges; its objective and its loss."""
     while True:
-        loss = problem.run_epoch(state, rows, rates, plan)
+        loss = problem.run_epoch(state, order, rates, plan)
         with np.errstate(all="ignore"):
             objective = loss + problem.penalty(state.coef)
         if not watch.has_diverged(objective, state, last_good):
@@ -224,12 +224,6 @@ class _Keeper:
             state.become(self._best)
 
 
-def _order_of_rows(rows, shuffle, random_state):
-    # A permutation of the count of rows, not of the rows: leaving out rows of no weight then gives
-    # the same order as a matrix that never had them.
-    return rows[random_state.permutation(len(rows))] if shuffle else rows
-
-
 def _halve_velocity(state, update):
     # A velocity is the learning rate times a sum of gradients. Left as it is, it would carry the
     # parameters as far away as before, however low the new learning rate.
@@ -253,7 +247,8 @@ class _Watch:
     def __init__(self, problem, start):
         self._problem = problem
         # Every n-th row: a leading part would be of one class where the rows are sorted.
-        self._sample = problem.rows[:: -(-len(problem.rows) // SAMPLE_SIZE)].copy()
+        rows = problem.sampled.rows
+        self._sample = rows[:: -(-len(rows) // SAMPLE_SIZE)].copy()
         self._ceiling = DIVERGENCE_FACTOR * problem.objective_at_zero(len(start.coef))
         self._start_may_be_higher = bool(start.coef.any() or start.intercept.any())
 
@@ -264,10 +259,10 @@ class _Watch:
         """
         if not (np.isfinite(objective) and state.is_finite()):
             return True
-        highest = np.maximum(objective, self._problem.objective(state, self._sample))
+        highest = np.maximum(objective, self._problem.sampled.objective(state, self._sample))
         if highest > self._ceiling and self._start_may_be_higher:
             self.leave_start()
-            at_start = self._problem.objective(start, self._problem.rows)
+            at_start = self._problem.objective(start)
             self._ceiling = max(self._ceiling, DIVERGENCE_FACTOR * at_start)
         return not highest <= self._ceiling  # a NaN is not below it either
 

@@ -10,14 +10,12 @@ from time import perf_counter
 
 import numpy as np
 
-from ..problem.rows import SparseRows
 from .blas import one_blas_thread
 from .certificate import profiled_bound
 from .curvature import (
     Subsample,
     learning_rate_for,
     learning_rate_of_many,
-    shares,
     square_gradient,
 )
 from .decrement import Sample
@@ -112,7 +110,9 @@ class Outcome:
 
 def needs_units(problem, n_rows, tolerance, by_dual=None):
     """Whether :func:`solve` wants this problem, for coef of n_rows, in units of one size."""
-    n_samples, n_features = len(problem.rows), problem.X.shape[1]
+    n_samples, n_features = problem.n_used, problem.n_features
+    if not problem.is_held:
+        return True
     if is_wide(n_samples, n_features) or is_small(n_samples, n_features, n_rows, problem.loss):
         return False
     return by_dual is False or not goes_by_dual(problem, n_rows, tolerance)
@@ -120,8 +120,8 @@ def needs_units(problem, n_rows, tolerance, by_dual=None):
 
 def goes_by_dual(problem, n_rows, tolerance):
     """Whether :func:`solve` chooses dual coordinate ascent, coef having n_rows rows."""
-    shape = (len(problem.rows), problem.X.shape[1], n_rows, problem.loss)
-    return not (tolerance.is_none or is_small(*shape)) and is_suited(problem)
+    shape = (problem.n_used, problem.n_features, n_rows, problem.loss)
+    return problem.is_held and not (tolerance.is_none or is_small(*shape)) and is_suited(problem)
 
 
 def descend(
@@ -250,10 +250,10 @@ def solve(
             if outcome is not None:
                 return history, outcome, plan
             n_passes, stochastic = len(history.epochs), False
-        if is_wide(len(problem.rows), problem.X.shape[1]):
+        if problem.is_held and is_wide(problem.n_used, problem.n_features):
             outcome = _solve_in_span(problem, notes, random_state, reforms)
             return history, _with_passes(outcome, n_passes), plan
-        small = SmallProblem.of(problem, len(state.coef))
+        small = SmallProblem.of(problem, len(state.coef)) if problem.is_held else None
         if small is not None:
             return history, _with_passes(_solve_small(small, problem, notes), n_passes), plan
         form, subsample = form_and_rows(problem, len(state.coef), random_state)
@@ -283,7 +283,7 @@ def _short_run(problem, plan, subsample, n_rows):
     rate = rates.first()
     if plan.update == "adagrad" or not has_many_classes(problem, n_rows):
         return replace(plan, learning_rate=rate), rates.revised
-    share = np.bincount(problem.y_true[problem.rows], shares(problem, problem.rows)).max()
+    share = problem.class_share.max()
     momentum = 0.0 if plan.update == "sgd" else plan.momentum
     of_many = learning_rate_of_many(subsample, share, problem.alpha, momentum, plan.batch_size)
     rate = max(rate, of_many)
@@ -363,8 +363,8 @@ def _descended(problem, notes, descent, form, subsample, reforms):
     n_passes : int
     """
     state = notes.state
-    shape = (len(problem.rows), problem.X.shape[1], len(state.coef), problem.loss)
-    has_other = is_small(*shape, at_last=True)
+    shape = (problem.n_used, problem.n_features, len(state.coef), problem.loss)
+    has_other = problem.is_held and is_small(*shape, at_last=True)
     most = PATIENCE if has_other else notes.n_left
     descent.has_other = has_other
     model = form(subsample, problem, state.coef, state.intercept)
@@ -494,7 +494,7 @@ def _outcome_at(problem, state, notes):
 def form_and_rows(problem, n_rows, random_state):
     """What form the model of the Hessian is to have for coef of n_rows, and its Subsample."""
     form, n_drawn = preconditioner_for(
-        n_rows, problem.X.shape[1], len(problem.rows), isinstance(problem.X, SparseRows)
+        n_rows, problem.n_features, problem.n_used, problem.is_sparse
     )
     by_norm = form is FullHessian
     return form, Subsample.of(problem, n_drawn, problem.dtype, random_state, by_norm)

@@ -274,7 +274,7 @@ class Validation:
         self._held_out = held_out
         weight = held_out.sample_weight
         self._problem = replace(
-            problem,
+            problem.sampled,
             X=held_out.X,
             rows=held_out.rows,
             y_true=held_out.codes,

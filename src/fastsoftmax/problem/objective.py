@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import kernels
 from .rows import SparseRows, kernel_for
+from .statistics import ColumnStatistics
 
-__all__ = ["Likeliest", "Problem", "State"]
+__all__ = ["Likeliest", "Objective", "Problem", "State"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,37 @@ class Likeliest:
         return cls(np.zeros(shape, np.int32), np.zeros(shape, dtype), np.zeros(n_rows))
 
 
+class Objective:
+    """What an objective is, wherever its rows are; its fields are those of :class:`Problem`."""
+
+    def objective_at_zero(self, n_rows):
+        """The objective where coef and intercept are 0: every class is as likely as the others."""
+        return float(np.log(n_rows)) if self.loss == "softmax" else n_rows * float(np.log(2))
+
+    def penalty(self, coef):
+        """(alpha/2)‖coef‖², summed in float64."""
+        return 0.5 * self.alpha * float(np.square(coef, dtype=np.float64).sum())
+
+    def mean_spread(self, intercept_gradient):
+        """What curvature an intercept has of its own, nearly, from the gradient in it.
+
+        Each class's mean probability p; of logistic losses p (1 − p).
+        """
+        mean = np.clip(intercept_gradient + self._mean_target(len(intercept_gradient)), 0, 1)
+        return mean if self.loss == "softmax" else mean * (1 - mean)
+
+    def _mean_target(self, n_rows):
+        """What is wanted of each row of coef on average, by the classes' shares."""
+        is_binary = n_rows == 1
+        share = np.zeros(2 if is_binary else n_rows)
+        share[: len(self.class_share)] = self.class_share
+        n_outcomes = n_rows if self.loss == "softmax" else 2
+        share = share[1:] if is_binary else share
+        return (1 - self.label_smoothing) * share + self.label_smoothing / n_outcomes
+
+
 @dataclass(frozen=True)
-class Problem:
+class Problem(Objective):
     """What is minimised: (1/Σs) Σ s_i · loss_i + (alpha/2)‖coef‖² over the rows used.
 
     Parameters
@@ -81,8 +111,61 @@ class Problem:
     dtype: np.dtype
     label_smoothing: float = 0.0
 
-    def objective(self, state, rows):
-        """The objective at fixed parameters over these rows, in one pass; nothing is updated."""
+    # --- What solvers ask, of rows in memory or not: see streamed.py ------------------------------
+
+    #: Whether all rows are in memory.
+    is_held = True
+
+    @property
+    def n_used(self):
+        return len(self.rows)
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
+    def is_sparse(self):
+        return isinstance(self.X, SparseRows)
+
+    @property
+    def sampled(self):
+        """A Problem of rows in memory, each weighing as much as those that it stands for."""
+        return self
+
+    def parts(self):
+        """Problems of rows in memory, one after another, which together are all rows."""
+        yield self
+
+    @cached_property
+    def column_statistics(self):
+        """Of the columns of X, whatever the weights."""
+        return ColumnStatistics.of(self.X, None, self.n_threads)
+
+    @cached_property
+    def class_share(self):
+        """Share of the weights by the rows of each class that has a row, and those before it."""
+        weight = None if self.sample_weight is None else self.sample_weight[self.rows]
+        return np.bincount(self.y_true[self.rows], weight) / self.weight_sum
+
+    def n_steps(self, batch_size):
+        """Minibatches of an epoch."""
+        return -(-len(self.rows) // batch_size)
+
+    def order(self, shuffle, random_state):
+        """In what order :meth:`run_epoch` takes the rows in."""
+        # A permutation of the count of rows, not of the rows: leaving out rows of no weight then
+        # gives the same order as a matrix that never had them.
+        return self.rows[random_state.permutation(len(self.rows))] if shuffle else self.rows
+
+    # --- Sums over rows ---------------------------------------------------------------------------
+
+    def objective(self, state, rows=None):
+        """The objective at fixed parameters over these rows, in one pass; nothing is updated.
+
+        Over all that are used where ``rows`` is None.
+        """
+        rows = self.rows if rows is None else rows
         with np.errstate(all="ignore"):
             total = kernel_for("loss_sum", self.X)(
                 rows=rows,
@@ -184,23 +267,6 @@ class Problem:
         kept = self.class_means(likeliest.codes, likeliest.probability, n_rows)
         return np.maximum(intercept_gradient + self._mean_target(n_rows) - kept, 0)
 
-    def mean_spread(self, intercept_gradient):
-        """What curvature an intercept has of its own, nearly, from the gradient in it.
-
-        Each class's mean probability p; of logistic losses p (1 − p).
-        """
-        mean = np.clip(intercept_gradient + self._mean_target(len(intercept_gradient)), 0, 1)
-        return mean if self.loss == "softmax" else mean * (1 - mean)
-
-    def _mean_target(self, n_rows):
-        weight = None if self.sample_weight is None else self.sample_weight[self.rows]
-        is_binary = n_rows == 1
-        n_classes = 2 if is_binary else n_rows
-        share = np.bincount(self.y_true[self.rows], weight, n_classes) / self.weight_sum
-        n_outcomes = n_rows if self.loss == "softmax" else 2
-        share = share[1:] if is_binary else share
-        return (1 - self.label_smoothing) * share + self.label_smoothing / n_outcomes
-
     def _mean_loss(self, coef, intercept, coef_gradient, intercept_gradient, likeliest=None):
         """Mean loss over ``rows``; writes its gradients."""
         if isinstance(self.X, SparseRows):
@@ -231,14 +297,6 @@ class Problem:
             intercept_gradient_out=intercept_gradient,
             **self._data_and_loss | kept,
         )
-
-    def objective_at_zero(self, n_rows):
-        """The objective where coef and intercept are 0: every class is as likely as the others."""
-        return float(np.log(n_rows)) if self.loss == "softmax" else n_rows * float(np.log(2))
-
-    def penalty(self, coef):
-        """(alpha/2)‖coef‖², summed in float64."""
-        return 0.5 * self.alpha * float(np.square(coef, dtype=np.float64).sum())
 
     @cached_property
     def square_norms(self):
