@@ -17,6 +17,7 @@ from fastsoftmax import (
     SoftmaxClassifier,
     SoftmaxClassifierCV,
     kernels,
+    sources,
 )
 from fastsoftmax.estimators.base import LinearClassifier
 from fastsoftmax.kernels import reference
@@ -40,6 +41,7 @@ def test_the_package_says_that_it_is_typed():
     assert files("fastsoftmax").joinpath("py.typed").is_file()
     for name in ("_baseline", "_avx2", "_avx512", "_cpu"):
         assert files("fastsoftmax.kernels").joinpath(f"{name}.pyi").is_file()
+    assert files("fastsoftmax.sources").joinpath("__init__.pyi").is_file()
 
 
 ESTIMATORS = {
@@ -82,6 +84,29 @@ def test_stub_of_an_estimator(module, name):
     real = inspect.signature(getattr(ESTIMATORS[module], name)).parameters
     assert list(stub) == list(real)
     assert given == {n: p.default for n, p in real.items() if p.default is not p.empty}
+
+
+def _stub_of_sources():
+    """The classes of fastsoftmax.sources that the stub has, and the methods of each."""
+    text = files("fastsoftmax.sources").joinpath("__init__.pyi").read_text(encoding="utf-8")
+    classes = (node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
+    return {cls.name: cls.body for cls in classes if not cls.name.startswith("_")}
+
+
+@pytest.mark.parametrize(("name", "body"), _stub_of_sources().items())
+def test_stub_of_a_source(name, body):
+    assert set(_stub_of_sources()) == set(sources.__all__)
+    for method in (node for node in body if isinstance(node, ast.FunctionDef)):
+        real = getattr(getattr(sources, name), method.name)
+        if isinstance(real, property):
+            continue
+        parameters = inspect.signature(real).parameters.values()
+        stub = [argument.arg for argument in (*method.args.args, *method.args.kwonlyargs)]
+        assert stub == [parameter.name for parameter in parameters]
+        given = [ast.unparse(value) for value in (*method.args.defaults, *method.args.kw_defaults)]
+        defaults = [p.default for p in parameters if p.default is not p.empty]
+        for said, value in zip(given, defaults, strict=True):
+            assert said in ("...", repr(value))
 
 
 @pytest.mark.parametrize("module", ESTIMATORS)

@@ -12,7 +12,8 @@ from ..interchange.portable import Portable
 from .coefficients import SparseCoefficients
 from .prediction import LinearPrediction
 
-# Arrays, DataFrames, lists and whatever else scikit-learn's checks take have no type in common.
+# Arrays, DataFrames, lists, sources and whatever else scikit-learn's checks take have no type in
+# common.
 MatrixLike: TypeAlias = Any
 
 class LinearClassifier(
@@ -34,7 +35,7 @@ class LinearClassifier(
     def predict_proba(self, X: MatrixLike) -> NDArray[Any]: ...
     def predict_log_proba(self, X: MatrixLike) -> NDArray[Any]: ...
     def score(
-        self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> float: ...
     def sparsify(self) -> Self: ...
     def densify(self) -> Self: ...

@@ -13,9 +13,9 @@ from sklearn.linear_model._base import LinearClassifierMixin
 from ..callbacks import CallbackSupportMixin, FitTask, with_callbacks
 from ..interchange.files import savable
 from ..optimization.fitting import fit
-from ..problem.checks import check_batch, check_data
+from ..problem.checks import check_batch, check_data, check_source
 from ..problem.held_out import SetAside
-from ..problem.rows import SparseRows
+from ..sources.base import Source
 from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .memory import remember, remembered, set_fitted, starting_point, unchanged_on_failure
 from .parameters import (
@@ -318,15 +318,16 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
 
     # --- Training ---------------------------------------------------------------------------------
 
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit from the start, or with ``warm_start`` from where the last fit ended.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Finite numbers, also once converted to the dtype that is computed in.
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
+            Finite numbers, also once converted to the dtype that is computed in. A source is read
+            block by block, and has its own labels and weights.
         y : array-like of shape (n_samples,)
-            Labels of any type that sorts, of at least two classes.
+            Labels of any type that sorts, of at least two classes; None with a source.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Not negative, not all 0. Only their ratios matter.
         X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,), or both None
@@ -411,35 +412,73 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     def _fit(self, X, y, sample_weight, *validation_rows):
         """All of fit but what it has to say at the end, which is said without callbacks around."""
         check_parameters(self)
-        n_epochs = most_iterations(self, y)
-        task = FitTask.of(self, n_epochs, X, y, sample_weight=sample_weight)
-        settings = settings_of(self, n_epochs, task)
-        set_aside = None
-        if self.early_stopping:
-            set_aside = SetAside(self.validation_fraction, self.random_state)
         with unchanged_on_failure(self):
-            data = check_data(
-                self,
-                X,
-                y,
-                sample_weight,
-                *validation_rows,
-                dtype=self.dtype,
-                n_jobs=self.n_jobs,
-                set_aside=set_aside,
-                shows_rows=settings.scoring.scorer is not None,
-            )
-            if self.solver == "dual" and not isinstance(data.X, SparseRows):
-                raise ValueError(
-                    "solver='dual' needs X to be sparse, a CSR matrix or array; got dense X, for "
-                    "which use solver='auto'"
+            data = None
+            if isinstance(X, Source):  # how many rows it has is known once it is read
+                data = self._read_once(X, y, sample_weight, *validation_rows)
+            n_epochs = most_iterations(self, y if data is None else data)
+            task = FitTask.of(self, n_epochs, X, y, sample_weight=sample_weight)
+            settings = settings_of(self, n_epochs, task)
+            if data is None:
+                data = check_data(
+                    self,
+                    X,
+                    y,
+                    sample_weight,
+                    *validation_rows,
+                    dtype=self.dtype,
+                    n_jobs=self.n_jobs,
+                    set_aside=self._set_aside(),
+                    shows_rows=settings.scoring.scorer is not None,
                 )
+            self._check_dual(data)
             fitted = fit(data, settings, starting_point(self, data))
             set_fitted(self, data.classes, fitted)
             remember(self, fitted.memory)
         if task is not None:
             task.end()
         return fitted
+
+    def _set_aside(self):
+        """What part of the rows to validate on, where none are given."""
+        if not self.early_stopping:
+            return None
+        return SetAside(self.validation_fraction, self.random_state)
+
+    def _read_once(self, source, y, sample_weight, X_val, *of_validation):
+        """The data of a source."""
+        if self.early_stopping and X_val is None:
+            raise ValueError(
+                "early_stopping=True needs X_val and y_val with a source, which has no rows to set "
+                "aside"
+            )
+        return check_source(
+            self,
+            source,
+            y,
+            sample_weight,
+            X_val,
+            *of_validation,
+            dtype=self.dtype,
+            n_jobs=self.n_jobs,
+            standardize=self.standardize,
+            shows_rows=self.scoring != "loss",
+        )
+
+    def _check_dual(self, data):
+        """An error where dual coordinate ascent is asked for what it can't do."""
+        if self.solver != "dual":
+            return
+        if not data.is_sparse:
+            raise ValueError(
+                "solver='dual' needs X to be sparse, a CSR matrix or array; got dense X, for "
+                "which use solver='auto'"
+            )
+        if not data.is_held:
+            raise ValueError(
+                "solver='dual' needs all rows in memory; with a source use solver='auto', or raise "
+                "its max_memory to four times what the rows take"
+            )
 
     def _inverse_strength(self):
         """The ``C`` of scikit-learn's that is this penalty."""

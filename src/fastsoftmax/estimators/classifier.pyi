@@ -25,7 +25,7 @@ ComputingType: TypeAlias = (
 )
 
 class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifierMixin):
-    solver: Literal["auto", "lbfgs", "sgd", "adagrad"]
+    solver: Literal["auto", "dual", "lbfgs", "sgd", "adagrad"]
     multi_class: Literal["softmax", "ovr"]
     alpha: float
     label_smoothing: float
@@ -64,7 +64,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     def __init__(
         self,
         *,
-        solver: Literal["auto", "lbfgs", "sgd", "adagrad"] = "auto",
+        solver: Literal["auto", "dual", "lbfgs", "sgd", "adagrad"] = "auto",
         multi_class: Literal["softmax", "ovr"] = "softmax",
         alpha: float = 1e-4,
         label_smoothing: float = 0.0,
@@ -96,7 +96,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     def fit(
         self,
         X: MatrixLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         X_val: MatrixLike | None = None,

@@ -23,10 +23,10 @@ from ..optimization.preconditioning import preconditioner_for
 from ..optimization.sgd import Plan
 from ..optimization.solver import needs_units
 from ..optimization.tolerance import Tolerance
-from ..problem.checks import check_data
+from ..problem.checks import check_data, check_source
 from ..problem.held_out import Scoring
 from ..problem.posing import Formulation
-from ..problem.rows import SparseRows
+from ..sources.base import Source
 from .base import LinearClassifier, centred, raise_if_interrupted
 from .memory import fitted_copy, set_fitted, starting_point, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS, check_each_parameter
@@ -209,15 +209,15 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
         self.warm_start = warm_start
         self.n_jobs = n_jobs
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Fit to the minimum, or with ``warm_start`` go on there from the last fit.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
             Finite numbers. Read where it lies, as by :class:`SoftmaxClassifier`.
         y : array-like of shape (n_samples,)
-            Labels of any type that sorts, of at least two classes.
+            Labels of any type that sorts, of at least two classes; None with a source.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Not negative, not all 0.
 
@@ -260,7 +260,8 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
         task = FitTask.of(self, self.max_iter, X, y, sample_weight=sample_weight)
         is_float32 = getattr(X, "dtype", None) == np.float32
         with unchanged_on_failure(self):
-            data = check_data(self, X, y, sample_weight, dtype="float64", n_jobs=self.n_jobs)
+            check = check_source if isinstance(X, Source) else check_data
+            data = check(self, X, y, sample_weight, dtype="float64", n_jobs=self.n_jobs)
             settings = self._settings(data, task)
             fitted = self._finished(fit(data, settings, starting_point(self, data)))
             set_fitted(self, data.classes, fitted)
@@ -358,7 +359,9 @@ def _is_seen_whole(data):
     A second model at a better place then gains more than a stochastic phase, which depends on the
     order of rows, and on whether they are weighted or repeated.
     """
+    if not data.is_held:
+        return False
     weight = data.sample_weight
     n_used = len(data.codes) if weight is None else np.count_nonzero(weight)
-    _, n_drawn = preconditioner_for(*data.coef_shape, n_used, isinstance(data.X, SparseRows))
+    _, n_drawn = preconditioner_for(*data.coef_shape, n_used, data.is_sparse)
     return n_drawn >= n_used

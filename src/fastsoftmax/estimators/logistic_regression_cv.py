@@ -33,6 +33,7 @@ from ..optimization.history import columns_of
 from ..problem.checks import check_data
 from ..problem.held_out import Scoring, takes_weight
 from ..problem.weights import check_class_weight
+from ..sources.base import Source
 from .base import LinearClassifier, centred, raise_if_interrupted
 from .folds import Fold, Mean, beside_each_other, folds_of
 from .logistic_regression import LogisticRegression
@@ -283,13 +284,15 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
             )
         return self
 
-    def score(self, X, y, sample_weight=None, **score_params):
+    def score(self, X, y=None, sample_weight=None, **score_params):
         """Score by ``scoring``, the accuracy for None.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
+            A source is scored by the accuracy alone.
         y : array-like of shape (n_samples,)
+            None with a source.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             For scorers that take it.
         **score_params : dict
@@ -299,6 +302,13 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
         -------
         score : float
         """
+        if isinstance(X, Source):
+            if self.scoring not in (None, "warn", "accuracy"):
+                raise ValueError(
+                    f"a source is scored by the accuracy alone; got scoring={self.scoring!r}, for "
+                    "which use the scorer on rows in memory"
+                )
+            return super().score(X, y, sample_weight)
         _raise_for_params(score_params, self, "score")
         scorer = self._get_scorer()
         if sample_weight is not None and (_routing_enabled() or takes_weight(scorer)):

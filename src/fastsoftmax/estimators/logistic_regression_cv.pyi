@@ -71,7 +71,7 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
     def score(
         self,
         X: MatrixLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         **score_params: Any,
     ) -> float: ...

@@ -5,12 +5,15 @@ where the kernels read its dtype. A call costs a few microseconds plus the arith
 an ndarray that needs none of scikit-learn's checks. Inherited by SoftmaxClassifier.
 """
 
+from functools import wraps
+
 import numpy as np
 from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import kernels
 from ..kernels.threads import effective_n_threads
+from ..problem.checks import check_belongs_to_source
 from ..problem.labels import are_plain
 from ..problem.rows import (
     check_finite,
@@ -20,6 +23,8 @@ from ..problem.rows import (
     rows_of,
     well_behaved,
 )
+from ..problem.scan import Rows
+from ..sources.base import Source
 from .coefficients import kernel_model
 from .overflow import predict_overflown
 
@@ -31,6 +36,19 @@ RESULTS = {
     "predict": "code_out",
     "predict_proba": "probability_out",
 }
+
+
+def _by_blocks(predict):
+    """The same method, which of a source gives what it gives of each block, one after another."""
+
+    @wraps(predict)
+    def predict_all(self, X):
+        if not isinstance(X, Source):
+            return predict(self, X)
+        check_is_fitted(self)
+        return np.concatenate([predict(self, block.X) for block in X.blocks()])
+
+    return predict_all
 
 
 class LinearPrediction:
@@ -48,12 +66,13 @@ class LinearPrediction:
     #: ``coef_`` too.
     _predicts_wide_rows_in_float64 = False
 
+    @_by_blocks
     def decision_function(self, X):
         """Raw predictions X · coef_ᵀ + intercept_.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
 
         Returns
         -------
@@ -63,12 +82,13 @@ class LinearPrediction:
         raw_prediction = self._raw_prediction(X)
         return raw_prediction[:, 0] if raw_prediction.shape[1] == 1 else raw_prediction
 
+    @_by_blocks
     def predict(self, X):
         """Label of the largest raw prediction; no matrix of probabilities is formed.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
 
         Returns
         -------
@@ -79,12 +99,13 @@ class LinearPrediction:
         self._compute("predict", X, coef, intercept, codes)
         return self.classes_[codes]
 
+    @_by_blocks
     def predict_proba(self, X):
         """Probability of each class.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
 
         Returns
         -------
@@ -97,6 +118,7 @@ class LinearPrediction:
         self._compute("predict_proba", X, coef, intercept, probability, loss=self._loss())
         return probability
 
+    @_by_blocks
     def predict_log_proba(self, X):
         """Logarithm of the probability of each class, finite where the probability rounds to 0.
 
@@ -105,7 +127,7 @@ class LinearPrediction:
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
 
         Returns
         -------
@@ -120,23 +142,42 @@ class LinearPrediction:
         kernels.implementation.log_softmax(raw_prediction, raw_prediction, n_threads)
         return raw_prediction
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None):
         """Share of the rows whose label is predicted.
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
         y : array-like of shape (n_samples,)
+            None with a source, which has its own, as it has its own weights.
         sample_weight : array-like of shape (n_samples,) or None, default=None
 
         Returns
         -------
         accuracy : float
         """
+        if isinstance(X, Source):
+            return self._score_source(X, y, sample_weight)
         labels = self.predict(X)
         if sample_weight is None and are_plain(y, len(labels)) and _are_alike(y, labels):
             return float(np.mean(labels == y))  # in a twentieth of accuracy_score's time
         return accuracy_score(y, labels, sample_weight=sample_weight)
+
+    def _score_source(self, source, y, sample_weight):
+        """The same of a source."""
+        check_belongs_to_source(y, sample_weight)
+        correct = total = 0.0
+        for block in source.blocks():
+            rows = Rows.of(block, source)
+            if len(rows.X):
+                weight = np.ones(len(rows.y)) if rows.sample_weight is None else rows.sample_weight
+                hit = accuracy_score(
+                    rows.y, self.predict(block.X), sample_weight=weight, normalize=False
+                )
+                correct, total = correct + float(hit), total + float(weight.sum())
+        if not total > 0:
+            raise ValueError(f"{source.name} holds no rows of a weight above 0")
+        return correct / total
 
     def _raw_prediction(self, X):
         """Raw predictions, one column a row of coef_."""

@@ -30,7 +30,7 @@ MOST_EPOCHS = 100
 
 
 def most_iterations(estimator, y):
-    """What ``max_iter`` comes to for these labels."""
+    """What ``max_iter`` comes to for these labels, or anything else with a value a row."""
     if estimator.max_iter is not None:
         return int(estimator.max_iter)
     if goes_to_optimum(estimator):

@@ -8,10 +8,12 @@ held_out.py. Nothing here knows how training works. Called by the estimators.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from ..kernels.threads import effective_n_threads
+from ..sources.base import Source
 from .held_out import HeldOut, given_rows, rows_set_aside
 from .labels import (
     are_plain,
@@ -30,9 +32,21 @@ from .rows import (
     rows_of,
     well_behaved,
 )
+from .scan import Scan, scan
 from .weights import check_sample_weight
 
-__all__ = ["CheckedData", "check_batch", "check_data", "check_warm_start"]
+__all__ = [
+    "CheckedData",
+    "StreamedData",
+    "check_batch",
+    "check_belongs_to_source",
+    "check_data",
+    "check_source",
+    "check_warm_start",
+]
+
+#: Of the sample of a source: a fit doesn't depend on ``random_state`` where nothing else is drawn.
+SEED = 0
 
 
 @dataclass(frozen=True)
@@ -68,10 +82,59 @@ class CheckedData:
     is_batch: bool = False
     held_out: HeldOut | None = None
 
+    #: Whether all rows are in memory.
+    is_held = True
+
+    def __len__(self):
+        return len(self.codes)
+
+    @property
+    def is_sparse(self):
+        return isinstance(self.X, SparseRows)
+
     @property
     def coef_shape(self):
         """(n_rows, n_features): two classes need one row of coef."""
         return 1 if len(self.classes) == 2 else len(self.classes), self.X.shape[1]
+
+
+@dataclass(frozen=True)
+class StreamedData:
+    """The data of one fit, of which a sample is in memory.
+
+    Parameters
+    ----------
+    scan : scan.Scan
+    n_threads : int ≥ 1
+    held_out : HeldOut or None, default=None
+    """
+
+    scan: Scan
+    n_threads: int
+    held_out: HeldOut | None = None
+
+    #: Not all rows are in memory, and it is no call of ``partial_fit``.
+    is_held = is_batch = False
+
+    def __len__(self):
+        return self.scan.n_samples
+
+    @property
+    def is_sparse(self):
+        return issparse(self.scan.X)
+
+    @property
+    def classes(self):
+        return self.scan.classes
+
+    @property
+    def dtype(self):
+        return self.scan.dtype
+
+    @property
+    def coef_shape(self):
+        """As :attr:`CheckedData.coef_shape`."""
+        return 1 if len(self.classes) == 2 else len(self.classes), self.scan.n_features
 
 
 def check_data(
@@ -113,6 +176,11 @@ def check_data(
     ValueError, TypeError
         Name the argument.
     """
+    if isinstance(X, Source):
+        raise TypeError(
+            f"{type(estimator).__name__} needs X in memory; got {type(X).__name__}, which "
+            "SoftmaxClassifier and LogisticRegression take"
+        )
     validates = _check_validation_data(X_val, y_val, sample_weight_val)
     given = (X, y) if shows_rows else None
     if is_plain(X) and are_plain(y, len(X)):
@@ -132,6 +200,69 @@ def check_data(
         return data
     held_out, train_weight = rows_set_aside(data, set_aside, given)
     return replace(data, held_out=held_out, sample_weight=train_weight)
+
+
+def check_source(
+    estimator,
+    source,
+    y=None,
+    sample_weight=None,
+    X_val=None,
+    y_val=None,
+    sample_weight_val=None,
+    *,
+    dtype=None,
+    n_jobs=None,
+    standardize=False,
+    shows_rows=False,
+):
+    """Check the arguments of a fit to a source, which is gone through once.
+
+    Parameters
+    ----------
+    estimator, X_val, y_val, sample_weight_val, dtype, n_jobs, shows_rows
+        As in :func:`check_data`.
+    source : sources.Source
+    y, sample_weight
+        As ``fit`` was given them: they are the source's.
+    standardize : bool or {"population", "sample"}
+        Whether statistics of the columns are wanted.
+
+    Returns
+    -------
+    data : CheckedData or StreamedData
+        The former where all rows take little of the source's ``max_memory``: they are in memory.
+    """
+    check_belongs_to_source(y, sample_weight)
+    validates = _check_validation_data(X_val, y_val, sample_weight_val)
+    n_threads = effective_n_threads(n_jobs)
+    scanned = scan(source, dtype, n_threads, bool(standardize), SEED)
+    estimator.n_features_in_ = scanned.n_features
+    vars(estimator).pop("feature_names_in_", None)
+    if scanned.is_whole:
+        data = CheckedData(
+            X=rows_of(scanned.X, summed=True),
+            codes=scanned.codes,
+            classes=scanned.classes,
+            sample_weight=scanned.sample_weight,
+            dtype=scanned.dtype,
+            n_threads=n_threads,
+        )
+    else:
+        data = StreamedData(scanned, n_threads)
+    if not validates:
+        return data
+    held_out = given_rows(
+        estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows=shows_rows
+    )
+    return replace(data, held_out=held_out)
+
+
+def check_belongs_to_source(y, sample_weight):
+    """An error where labels or weights are given beside a source."""
+    for name, given in (("y", y), ("sample_weight", sample_weight)):
+        if given is not None:
+            raise ValueError(f"{name} comes from the source that is given as X; give it there")
 
 
 def check_batch(estimator, X, y, classes, known_classes, sample_weight, *, dtype, n_jobs, first):
@@ -167,10 +298,11 @@ def check_warm_start(data, coef, known_classes):
             f"warm_start=True needs the classes of the last fit, {some(known_classes.tolist())}; "
             f"y holds {some(data.classes.tolist())}"
         )
-    if data.X.shape[1] != coef.shape[1]:
+    n_features = data.coef_shape[1]
+    if n_features != coef.shape[1]:
         raise ValueError(
             f"warm_start=True needs the {coef.shape[1]} features of the last fit; X has "
-            f"{data.X.shape[1]}"
+            f"{n_features}"
         )
 
 

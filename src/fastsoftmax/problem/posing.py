@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from .objective import Problem
-from .standardization import Units, measure
+from .rows import SparseRows, rows_of
+from .standardization import Units, measure, units_of
 from .statistics import ColumnStatistics
+from .streamed import StreamedProblem, StreamedRows
 from .weights import check_class_weight, mean_one, row_weights
 
 __all__ = ["Formulation", "Posed", "Seen", "pose"]
@@ -73,7 +75,7 @@ class Posed:
 
     Parameters
     ----------
-    problem : objective.Problem
+    problem : objective.Problem or streamed.StreamedProblem
     units : standardization.Units
         That training runs in.
     unit : float
@@ -96,15 +98,17 @@ def pose(data, formulation, earlier=None):
 
     Parameters
     ----------
-    data : checks.CheckedData
+    data : checks.CheckedData or checks.StreamedData
     formulation : Formulation
     earlier : Seen or None
-        Rows of earlier calls of ``partial_fit``.
+        Rows of earlier calls of ``partial_fit``, which has rows in memory.
 
     Returns
     -------
     posed : Posed
     """
+    if not data.is_held:
+        return _pose_streamed(data, formulation)
     earlier = earlier or Seen()
     X, sample_weight, dtype = data.X, data.sample_weight, data.dtype
     statistics, scale, units = measure(
@@ -127,8 +131,6 @@ def pose(data, formulation, earlier=None):
         weight_sum = float(class_total.sum())
     mean_weight = weight_sum / n_rows if n_rows > 0 else 1.0
     alpha, unit = formulation.strength(weight_sum), 1.0
-    is_softmax = formulation.multi_class == "softmax" and len(data.classes) > 2
-    loss = "softmax" if is_softmax else "logistic"
     problem = Problem(
         X=X,
         rows=rows,
@@ -136,20 +138,84 @@ def pose(data, formulation, earlier=None):
         sample_weight=mean_one(weight, mean_weight, len(X), dtype),
         shift=units.shift,
         inverse_scale=units.inverse_scale,
-        loss=loss,
         alpha=alpha,
-        fit_intercept=formulation.fit_intercept,
-        n_threads=data.n_threads,
         dtype=np.dtype(dtype),
-        label_smoothing=formulation.label_smoothing,
+        **_of_formulation(data, formulation),
     )
     has_no_units = units.shift is None and len(rows) > 0 and not data.is_batch
     if has_no_units and formulation.chooses_units(problem, data.coef_shape[0]):
-        units, unit = Units.chosen(X, rows, weight, dtype, formulation.fit_intercept, alpha)
-        problem = replace(
-            problem,
-            shift=units.shift,
-            inverse_scale=units.inverse_scale,
-            alpha=alpha / unit**2,
-        )
+        problem, units, unit = _in_chosen_units(problem, weight)
     return Posed(problem, units, unit, scale, Seen(weight_sum, n_rows, class_total, statistics))
+
+
+def _of_formulation(data, formulation):
+    """Fields of a Problem that don't depend on its rows."""
+    is_softmax = formulation.multi_class == "softmax" and len(data.classes) > 2
+    return {
+        "loss": "softmax" if is_softmax else "logistic",
+        "fit_intercept": formulation.fit_intercept,
+        "n_threads": data.n_threads,
+        "label_smoothing": formulation.label_smoothing,
+    }
+
+
+def _in_chosen_units(problem, weight):
+    """The problem in units that suit training, these units, and their scale."""
+    units, unit = Units.chosen(
+        problem.X, problem.rows, weight, problem.dtype, problem.fit_intercept, problem.alpha
+    )
+    problem = replace(
+        problem,
+        shift=units.shift,
+        inverse_scale=units.inverse_scale,
+        alpha=problem.alpha / unit**2,
+    )
+    return problem, units, unit
+
+
+def _pose_streamed(data, formulation):
+    """As :func:`pose`, of rows that are not in memory."""
+    scan, dtype = data.scan, data.dtype
+    class_weight = check_class_weight(formulation.class_weight, data.classes, scan.class_total)
+    class_total, used = scan.class_total, scan.class_total > 0
+    if class_weight is not None:
+        class_total, used = class_total * class_weight, used & (class_weight > 0)
+    weight_sum, n_used = float(class_total.sum()), int(scan.class_count[used].sum())
+    if not weight_sum > 0:
+        raise ValueError(
+            "sample_weight times class_weight must be above 0 for at least one row; got zeros alone"
+        )
+    statistics, scale, units = None, None, Units()
+    X = rows_of(scan.X, summed=True)
+    if formulation.standardize:
+        statistics = scan.statistics
+        is_sparse = isinstance(X, SparseRows)
+        scale, units = units_of(
+            statistics, formulation.standardize, dtype, scan.n_samples, is_sparse
+        )
+    given = scan.stands_for
+    if scan.sample_weight is not None:
+        given = given * scan.sample_weight
+    rows, weight, _ = row_weights(scan.codes, given, class_weight)
+    problem = Problem(
+        X=X,
+        rows=rows,
+        y_true=scan.codes,
+        sample_weight=mean_one(weight, weight[rows].mean(), len(X), dtype),
+        shift=units.shift,
+        inverse_scale=units.inverse_scale,
+        alpha=formulation.strength(weight_sum),
+        dtype=np.dtype(dtype),
+        **_of_formulation(data, formulation),
+    )
+    unit = 1.0
+    if units.shift is None:
+        problem, units, unit = _in_chosen_units(problem, weight)
+    problem = StreamedProblem(
+        rows=StreamedRows(scan, class_weight, weight_sum / n_used),
+        sampled=problem,
+        n_used=n_used,
+        class_share=class_total / weight_sum,
+    )
+    seen = Seen(weight_sum, n_used, scan.class_total, statistics)
+    return Posed(problem, units, unit, scale, seen)

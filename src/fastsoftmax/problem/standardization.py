@@ -12,7 +12,7 @@ import numpy as np
 from .rows import SparseRows
 from .statistics import ColumnStatistics, largest_eigenvalue, weighted_squares
 
-__all__ = ["Units", "measure"]
+__all__ = ["Units", "measure", "units_of"]
 
 #: Rows whose mean is near enough for centring: any point would do.
 UNIT_ROWS = 2000
@@ -155,11 +155,17 @@ def measure(X, sample_weight, form, dtype, earlier, n_rows_earlier, n_threads):
     statistics = ColumnStatistics.of(X, sample_weight, n_threads)
     if earlier is not None:
         statistics = earlier.merged(statistics)
+    n_rows = n_rows_earlier + len(X)
+    return statistics, *units_of(statistics, form, dtype, n_rows, isinstance(X, SparseRows))
+
+
+def units_of(statistics, form, dtype, n_rows, is_sparse):
+    """The scale of each column, and the Units, of z-scores by these statistics of n_rows."""
     ddof = 1 if form == "sample" else 0
     if statistics.weight_sum > 0:
-        scale = statistics.scale(ddof, dtype, n_rows_earlier + len(X))
+        scale = statistics.scale(ddof, dtype, n_rows)
     else:  # partial_fit has seen rows of weight 0 alone
-        scale = np.ones(X.shape[1])
+        scale = np.ones(len(statistics.mean))
     # Centring would make sparse rows dense, and changes nothing but the intercept, which is free.
-    shift = np.zeros(len(scale)) if isinstance(X, SparseRows) else statistics.mean
-    return statistics, scale, Units.of(shift, scale, dtype)
+    shift = np.zeros(len(scale)) if is_sparse else statistics.mean
+    return scale, Units.of(shift, scale, dtype)

@@ -1,0 +1,219 @@
+"""The problem over rows that are not in memory: sums over blocks, and a sample that stands for all.
+
+What solvers ask of a Problem, of a source. Blocks are summed in their order, so that a pass gives
+the same bits each time, whatever reads them. Built by posing.py.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array, vstack
+
+from .labels import encode_labels
+from .objective import Objective, Problem
+from .rows import SparseRows
+from .scan import Scan
+
+__all__ = ["StreamedProblem", "StreamedRows"]
+
+#: Of ``max_memory``, what is mixed at once in an epoch.
+SHARE_OF_MIXED = 4
+
+
+@dataclass(frozen=True)
+class StreamedRows:
+    """A source's blocks, with the codes of their labels and the weights of training.
+
+    Parameters
+    ----------
+    scan : scan.Scan
+    class_weight : float64 ndarray of shape (n_classes,) or None for ones
+    mean_weight : float
+        Of sample weight times class weight over the rows used.
+    """
+
+    scan: Scan
+    class_weight: np.ndarray | None
+    mean_weight: float
+
+    def blocks(self, seed=None):
+        """X, codes and weights (in float64, or None for ones) of each block with a row to use."""
+        for rows in self.scan.blocks(seed):
+            if len(rows.X) == 0:
+                continue
+            codes = encode_labels(rows.y, self.scan.classes)
+            weight = rows.sample_weight
+            if self.class_weight is not None:
+                own = self.class_weight[codes]
+                weight = own if weight is None else weight * own
+            if weight is not None or self.mean_weight != 1:
+                weight = np.ones(len(codes)) if weight is None else weight
+                weight = weight / self.mean_weight
+            if weight is None or weight.any():
+                yield rows.X, codes, weight
+
+    def mixed(self, seed):
+        """The same, several blocks at once, as many as memory is set aside for."""
+        most = self.scan.source.max_memory // SHARE_OF_MIXED
+        held, size = [], 0
+        for part in self.blocks(seed):
+            n_bytes = _n_bytes(part[0])
+            if held and size + n_bytes > most:
+                yield _joined(held)
+                held, size = [], 0
+            held.append(part)
+            size += n_bytes
+        if held:
+            yield _joined(held)
+
+
+def _n_bytes(X):
+    if isinstance(X, SparseRows):
+        return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    return X.nbytes
+
+
+def _joined(parts):
+    """X, codes and weights of several blocks."""
+    if len(parts) == 1:
+        return parts[0]
+    X, codes, weight = zip(*parts, strict=True)
+    if isinstance(X[0], SparseRows):
+        X = (csr_array((x.data, x.indices, x.indptr), shape=x.shape) for x in X)
+        X = SparseRows.of(csr_array(vstack(list(X), format="csr")))
+    else:
+        X = np.concatenate(X)
+    has_weight = any(part is not None for part in weight)
+    if has_weight:
+        weight = np.concatenate(
+            [np.ones(len(c)) if w is None else w for c, w in zip(codes, weight, strict=True)]
+        )
+    return X, np.concatenate(codes), weight if has_weight else None
+
+
+@dataclass(frozen=True)
+class StreamedProblem(Objective):
+    """What is minimised over the rows of a source.
+
+    Parameters
+    ----------
+    rows : StreamedRows
+    sampled : objective.Problem
+        Rows in memory that stand for all, and what the objective is.
+    n_used : int
+        Rows whose weight is above 0.
+    class_share : float64 ndarray of shape (n_classes,)
+        Of the weights.
+    """
+
+    rows: StreamedRows
+    sampled: Problem
+    n_used: int
+    class_share: np.ndarray
+
+    #: Whether all rows are in memory.
+    is_held = False
+
+    @property
+    def n_features(self):
+        return self.sampled.n_features
+
+    @property
+    def is_sparse(self):
+        return self.sampled.is_sparse
+
+    @property
+    def loss(self):
+        return self.sampled.loss
+
+    @property
+    def alpha(self):
+        return self.sampled.alpha
+
+    @property
+    def fit_intercept(self):
+        return self.sampled.fit_intercept
+
+    @property
+    def n_threads(self):
+        return self.sampled.n_threads
+
+    @property
+    def dtype(self):
+        return self.sampled.dtype
+
+    @property
+    def label_smoothing(self):
+        return self.sampled.label_smoothing
+
+    @property
+    def shift(self):
+        return self.sampled.shift
+
+    @property
+    def inverse_scale(self):
+        return self.sampled.inverse_scale
+
+    @property
+    def weight_sum(self):
+        """Sum of the weights of the rows used: their mean is 1."""
+        return float(self.n_used)
+
+    @property
+    def column_statistics(self):
+        """Of the columns of X, by sample weight; of sparse rows alone."""
+        return self.rows.scan.statistics
+
+    def parts(self):
+        """Problems of rows in memory, one after another, which together are all rows."""
+        for X, codes, weight in self.rows.blocks():
+            yield self._part(X, codes, weight)
+
+    def _part(self, X, codes, weight):
+        used = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
+        weight = None if weight is None else weight.astype(self.dtype)
+        return replace(self.sampled, X=X, rows=used, y_true=codes, sample_weight=weight, alpha=0.0)
+
+    def objective(self, state):
+        """The objective at fixed parameters over all rows, in one pass; nothing is updated."""
+        total = sum(part.objective(state) * part.weight_sum for part in self.parts())
+        return total / self.weight_sum + self.penalty(state.coef)
+
+    def loss_gradient(self, coef, intercept, likeliest=None):
+        """As :meth:`objective.Problem.loss_gradient`; a row's likeliest classes aren't kept."""
+        loss, of_coef, of_intercept = 0.0, self.alpha * coef, np.zeros(len(coef))
+        for part in self.parts():
+            share = part.weight_sum / self.weight_sum
+            of_part, *gradients = part.loss_gradient(coef, intercept)
+            loss += share * of_part
+            of_coef += share * gradients[0]
+            of_intercept += share * gradients[1]
+        return loss + self.penalty(coef), of_coef, of_intercept
+
+    # --- Epochs -----------------------------------------------------------------------------------
+
+    def n_steps(self, batch_size):
+        """Minibatches of an epoch, but for those that end where blocks do."""
+        return -(-self.n_used // batch_size)
+
+    def order(self, shuffle, random_state):
+        """In what order :meth:`run_epoch` takes the rows in: a seed, or None for their own."""
+        return int(random_state.randint(2**31 - 1)) if shuffle else None
+
+    def run_epoch(self, state, order, rates, plan):
+        """As :meth:`objective.Problem.run_epoch`.
+
+        Blocks come in an order drawn anew, and rows are mixed among those that are held at once.
+        """
+        total, n_met = 0.0, 0
+        for number, (X, codes, weight) in enumerate(self.rows.mixed(order)):
+            part = replace(self._part(X, codes, weight), alpha=self.alpha)
+            used = part.rows
+            if order is not None:
+                used = used[np.random.default_rng([order, number]).permutation(len(used))]
+            steps = n_met + plan.batch_size * np.arange(part.n_steps(plan.batch_size))
+            steps = np.minimum(steps // plan.batch_size, len(rates) - 1)
+            loss = part.run_epoch(state, used, np.ascontiguousarray(rates[steps]), plan)
+            total += loss * part.weight_sum
+            n_met += len(used)
+        return total / self.weight_sum

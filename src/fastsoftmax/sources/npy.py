@@ -1,0 +1,157 @@
+"""Rows of ``.npy`` files, one or many, mapped block by block: nothing is copied.
+
+What is mapped is a block, not a file, so that neither the address space nor the resident memory
+grows with the files.
+"""
+
+import itertools
+import mmap
+import os
+from dataclasses import dataclass
+from glob import glob
+
+import numpy as np
+
+from .base import Block, Source, rows_of_blocks
+
+__all__ = ["NpySource"]
+
+
+class NpySource(Source):
+    """Rows of ``.npy`` files.
+
+    Parameters
+    ----------
+    X : path, or a pattern with ``*`` in it, or a list of paths
+        Files of arrays of shape (n_rows, n_features), rows one after the other, of one dtype. The
+        files of a pattern are taken in the order of their names.
+    y : the same or None
+        Files of the labels, one for each of ``X``; None for predictions.
+    sample_weight : the same or None
+    max_memory : int, default=256 MiB
+        As in :class:`Source`.
+
+    Raises
+    ------
+    ValueError
+        If files don't belong together, or hold anything but such arrays; it names the file.
+    FileNotFoundError
+        If there are none.
+    """
+
+    def __init__(self, X, y=None, sample_weight=None, *, max_memory=256 << 20):
+        super().__init__(max_memory)
+        self._files = [_Array.of(path, 2) for path in _paths(X, "X")]
+        self._y = self._beside(y, "y")
+        self._sample_weight = self._beside(sample_weight, "sample_weight")
+        first = self._files[0]
+        for file in self._files:
+            if (file.shape[1], file.dtype) != (first.shape[1], first.dtype):
+                raise ValueError(
+                    f"{file.path} holds {file.shape[1]} features of {file.dtype}, and {first.path} "
+                    f"{first.shape[1]} of {first.dtype}; they must be alike"
+                )
+        self._blocks = []
+        for number, file in enumerate(self._files):
+            starts = rows_of_blocks(file.shape[0], file.bytes_of_row, self.block_bytes)
+            self._blocks += [(number, *rows) for rows in itertools.pairwise(starts)]
+        self.n_blocks = len(self._blocks)
+
+    @property
+    def name(self):
+        """What errors call it."""
+        more = f" and {len(self._files) - 1} more" if len(self._files) > 1 else ""
+        return f"{self._files[0].path}{more}"
+
+    def read(self, number):
+        """One :class:`Block`, of views of the files."""
+        file, start, stop = self._blocks[number]
+        X = self._files[file].rows(start, stop)
+        beside = (
+            None if files is None else np.array(files[file].rows(start, stop))
+            for files in (self._y, self._sample_weight)
+        )
+        return Block(number, X, *beside)
+
+    def _beside(self, paths, name):
+        """The files of what each row has one of, or None."""
+        if paths is None:
+            return None
+        paths = _paths(paths, name)
+        if len(paths) != len(self._files):
+            raise ValueError(
+                f"{name} must have a file for each of the {len(self._files)} of X; got {len(paths)}"
+            )
+        files = [_Array.of(path, 1) for path in paths]
+        for file, of_rows in zip(files, self._files, strict=True):
+            if file.shape[0] != of_rows.shape[0]:
+                raise ValueError(
+                    f"{file.path} holds {file.shape[0]} values for the {of_rows.shape[0]} rows of "
+                    f"{of_rows.path}"
+                )
+        return files
+
+
+@dataclass(frozen=True)
+class _Array:
+    """Where the array of a file lies in it."""
+
+    path: str
+    shape: tuple
+    dtype: np.dtype
+    offset: int
+
+    @classmethod
+    def of(cls, path, n_dimensions):
+        """That of a file, or an error where it holds no such array."""
+        with open(path, "rb") as file:
+            try:
+                version = np.lib.format.read_magic(file)
+                read = {1: np.lib.format.read_array_header_1_0}.get(
+                    version[0], np.lib.format.read_array_header_2_0
+                )
+                shape, is_fortran, dtype = read(file)
+            except ValueError as error:
+                raise ValueError(f"{path} is no .npy file: {error}") from error
+            offset = file.tell()
+        if len(shape) != n_dimensions or (is_fortran and n_dimensions > 1) or dtype.hasobject:
+            order = ", columns one after the other," if is_fortran else ""
+            raise ValueError(
+                f"{path} must hold an array of {n_dimensions} dimensions, rows one after the other "
+                f"and no Python objects; it holds one of shape {shape}{order} and dtype {dtype}"
+            )
+        return cls(os.fspath(path), shape, dtype, offset)
+
+    @property
+    def bytes_of_row(self):
+        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+
+    def rows(self, start, stop):
+        """A view of some rows; the system is told to read them at once."""
+        first, size = self.offset + start * self.bytes_of_row, (stop - start) * self.bytes_of_row
+        shape = (stop - start, *self.shape[1:])
+        if size == 0:
+            return np.empty(shape, self.dtype)
+        with open(self.path, "rb") as file:
+            # Memory that is mapped beyond the end of a file ends the process where it is read.
+            if os.fstat(file.fileno()).st_size < first + size:
+                raise ValueError(f"{self.path} ends before row {stop}, which it had")
+            before = first % mmap.ALLOCATIONGRANULARITY
+            mapped = mmap.mmap(
+                file.fileno(), size + before, access=mmap.ACCESS_READ, offset=first - before
+            )
+        if hasattr(mmap, "MADV_WILLNEED"):
+            mapped.madvise(mmap.MADV_WILLNEED)
+        return np.frombuffer(mapped, self.dtype, size // self.dtype.itemsize, before).reshape(shape)
+
+
+def _paths(given, name):
+    """The files of a path, a pattern or a list, or an error where there are none."""
+    if isinstance(given, str | os.PathLike):
+        given = os.fspath(given)
+        paths = sorted(glob(given)) if "*" in given else [given]
+    else:
+        paths = [os.fspath(path) for path in given]
+    if not paths:
+        raise FileNotFoundError(f"{name}: no file is named {given}")
+    return paths

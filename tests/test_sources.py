@@ -1,0 +1,638 @@
+"""Rows that are not in memory: the minimum is that of the same rows in memory."""
+
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.datasets import dump_svmlight_file
+from sklearn.exceptions import NotFittedError
+
+from fastsoftmax import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    SoftmaxClassifier,
+    SoftmaxClassifierCV,
+)
+from fastsoftmax.problem.scan import scan
+from fastsoftmax.sources import (
+    ArraySource,
+    Block,
+    IterableSource,
+    NpySource,
+    Source,
+    SvmlightSource,
+)
+from fastsoftmax.sources.reading import ahead
+
+#: So little memory that the sets below are streamed, of several blocks each.
+LITTLE = 1 << 16
+
+
+def _noisy(n_samples=6000, n_features=8, n_classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, n_features))
+    raw = X @ rng.normal(size=(n_features, n_classes)) + 2 * rng.gumbel(size=(n_samples, n_classes))
+    return X, raw.argmax(axis=1)
+
+
+def _blocks(*arrays, n_rows=500):
+    return [
+        tuple(array[start : start + n_rows] for array in arrays)
+        for start in range(0, arrays[0].shape[0], n_rows)
+    ]
+
+
+def _objective(model, X, y, weight=None):
+    """What is minimised, at the model's coefficients, by the definition."""
+    classes, codes = np.unique(y, return_inverse=True)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+    if model.class_weight == "balanced":
+        weight = weight * (weight.sum() / len(classes) / np.bincount(codes, weight))[codes]
+    coef, intercept = model.coef_.astype(np.float64), model.intercept_.astype(np.float64)
+    X = X.toarray() if hasattr(X, "toarray") else X
+    raw = X.astype(np.float64) @ coef.T + intercept
+    smoothing, K = model.label_smoothing, len(classes)
+    if model.multi_class == "ovr" or K == 2:
+        onehot = codes[:, None] == (np.arange(K) if K > 2 else [1])
+        target = (1 - smoothing) * onehot + smoothing / 2
+        loss = (np.logaddexp(0, raw) - target * raw).sum(axis=1)
+    else:
+        target = (1 - smoothing) * (codes[:, None] == np.arange(K)) + smoothing / K
+        loss = np.logaddexp.reduce(raw, axis=1) - (target * raw).sum(axis=1)
+    size = coef * model.scale_ if model.standardize else coef
+    return float(weight @ loss / weight.sum() + model.alpha / 2 * np.square(size).sum())
+
+
+class Threads:
+    """Notices threads that outlive their block."""
+
+    def __enter__(self):
+        self._before = set(threading.enumerate())
+
+    def __exit__(self, *error):
+        assert set(threading.enumerate()) <= self._before
+
+
+# --- The minimum ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"standardize": True},
+        {"standardize": "sample"},
+        {"class_weight": "balanced"},
+        {"class_weight": {0: 3.0, 1: 0.5, 2: 1.0, 3: 1.0}},
+        {"multi_class": "ovr"},
+        {"label_smoothing": 0.2},
+        {"fit_intercept": False},
+        {"solver": "lbfgs"},
+        {"alpha": 0.1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_minimum_is_that_of_the_rows_in_memory(form, parameters):
+    X, y = _noisy()
+    if form == "sparse":
+        X[np.abs(X) < 1] = 0
+        X = csr_array(X)
+    source = ArraySource(X, y, max_memory=LITTLE)
+    assert source.n_blocks > 3
+    model = SoftmaxClassifier(tol=1e-8, random_state=0, **parameters)
+    with Threads():
+        streamed = model.fit(source)
+    held = SoftmaxClassifier(tol=1e-10, random_state=0, **parameters).fit(X, y)
+    assert streamed.converged_
+    np.testing.assert_array_equal(streamed.classes_, held.classes_)
+    np.testing.assert_allclose(streamed.coef_, held.coef_, atol=2e-3 * np.abs(held.coef_).max())
+    if parameters.get("class_weight") in (None, "balanced"):
+        above = _objective(streamed, X, y) - _objective(held, X, y)
+        assert abs(above) < 5e-8
+        assert streamed.suboptimality_bound_ >= above
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int8", "int16", "float16", "float32", "float64", "int64"]
+)
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_every_dtype(dtype, n_classes):
+    X, y = _noisy(n_classes=n_classes)
+    X = np.clip(8 * X + 20, 0, 100).astype(dtype)
+    held = SoftmaxClassifier(tol=1e-7, dtype="float64", random_state=0).fit(X, y)
+    model = SoftmaxClassifier(tol=1e-7, dtype="float64", random_state=0)
+    streamed = model.fit(ArraySource(X, y, max_memory=LITTLE))
+    assert streamed.converged_
+    assert abs(_objective(streamed, X, y) - _objective(held, X, y)) < 5e-7
+    assert streamed.predict(X[:5]).tolist() == streamed.predict(ArraySource(X[:5])).tolist()
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_weights_count_as_in_memory(zeros):
+    X, y = _noisy()
+    rng = np.random.default_rng(1)
+    weight = rng.uniform(0.1, 5, len(y))
+    if zeros:
+        weight[rng.random(len(y)) < 0.5] = 0
+        weight[500:1500] = 0
+    source = IterableSource(_blocks(X, y, weight), max_memory=LITTLE)
+    for parameters in ({}, {"class_weight": "balanced"}, {"standardize": True}):
+        streamed = SoftmaxClassifier(tol=1e-8, random_state=0, **parameters).fit(source)
+        held = SoftmaxClassifier(tol=1e-10, random_state=0, **parameters).fit(X, y, weight)
+        above = _objective(streamed, X, y, weight) - _objective(held, X, y, weight)
+        assert streamed.converged_
+        assert abs(above) < 5e-8
+        if "standardize" in parameters:
+            np.testing.assert_allclose(streamed.mean_, held.mean_, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(streamed.scale_, held.scale_, rtol=1e-9)
+
+
+def test_classes_one_after_the_other_and_rare_ones():
+    X, y = _noisy(8000, n_classes=3)
+    y[[10, 7000]] = 3
+    order = np.argsort(y, kind="stable")
+    X, labels = X[order], np.array(["a", "b", "c", "rare"])[y[order]]
+    source = IterableSource(_blocks(X, labels), max_memory=LITTLE)
+    streamed = SoftmaxClassifier(tol=1e-7, random_state=0).fit(source)
+    held = SoftmaxClassifier(tol=1e-9, random_state=0).fit(X, labels)
+    assert streamed.classes_.tolist() == ["a", "b", "c", "rare"]
+    assert streamed.converged_
+    assert abs(_objective(streamed, X, labels) - _objective(held, X, labels)) < 1e-6
+
+
+def test_what_memory_holds_is_fitted_there():
+    X, y = _noisy()
+    model = SoftmaxClassifier(random_state=0)
+    streamed = model.fit(IterableSource(_blocks(X, y))).coef_
+    np.testing.assert_array_equal(streamed, model.fit(X, y).coef_)
+
+
+def test_the_same_bits_each_time_and_at_any_number_of_threads():
+    X, y = _noisy()
+    source = ArraySource(X, y, max_memory=LITTLE)
+    coef = [
+        SoftmaxClassifier(random_state=0, n_jobs=n_jobs).fit(source).coef_
+        for n_jobs in (1, 1, 2, 3)
+    ]
+    for other in coef[1:]:
+        np.testing.assert_array_equal(coef[0], other)
+
+
+def test_logistic_regression():
+    X, y = _noisy()
+    streamed = LogisticRegression().fit(ArraySource(X, y, max_memory=LITTLE))
+    held = LogisticRegression().fit(X, y)
+    assert streamed.converged_
+    np.testing.assert_allclose(streamed.coef_, held.coef_, atol=2e-4 * np.abs(held.coef_).max())
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adagrad"])
+def test_epochs_alone(solver):
+    X, y = _noisy()
+    model = SoftmaxClassifier(solver=solver, random_state=0)
+    streamed = model.fit(ArraySource(X, y, max_memory=LITTLE)).score(X, y)
+    assert model.n_iter_ > 3
+    assert streamed > model.fit(X, y).score(X, y) - 0.01
+
+
+def test_validation_rows_and_early_stopping():
+    X, y = _noisy()
+    model = SoftmaxClassifier(early_stopping=True, random_state=0, max_iter=5)
+    model.fit(ArraySource(X[1000:], y[1000:], max_memory=LITTLE), X_val=X[:1000], y_val=y[:1000])
+    assert len(model.validation_scores_) == model.n_iter_
+    with pytest.raises(ValueError, match=r"early_stopping=True needs X_val and y_val"):
+        model.fit(ArraySource(X, y, max_memory=LITTLE))
+
+
+def test_warm_start_goes_on():
+    X, y = _noisy()
+    source = ArraySource(X, y, max_memory=LITTLE)
+    model = SoftmaxClassifier(warm_start=True, random_state=0).fit(source)
+    n_iter = model.n_iter_
+    assert model.fit(source).n_iter_ < n_iter
+    with pytest.raises(ValueError, match="needs the 8 features of the last fit; X has 7"):
+        model.fit(ArraySource(X[:, :7].copy(), y, max_memory=LITTLE))
+
+
+def test_callbacks_hear_of_each_pass():
+    X, y = _noisy()
+    heard = []
+    model = SoftmaxClassifier(random_state=0, callbacks=[heard.append])
+    model.fit(ArraySource(X, y, max_memory=LITTLE))
+    assert len(heard) == model.n_iter_
+
+
+def test_ctrl_c_leaves_what_was_learned():
+    X, y = _noisy()
+
+    class Interrupted(Source):
+        name = "interrupted"
+        n_reads = 0
+
+        def blocks(self, seed=None):
+            for number, (x, labels) in enumerate(_blocks(X, y)):
+                self.n_reads += 1
+                if self.n_reads > 90:
+                    raise KeyboardInterrupt
+                yield Block(number, x, labels)
+
+    model = SoftmaxClassifier(random_state=0, tol=1e-12)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(Interrupted(max_memory=LITTLE))
+    assert model.n_iter_ > 2
+    assert model.score(X, y) > 0.5
+
+
+# --- Kinds of sources -----------------------------------------------------------------------------
+
+
+def _of_source(source):
+    """All rows of a source, in order, and in another order."""
+    blocks = list(source.blocks())
+    shuffled = {block.number: block for block in source.blocks(seed=3)}
+    assert sorted(shuffled) == [block.number for block in blocks]
+    for block in blocks:
+        np.testing.assert_array_equal(_dense(block.X), _dense(shuffled[block.number].X))
+    X = np.concatenate([_dense(block.X) for block in blocks])
+    return X, np.concatenate([block.y for block in blocks])
+
+
+def _dense(X):
+    return X.toarray() if hasattr(X, "toarray") else X
+
+
+def test_files_of_arrays(tmp_path):
+    X, y = _noisy(1000)
+    for number, part in enumerate((slice(0, 300), slice(300, 301), slice(301, 1000))):
+        np.save(tmp_path / f"X_{number}.npy", X[part])
+        np.save(tmp_path / f"y_{number}.npy", y[part])
+    (tmp_path / "sub").mkdir()
+    source = NpySource(f"{tmp_path}/X_*.npy", f"{tmp_path}/y_*.npy", max_memory=LITTLE)
+    assert source.n_blocks > 5
+    read = _of_source(source)
+    np.testing.assert_array_equal(read[0], X)
+    np.testing.assert_array_equal(read[1], y)
+    block = source.read(0)
+    assert block.X.base is not None
+    assert not block.X.flags.writeable
+    paths = [tmp_path / f"{name}_{number}.npy" for name in "Xy" for number in range(3)]
+    np.testing.assert_array_equal(_of_source(NpySource(paths[:3], paths[3:]))[0], X)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "error"),
+    [
+        ({"X": np.zeros((5, 2)), "y": np.zeros(4)}, "y.npy holds 4 values for the 5 rows of"),
+        ({"X": np.zeros(5), "y": np.zeros(5)}, "must hold an array of 2 dimensions"),
+        ({"X": np.asfortranarray(np.zeros((5, 2))), "y": np.zeros(5)}, "columns one after the"),
+        ({"X": np.zeros((5, 2)), "y": np.array([None] * 5)}, "no Python objects"),
+    ],
+    ids=["lengths", "dimensions", "order", "objects"],
+)
+def test_files_that_are_not_what_they_should_be(arrays, error, tmp_path):
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    with pytest.raises(ValueError, match=error):
+        NpySource(tmp_path / "X.npy", tmp_path / "y.npy")
+
+
+def test_files_that_are_missing_or_no_arrays(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        NpySource(tmp_path / "X.npy")
+    with pytest.raises(FileNotFoundError, match=r"X: no file is named .*X_\*"):
+        NpySource(f"{tmp_path}/X_*.npy")
+    (tmp_path / "X.npy").write_text("text")
+    with pytest.raises(ValueError, match=r"X.npy is no .npy file"):
+        NpySource(tmp_path / "X.npy")
+
+
+def test_a_file_that_is_cut_off_meanwhile(tmp_path):
+    X, y = _noisy()
+    np.save(tmp_path / "X.npy", X)
+    np.save(tmp_path / "y.npy", y)
+    source = NpySource(tmp_path / "X.npy", tmp_path / "y.npy", max_memory=LITTLE)
+    with open(tmp_path / "X.npy", "r+b") as file:
+        file.truncate(200_000)
+    with pytest.raises(ValueError, match=r"X.npy ends before row \d+, which it had"), Threads():
+        SoftmaxClassifier().fit(source)
+
+
+def test_svmlight(tmp_path):
+    X, y = _noisy(700)
+    X[np.abs(X) < 1] = 0
+    dump_svmlight_file(X, y, str(tmp_path / "rows.txt"), zero_based=False)
+    source = SvmlightSource(tmp_path / "rows.txt", 8, max_memory=LITTLE)
+    assert source.n_blocks > 3
+    read = _of_source(source)
+    np.testing.assert_allclose(read[0], X, rtol=1e-12)
+    np.testing.assert_array_equal(read[1], y)
+    with pytest.raises(ValueError, match="n_features must be an int, at least 1; got 0"):
+        SvmlightSource(tmp_path / "rows.txt", 0)
+
+
+def test_hdf5(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    X, y = _noisy()
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["X"], file["y"] = X, y
+    with h5py.File(tmp_path / "rows.h5") as file:
+        source = ArraySource(file["X"], file["y"], max_memory=LITTLE)
+        read = _of_source(source)
+        model = SoftmaxClassifier(random_state=0).fit(source)
+    np.testing.assert_array_equal(read[0], X)
+    assert model.converged_
+
+
+@pytest.mark.parametrize("embedding", [False, True])
+def test_parquet(embedding, tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    from fastsoftmax.sources import ParquetSource
+
+    X, y = _noisy()
+    X = X.astype(np.float32)
+    labels = np.array(["p", "q", "r", "s"])[y]
+    weight = np.linspace(1, 2, len(y))
+    columns = {f"x{j}": X[:, j] for j in range(8)}
+    if embedding:
+        columns = {"vector": pa.FixedSizeListArray.from_arrays(X.ravel(), 8)}
+    table = pa.table({**columns, "label": labels, "weight": weight})
+    for number, start in enumerate((0, 4000)):
+        path = tmp_path / f"part-{number}.parquet"
+        parquet.write_table(table.slice(start, 4000 - 2000 * number), path, row_group_size=700)
+    source = ParquetSource(
+        f"{tmp_path}/*.parquet", "label", sample_weight="weight", max_memory=LITTLE
+    )
+    assert source.n_blocks == 9
+    assert source.feature_names == list(columns)
+    read = _of_source(source)
+    np.testing.assert_array_equal(read[0], X)
+    assert read[1].tolist() == labels.tolist()
+    streamed = SoftmaxClassifier(random_state=0, dtype="float64", tol=1e-7).fit(source)
+    held = SoftmaxClassifier(random_state=0, dtype="float64", tol=1e-9).fit(X, labels, weight)
+    assert abs(_objective(streamed, X, labels, weight) - _objective(held, X, labels, weight)) < 5e-7
+    with pytest.raises(ValueError, match=r"part-0.parquet has no column 'class'; it has \["):
+        ParquetSource(f"{tmp_path}/*.parquet", "class")
+    text = ParquetSource(f"{tmp_path}/*.parquet", "weight")
+    with pytest.raises(ValueError, match=r"column 'label' of .* holds string, and features must"):
+        text.read(0)
+
+
+def test_iterables():
+    X, y = _noisy()
+
+    class DataIter:
+        """In the manner of XGBoost's."""
+
+        def __init__(self):
+            self._left = None
+
+        def reset(self):
+            self._left = iter(_blocks(X, y))
+
+        def next(self, input_data):
+            for x, labels in self._left:
+                input_data(data=x, label=labels)
+                return 1
+            return 0
+
+    expected = SoftmaxClassifier(random_state=0).fit(
+        IterableSource(_blocks(X, y), max_memory=LITTLE)
+    )
+    for blocks in (DataIter(), lambda: iter(_blocks(X, y)), tuple(_blocks(X, y))):
+        model = SoftmaxClassifier(random_state=0).fit(IterableSource(blocks, max_memory=LITTLE))
+        np.testing.assert_array_equal(model.coef_, expected.coef_)
+    with pytest.raises(TypeError, match="each pass begins anew; got generator"):
+        IterableSource(block for block in _blocks(X, y))
+    with pytest.raises(TypeError, match=r"block 0 must be a tuple .* got ndarray"):
+        SoftmaxClassifier().fit(IterableSource([X]))
+
+
+def test_predictions_are_those_of_the_rows():
+    X, y = _noisy()
+    model = SoftmaxClassifier(random_state=0).fit(X, y)
+    source = ArraySource(X, y, max_memory=LITTLE)
+    for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        expected = getattr(model, method)(X)
+        np.testing.assert_array_equal(getattr(model, method)(source), expected)
+    assert model.score(source) == model.score(X, y)
+    weight = np.linspace(0, 1, len(y))
+    weighted = ArraySource(X, y, weight, max_memory=LITTLE)
+    assert model.score(weighted) == pytest.approx(model.score(X, y, weight), rel=1e-12)
+    with pytest.raises(NotFittedError):
+        SoftmaxClassifier().predict(source)
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+
+def _broken(change, at=3):
+    """Blocks of which one was changed."""
+    X, y = _noisy()
+    blocks = _blocks(X, y)
+    blocks[at] = change(*(array.copy() for array in blocks[at]))
+    return IterableSource(blocks, max_memory=LITTLE)
+
+
+def _with_nan(x, labels):
+    x[7, 2] = np.nan
+    return x, labels
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (_with_nan, "block 3 of list: X contains NaN in row 7, feature 2"),
+        (lambda x, y: (x[:, :5], y), "block 3 of list: X has 5 features, and block 0 has 8"),
+        (
+            lambda x, y: (x.astype(np.float32), y),
+            "block 3 of list: X is dense float32, and block 0",
+        ),
+        (lambda x, y: (csr_array(x), y), "block 3 of list: X is sparse float64, and block 0 is"),
+        (lambda x, y: (x, y[:-1]), "block 3 of list: y must have a label for each of 500 rows"),
+        (lambda x, y: (x, y, -np.ones(500)), "block 3 of list: sample_weight must not be negative"),
+        (lambda x, y: (x.astype(str), y), "block 3 of list: X must hold numbers"),
+        (lambda x, y: (x[0], y), "block 3 of list: X must have two dimensions"),
+        (lambda x, y: (x,), "block 3 of list: y must be labels to fit; got None"),
+    ],
+    ids=["NaN", "width", "dtype", "form", "labels", "weights", "text", "dimensions", "no labels"],
+)
+def test_a_block_that_is_not_like_the_others(change, error):
+    model = SoftmaxClassifier()
+    with pytest.raises(ValueError, match=error), Threads():
+        model.fit(_broken(change))
+    assert not hasattr(model, "n_features_in_")
+
+
+class _Changing(Source):
+    """Other rows from the second pass on."""
+
+    name = "changing"
+
+    def __init__(self, change):
+        super().__init__(LITTLE)
+        self._change, self._n_passes = change, 0
+
+    def blocks(self, seed=None):
+        self._n_passes += 1
+        blocks = _blocks(*_noisy())
+        if self._n_passes > 2:
+            self._change(blocks)
+        for number, block in enumerate(blocks):
+            yield Block(number, *block)
+
+
+def _other_labels(blocks):
+    blocks[5][1][0] ^= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (_other_labels, "block 5 of changing has other rows, labels or weights"),
+        (lambda blocks: blocks.pop(), "changing ended after block 10; the first pass had 12"),
+        (lambda blocks: blocks.append(blocks[0]), "block 12 of changing has other rows"),
+    ],
+    ids=["labels", "fewer", "more"],
+)
+def test_a_source_that_changes(change, error):
+    """What an earlier fit has learned is not lost."""
+    X, y = _noisy()
+    model = SoftmaxClassifier(random_state=0).fit(X, y)
+    coef = model.coef_
+    with pytest.raises(ValueError, match=error), Threads():
+        model.fit(_Changing(change))
+    assert model.coef_ is coef
+
+
+def test_what_a_source_has_is_not_given_beside_it():
+    X, y = _noisy(100)
+    source = ArraySource(X, y)
+    model = SoftmaxClassifier().fit(X, y)
+    for call in (model.fit, model.score):
+        with pytest.raises(ValueError, match="y comes from the source that is given as X"):
+            call(source, y)
+        with pytest.raises(ValueError, match="sample_weight comes from the source"):
+            call(source, sample_weight=np.ones(100))
+
+
+@pytest.mark.parametrize(
+    ("blocks", "error"),
+    [
+        ([], "list holds no rows"),
+        ([(np.zeros((0, 3)), np.zeros(0, int))], "list holds no rows"),
+        ([(np.ones((4, 3)), np.ones(4, int))], "at least 2 classes; list holds only 1 class, 1"),
+        (
+            [(np.ones((4, 3)), np.arange(4), np.zeros(4))],
+            "sample_weight must be above 0 for at least one row",
+        ),
+    ],
+    ids=["no block", "no row", "one class", "no weight"],
+)
+def test_nothing_to_learn_from(blocks, error):
+    with pytest.raises(ValueError, match=error):
+        SoftmaxClassifier().fit(IterableSource(blocks))
+
+
+def test_searches_score_a_source_by_accuracy():
+    X, y = _noisy(300)
+    source = ArraySource(X, y, max_memory=LITTLE)
+    model = LogisticRegressionCV(Cs=2, cv=2).fit(X, y)
+    assert model.score(source) == model.score(X, y)
+    model.scoring = "neg_log_loss"
+    with pytest.raises(ValueError, match="a source is scored by the accuracy alone; got scoring="):
+        model.score(source)
+
+
+def test_solvers_and_estimators_that_need_the_rows():
+    X, y = _noisy()
+    source = ArraySource(csr_array(X), y, max_memory=LITTLE)
+    with pytest.raises(ValueError, match="solver='dual' needs all rows in memory"):
+        SoftmaxClassifier(solver="dual").fit(source)
+    with pytest.raises(TypeError, match="SoftmaxClassifierCV needs X in memory; got ArraySource"):
+        SoftmaxClassifierCV().fit(source, None)
+
+
+@pytest.mark.parametrize("max_memory", [0, -1, 1.5, "256MB", True, None])
+def test_memory_is_a_number_of_bytes(max_memory):
+    with pytest.raises(ValueError, match=r"max_memory must be a number of bytes"):
+        ArraySource(np.zeros((2, 2)), max_memory=max_memory)
+
+
+def test_arrays_that_do_not_belong_together():
+    with pytest.raises(ValueError, match=r"y must have one value for each row of X, shape \(5,\)"):
+        ArraySource(np.zeros((5, 2)), np.zeros(4))
+    with pytest.raises(ValueError, match="X must have a shape of two dimensions and a dtype"):
+        ArraySource([[1, 2]])
+
+
+# --- The sample -----------------------------------------------------------------------------------
+
+
+def test_sample_stands_for_all_rows():
+    """By what its rows stand for, counts and sums are those of all, and rare rows are in it."""
+    rng = np.random.default_rng(0)
+    n = 40_000
+    y = rng.choice(4, n, p=[0.9, 0.08, 0.0195, 0.0005])
+    X = rng.normal(size=(n, 2)) + y[:, None]
+    source = ArraySource(X, y, max_memory=64 * 2000)
+    counts, means = [], []
+    for seed in range(20):
+        found = scan(source, None, 1, False, seed)
+        assert 2000 <= len(found.codes) < 3000
+        assert np.bincount(found.codes)[3] == np.count_nonzero(y == 3)
+        assert len(np.unique(found.X[:, 0])) == len(found.X), "rows were drawn twice"
+        counts.append(np.bincount(found.codes, found.stands_for))
+        means.append(found.stands_for @ found.X / n)
+    np.testing.assert_allclose(np.mean(counts, axis=0), np.bincount(y), rtol=0.02)
+    np.testing.assert_allclose(np.mean(means, axis=0), X.mean(axis=0), atol=0.01)
+    np.testing.assert_array_equal(found.class_count, np.bincount(y))
+
+
+# --- Memory and threads ---------------------------------------------------------------------------
+
+
+def test_memory_does_not_grow_with_the_rows():
+    peaks = []
+    X, y = _noisy(2000, n_features=50)
+    for times in (4, 16):
+        source = IterableSource(lambda times=times: iter([(X, y)] * times), max_memory=1 << 20)
+        tracemalloc.start()
+        SoftmaxClassifier(random_state=0).fit(source)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+    assert peaks[1] < 16 * X.nbytes / 2
+
+
+def test_reading_ahead():
+    """In order, one block ahead and no more, and no thread is left behind."""
+    given = []
+
+    def blocks():
+        for number in range(10):
+            given.append(number)
+            yield number
+
+    with Threads():
+        assert list(ahead(blocks())) == list(range(10))
+    given.clear()
+    with Threads():
+        reader = ahead(blocks())
+        assert next(reader) == 0
+        reader.close()
+    assert len(given) <= 4
+
+    def failing():
+        yield 0
+        raise OSError("the disk is gone")
+
+    with Threads():
+        reader = ahead(failing())
+        assert next(reader) == 0
+        with pytest.raises(OSError, match="the disk is gone"):
+            next(reader)
