@@ -80,7 +80,11 @@ class Source(ABC):
         numbers = np.arange(self.n_blocks)
         if seed is not None:
             numbers = np.random.default_rng(seed).permutation(numbers)
-        yield from ahead(self.read(int(number)) for number in numbers)
+        yield from self._read_all(numbers.tolist())
+
+    def _read_all(self, numbers):
+        """Blocks of these numbers, one after the other."""
+        return ahead(self.read(number) for number in numbers)
 
     @property
     def block_bytes(self):
