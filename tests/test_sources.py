@@ -520,6 +520,16 @@ def test_what_a_source_has_is_not_given_beside_it():
             call(source, sample_weight=np.ones(100))
 
 
+def test_blocks_of_few_rows_and_many_classes():
+    """scikit-learn would warn of each that it might be a regression."""
+    X, y = _noisy(2000, n_classes=25)
+    model = SoftmaxClassifier(random_state=0)
+    model.fit(IterableSource(_blocks(X, y, n_rows=30), max_memory=LITTLE))
+    assert model.converged_
+    with pytest.raises(ValueError, match="block 0 of list: Unknown label type: continuous"):
+        model.fit(IterableSource(_blocks(X, y + 0.5, n_rows=30)))
+
+
 @pytest.mark.parametrize(
     ("blocks", "error"),
     [

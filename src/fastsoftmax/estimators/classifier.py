@@ -6,6 +6,7 @@ it was: attributes are set last.
 """
 
 import warnings
+from dataclasses import replace
 
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._base import LinearClassifierMixin
@@ -23,6 +24,7 @@ from .parameters import (
     check_parameters,
     check_parameters_of_partial_fit,
 )
+from .resuming import check_checkpoint, journal_of
 from .settings import most_iterations, settings_of
 
 __all__ = ["SoftmaxClassifier"]
@@ -318,7 +320,18 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
 
     # --- Training ---------------------------------------------------------------------------------
 
-    def fit(self, X, y=None, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        checkpoint=None,
+        resume=False,
+    ):
         """Fit from the start, or with ``warm_start`` from where the last fit ended.
 
         Parameters
@@ -335,6 +348,14 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
             stop if ``early_stopping`` is on.
         sample_weight_val : array-like of shape (n_val,), float or None, default=None
             Not negative, not all 0.
+        checkpoint : path or None, default=None
+            A file to write to what each epoch and each pass over the rows has given, as they end,
+            some 8 · n_classes · n_features bytes each. What is there is replaced, unless
+            ``resume``. It needs a ``random_state`` that is an int.
+        resume : bool, default=False
+            Whether to go on from what ``checkpoint`` has, if there is such a file: after the end of
+            the process, whatever ended it. The fit ends at the very bits that it would have ended
+            at. A fit in fewer passes than that, as of a few thousand values, begins anew.
 
         Returns
         -------
@@ -343,13 +364,16 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         Raises
         ------
         ValueError
-            If a parameter or an argument is out of its range, if ``warm_start`` meets other classes
+            If a parameter or an argument is out of its range, if ``checkpoint`` is no checkpoint or
+            one of another fit, if ``warm_start`` meets other classes
             or another number of features, or if ``validation_fraction`` leaves a part without a
             class. The estimator is then as it was.
         KeyboardInterrupt
             On Ctrl-C. See Notes of the class.
         """
-        fitted = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        check_checkpoint(self, checkpoint, resume)
+        kept = checkpoint, resume
+        fitted = self._fit(X, y, sample_weight, kept, X_val, y_val, sample_weight_val)
         _tell(self, fitted)
         return self
 
@@ -409,7 +433,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         return self
 
     @with_callbacks
-    def _fit(self, X, y, sample_weight, *validation_rows):
+    def _fit(self, X, y, sample_weight, kept, *validation_rows):
         """All of fit but what it has to say at the end, which is said without callbacks around."""
         check_parameters(self)
         with unchanged_on_failure(self):
@@ -432,7 +456,9 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
                     shows_rows=settings.scoring.scorer is not None,
                 )
             self._check_dual(data)
-            fitted = fit(data, settings, starting_point(self, data))
+            with journal_of(self, data, *kept) as journal:
+                settings = replace(settings, journal=journal)
+                fitted = fit(data, settings, starting_point(self, data))
             set_fitted(self, data.classes, fitted)
             remember(self, fitted.memory)
         if task is not None:

@@ -2,6 +2,7 @@
 # those of classifier.py.
 
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
 from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
@@ -102,6 +103,8 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         X_val: MatrixLike | None = None,
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
+        checkpoint: str | PathLike[str] | None = None,
+        resume: bool = False,
     ) -> Self: ...
     def partial_fit(
         self,

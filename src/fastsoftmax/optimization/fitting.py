@@ -15,6 +15,7 @@ from ..problem.held_out import Scoring, Validation
 from ..problem.objective import State
 from ..problem.posing import Formulation, Seen, pose
 from .history import NO_EPOCHS, History, joined_columns
+from .journal import NO_JOURNAL
 from .seeds import Seeded
 from .sgd import Plan
 from .solver import Outcome, descend, solve
@@ -59,6 +60,8 @@ class Settings:
         Of the rows held out, if there are any.
     early_stopping : bool
         Whether their score decides when to stop.
+    journal : journal.Journal
+        Keeps what passes give.
     """
 
     formulation: Formulation
@@ -74,6 +77,7 @@ class Settings:
     early_stopping: bool = False
     reforms: bool = False
     by_dual: bool | None = None
+    journal: Any = NO_JOURNAL
 
 
 @dataclass(frozen=True)
@@ -223,6 +227,7 @@ def fit(data, settings, memory):
                     validation,
                     settings.reforms,
                     settings.by_dual,
+                    settings.journal,
                 )
             else:
                 history, plan = descend(
@@ -234,6 +239,7 @@ def fit(data, settings, memory):
                     on_epoch,
                     validation,
                     revise=not data.is_batch,
+                    journal=settings.journal,
                 )
     coef, intercept = units.to_original(state.coef, state.intercept)
     first_rate = plan.learning_rate

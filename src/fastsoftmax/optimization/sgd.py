@@ -10,6 +10,7 @@ from time import perf_counter
 import numpy as np
 
 from .history import Epoch, History
+from .journal import NO_JOURNAL
 from .schedules import learning_rates
 
 __all__ = ["Plan", "train"]
@@ -87,6 +88,7 @@ def train(
     on_epoch=None,
     validation=None,
     revised_rate=None,
+    journal=NO_JOURNAL,
 ):
     """Minimise the objective by minibatch descent, updating ``state`` in place.
 
@@ -120,6 +122,8 @@ def train(
         stop and which weights to keep.
     revised_rate : callable or None, default=None
         Gives the learning rate to go on with, of the state after the first epoch.
+    journal : journal.Journal
+        Keeps what each epoch gives.
 
     Returns
     -------
@@ -143,7 +147,15 @@ def train(
             n_halvings = history.n_halvings
             started = perf_counter()
             result = _good_epoch(
-                problem, state, order, rates, plan, watch, keeper.last_good(history), history
+                problem,
+                state,
+                order,
+                rates,
+                plan,
+                watch,
+                keeper.last_good(history),
+                history,
+                journal,
             )
             if history.gave_up:
                 break
@@ -173,10 +185,10 @@ def train(
     return history
 
 
-def _good_epoch(problem, state, order, rates, plan, watch, last_good, history):
+def _good_epoch(problem, state, order, rates, plan, watch, last_good, history, journal):
     """Run an epoch, at half the rates again while it diverges; its objective and its loss."""
     while True:
-        loss = problem.run_epoch(state, order, rates, plan)
+        loss = journal.run_epoch(problem, state, order, rates, plan)
         with np.errstate(all="ignore"):
             objective = loss + problem.penalty(state.coef)
         if not watch.has_diverged(objective, state, last_good):

@@ -21,6 +21,7 @@ from .curvature import (
 from .decrement import Sample
 from .dual import DualAscent, ascend, is_suited
 from .history import Epoch, History
+from .journal import NO_JOURNAL
 from .lbfgs import minimize
 from .newton import PATIENCE, SmallProblem, is_small, passes_of_newton
 from .preconditioning import FullHessian, preconditioner_for
@@ -125,7 +126,15 @@ def goes_by_dual(problem, n_rows, tolerance):
 
 
 def descend(
-    problem, state, plan, random_state, n_epochs_done=0, on_epoch=None, validation=None, revise=True
+    problem,
+    state,
+    plan,
+    random_state,
+    n_epochs_done=0,
+    on_epoch=None,
+    validation=None,
+    revise=True,
+    journal=NO_JOURNAL,
 ):
     """:func:`sgd.train`, with a learning rate from the data where the plan has none.
 
@@ -134,7 +143,7 @@ def descend(
 
     Parameters
     ----------
-    problem, state, plan, random_state, n_epochs_done, on_epoch, validation
+    problem, state, plan, random_state, n_epochs_done, on_epoch, validation, journal
         As in :func:`sgd.train`; a learning rate of None is chosen here.
     revise : bool
         False keeps to the first choice.
@@ -146,14 +155,16 @@ def descend(
         With the learning rate of the first epoch.
     """
     if plan.learning_rate is not None:
-        history = train(problem, state, plan, random_state, n_epochs_done, on_epoch, validation)
+        history = train(
+            problem, state, plan, random_state, n_epochs_done, on_epoch, validation, None, journal
+        )
         return history, plan
     subsample = Subsample.of(problem, LEARNING_RATE_ROWS, problem.dtype, random_state)
     rates = _Rates(problem, subsample, plan)
     plan = replace(plan, learning_rate=rates.first())
     revised = rates.revised if revise and plan.update != "adagrad" else None
     history = train(
-        problem, state, plan, random_state, n_epochs_done, on_epoch, validation, revised
+        problem, state, plan, random_state, n_epochs_done, on_epoch, validation, revised, journal
     )
     return history, plan
 
@@ -201,6 +212,7 @@ def solve(
     validation=None,
     reforms=False,
     by_dual=None,
+    journal=NO_JOURNAL,
 ):
     """Minimise the objective over all rows, updating ``state`` in place.
 
@@ -228,6 +240,9 @@ def solve(
         Whether to begin with dual coordinate ascent, for which there has to be a penalty, and rows
         have to be sparse; None where :func:`goes_by_dual` says so. Where it would take long another
         method goes on from its weights.
+    journal : journal.Journal
+        Keeps what passes and stochastic epochs give, but for those of rows that are staged or
+        dealt with one by one: Newton's method, the dual and steps of the likeliest classes.
 
     Returns
     -------
@@ -260,11 +275,13 @@ def solve(
         if stochastic and max_iter > STOCHASTIC_EPOCHS:
             plan, revised = _short_run(problem, plan, subsample, len(state.coef))
             ended = _Ended(on_epoch)
-            history = train(problem, state, plan, random_state, 0, ended, validation, revised)
+            history = train(
+                problem, state, plan, random_state, 0, ended, validation, revised, journal
+            )
             if ended.by_user or history.interrupted:
                 return history, None, plan
             notes = Notes(state, history, tolerance, max_iter, on_epoch, validation)
-        outcome = _descend_to(problem, notes, form, subsample, random_state, reforms)
+        outcome = _descend_to(problem, notes, form, subsample, random_state, reforms, journal)
         return history, _with_passes(outcome, n_passes), plan
     except KeyboardInterrupt:
         if not history.epochs:
@@ -387,10 +404,10 @@ def _descended(problem, notes, descent, form, subsample, reforms):
     return iterate, reason, n_passes
 
 
-def _descend_to(problem, notes, form, subsample, random_state, reforms):
+def _descend_to(problem, notes, form, subsample, random_state, reforms, journal=NO_JOURNAL):
     """L-BFGS to the end, from where the state is; or Newton's method, where it needs too long."""
     restricted = Restricted.of(problem, len(notes.state.coef), subsample)
-    descent = Descent(problem, notes, random_state, restricted)
+    descent = Descent(problem, notes, random_state, restricted, journal)
     iterate, reason, n_passes = _descended(problem, notes, descent, form, subsample, reforms)
     if reason == "slow":
         state = notes.state
@@ -651,6 +668,8 @@ class Descent:
     random_state : numpy.random.RandomState
     restricted : restricted.Restricted or None
         Whose steps are tried before those of L-BFGS.
+    journal : journal.Journal
+        Keeps what passes give.
 
     Attributes
     ----------
@@ -660,7 +679,8 @@ class Descent:
         Whether it is to.
     """
 
-    def __init__(self, problem, notes, random_state, restricted=None):
+    def __init__(self, problem, notes, random_state, restricted=None, journal=NO_JOURNAL):
+        self._journal = journal
         self.has_other = self.gave_up = False
         self._problem = problem
         self._notes = notes
@@ -697,8 +717,8 @@ class Descent:
 
     def function(self, parameters):
         """Objective and gradient of coef with the intercept as their last column."""
-        value, coef, intercept = self._problem.loss_gradient(
-            parameters[:, :-1], parameters[:, -1], self.likeliest
+        value, coef, intercept = self._journal.loss_gradient(
+            self._problem, parameters[:, :-1], parameters[:, -1], self.likeliest
         )
         return value, np.hstack([coef, intercept[:, None]])
 

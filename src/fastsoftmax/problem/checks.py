@@ -6,6 +6,7 @@ held_out.py. Nothing here knows how training works. Called by the estimators.
 """
 
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 import numpy as np
 from scipy.sparse import issparse
@@ -44,6 +45,9 @@ __all__ = [
     "check_source",
     "check_warm_start",
 ]
+
+#: Rows whose checksum is taken at once.
+MARKED_ROWS = 4096
 
 #: Of the sample of a source: a fit doesn't depend on ``random_state`` where nothing else is drawn.
 SEED = 0
@@ -93,6 +97,21 @@ class CheckedData:
         return isinstance(self.X, SparseRows)
 
     @property
+    def mark(self):
+        """A number that other rows, labels or weights would hardly have."""
+        parts = [self.codes, self.sample_weight]
+        if self.is_sparse:
+            parts += [self.X.values, self.X.indices[: self.X.indptr[-1]], self.X.indptr]
+        else:
+            parts.append(self.X)
+        mark = 0
+        for part in parts:
+            for start in range(0, 0 if part is None else len(part), MARKED_ROWS):
+                rows = np.ascontiguousarray(part[start : start + MARKED_ROWS])
+                mark = crc32(rows.view(np.uint8).ravel(), mark)
+        return mark
+
+    @property
     def coef_shape(self):
         """(n_rows, n_features): two classes need one row of coef."""
         return 1 if len(self.classes) == 2 else len(self.classes), self.X.shape[1]
@@ -122,6 +141,15 @@ class StreamedData:
     @property
     def is_sparse(self):
         return issparse(self.scan.X)
+
+    @property
+    def mark(self):
+        """A number that other labels or weights, or another sample, would hardly have."""
+        X = self.scan.X.data if self.is_sparse else self.scan.X
+        mark = crc32(np.ascontiguousarray(X).view(np.uint8).ravel())
+        for block in self.scan.seen:
+            mark = crc32(repr(block).encode(), mark)
+        return mark
 
     @property
     def classes(self):

@@ -298,8 +298,9 @@ class _Totals:
 
     def add(self, y, sample_weight):
         """Count a block's labels; gives each row's place among those met."""
-        check_classification_targets(y)
         labels, positions = np.unique(y, return_inverse=True)
+        # Each twice, as it would warn of many classes in few rows, which all together may not have.
+        check_classification_targets(np.repeat(labels, 2))
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
         totals = np.bincount(positions, weight, len(labels))
         counts = np.bincount(positions, weight > 0, len(labels))
