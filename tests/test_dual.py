@@ -117,6 +117,60 @@ def gap(module, given, dual, n_slots, n_shards=1, n_threads=1, repairs=True):
     return sums, coef[0, :, : dual.shape[1]], probability, totals
 
 
+def probabilities(shape, dtype, seed=0):
+    """Some, of which one in ten is next to nothing."""
+    rng = np.random.default_rng(seed)
+    raw = 3 * rng.normal(size=(shape[0], shape[2]))
+    raw[rng.random(raw.shape) < 0.1] = -40
+    p = np.exp(raw)
+    total = p.sum(axis=1, keepdims=True) if shape[3] == "softmax" else 1 + p
+    return (p / total).astype(dtype)
+
+
+def move(module, given, p, every=1, n_threads=1):
+    """What a moved intercept leaves: the rise, the mean and the Hessian."""
+    n_rows = p.shape[1]
+    mean, hessian = np.full(n_rows, np.nan), np.full((n_rows, n_rows), np.nan)
+    rise = module.dual_intercept(
+        given["rows"],
+        given["sample_weight"],
+        p,
+        np.linspace(-2, 1, n_rows),
+        given["loss"],
+        every,
+        mean,
+        hessian,
+        n_threads,
+    )
+    return rise, mean, hessian
+
+
+def nearer(module, given, dual, n_slots, n_shards=1, n_threads=1, repairs=True):
+    """What lies between q and the probabilities: sums, weights by feature, divergences."""
+    p = probabilities((len(dual), 0, dual.shape[1], given["loss"]), dual.dtype)
+    stride = module.sparse_stride(dual.shape[1], dual.itemsize)
+    coef = np.full((n_shards, n_slots, stride), np.nan, dual.dtype)
+    divergence = np.full(4, np.nan)
+    _, mean, _ = move(module, given, p)
+    weight = float(given["sample_weight"][given["rows"]].sum(dtype=np.float64))
+    _, _, _, totals = gap(module, given, dual, n_slots, repairs=False)
+    given = {k: v for k, v in given.items() if k not in ("y_true", "label_smoothing")}
+    sums = module.sparse_dual_nearer(
+        **given,
+        dual=dual,
+        probability=p,
+        change=np.linspace(-2, 1, dual.shape[1]),
+        totals=totals,
+        mean=mean,
+        coef_out=coef,
+        divergence_out=divergence,
+        weight_sum=weight,
+        repairs=repairs,
+        n_threads=n_threads,
+    )
+    return sums, coef[0, :, : dual.shape[1]], divergence
+
+
 def close(actual, expected, dtype, scale=1.0):
     """Within what rounding makes of an epoch: a step is off by its own, and hardly passes it on."""
     atol = scale * (3e-4 if dtype == np.float32 else 1e-10)
@@ -243,6 +297,89 @@ def test_gap_is_its_twin(kernel, dtype, shape, repairs):
             close(actual, expected, dtype, scale * (1 + np.abs(expected).max(initial=0)) * 10)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (40, 5, 300, "softmax")])
+@pytest.mark.parametrize("every", [1, 3, 100])
+def test_a_moved_intercept_is_its_twin(kernel, dtype, shape, every):
+    given, _, _ = arguments(shape, dtype)
+    p = probabilities(shape, dtype)
+    for weight in (given["sample_weight"], None):
+        given["sample_weight"] = weight
+        found, twin = (move(module, given, p, every) for module in (kernel, reference))
+        for actual, expected in zip(found, twin, strict=True):
+            size = np.abs(expected).max()
+            np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-13 * size)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+def test_a_moved_intercept_is_what_it_says(build, loss):
+    """The rise by its own definition, and mean and Hessian by its differences."""
+    shape, step = (50, 5, 6, loss), 1e-5
+    given, _, _ = arguments(shape, np.float64)
+    p, rows, weight = probabilities(shape, np.float64), given["rows"], given["sample_weight"]
+
+    def at(change):
+        mean, hessian = np.empty(6), np.empty((6, 6))
+        call = rows, weight, p, change, loss, 1, mean, hessian, 1
+        return kernels.implementation.dual_intercept(*call), mean, hessian
+
+    change = np.linspace(-1, 2, 6)
+    rise, mean, hessian = at(change)
+    factor = np.exp(change)
+    inner = np.log(p @ factor) if loss == "softmax" else np.log(1 - p + p * factor).sum(axis=1)
+    assert rise == pytest.approx(weight[rows] @ inner[rows], rel=1e-12)
+    for k in range(6):
+        unit = step * np.eye(6)[k]
+        above, below = at(change + unit), at(change - unit)
+        assert (above[0] - below[0]) / (2 * step) == pytest.approx(mean[k], abs=1e-6)
+        slope = (above[1] - below[1]) / (2 * step)
+        np.testing.assert_allclose(slope, hessian[k], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("repairs", [True, False])
+def test_nearer_points_are_their_twin(kernel, dtype, shape, repairs):
+    for n_shards, scaled, start in ((1, False, "y"), (2, True, "random"), (1, True, "random")):
+        given, dual, n_slots = arguments(shape, dtype, scaled=scaled, start=start)
+        found = nearer(kernel, given, dual, n_slots, n_shards, repairs=repairs)
+        twin = nearer(reference, given, dual, n_slots, n_shards, repairs=repairs)
+        scale = 1e-3 if dtype == np.float32 else 1e-4
+        for actual, expected in zip(found, twin, strict=True):
+            actual, expected = np.array(actual), np.array(expected)
+            close(actual, expected, dtype, scale * (1 + np.abs(expected).max(initial=0)) * 10)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "logistic"])
+def test_all_of_the_way_leads_to_the_probabilities(build, loss):
+    """Where nothing is repaired the last divergence is 0; a p of 0 makes it infinite elsewhere."""
+    given, dual, n_slots = arguments((40, 30, 9, loss), np.float64, start="random")
+    module = kernels.implementation
+    (squares, spread), coef, divergence = nearer(module, given, dual, n_slots, repairs=False)
+    assert abs(divergence[-1]) <= 1e-12
+    assert (np.diff(divergence) < 0).all()
+    assert squares == pytest.approx(np.square(coef).sum(), rel=1e-12)
+    assert 0 < np.sqrt(squares) <= given["unit"] * spread
+    p = np.zeros((40, 9))
+    p[:, 0] = 1
+    del given["y_true"], given["label_smoothing"]
+    module.sparse_dual_nearer(
+        **given,
+        dual=dual,
+        probability=p,
+        change=np.zeros(9),
+        totals=np.ones((2, 9)),
+        mean=np.ones(9),
+        coef_out=np.zeros((1, n_slots, module.sparse_stride(9, 8))),
+        divergence_out=divergence,
+        weight_sum=1.0,
+        repairs=False,
+        n_threads=1,
+    )
+    assert np.isinf(divergence[:3]).all()
+    assert divergence[-1] == 0
+
+
 def test_gap_may_be_left_out(build):
     """The weights are the same then."""
     module = kernels.implementation
@@ -272,12 +409,18 @@ def test_any_number_of_threads_gives_the_same_bits(kernel, dtype, shape):
     given, dual, n_slots = arguments((400, *shape[1:]), dtype, c=1.0)
     # Numbers beyond indptr's end count as work, which is enough for a team then.
     given["data"], given["indices"] = np.tile(given["data"], 400), np.tile(given["indices"], 400)
-    for run in (epoch, gap):
+    for run in (epoch, gap, nearer):
         one = run(kernel, given, dual, n_slots, n_shards=4)
         for n_threads in (2, 3, 4, 7):
             many = run(kernel, given, dual, n_slots, n_shards=4, n_threads=n_threads)
             for a, b in zip(one, many, strict=True):
                 np.testing.assert_array_equal(a, b)
+    given, _, _ = arguments((40_000, *shape[1:]), dtype)
+    p = probabilities((40_000, *shape[1:]), dtype)
+    one = move(kernel, given, p)
+    for n_threads in (2, 3, 4, 9):
+        for a, b in zip(one, move(kernel, given, p, n_threads=n_threads), strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "logistic"])

@@ -31,7 +31,7 @@ cdef struct StagedRow:  # slots and values of a row, as many as any row holds
 cdef struct DualWorker:  # what one thread works in
     StagedRow[2] rows  # this one, and the next, whose weights are on their way
     void *room  # of the computed type: 6 rows of n_lanes items
-    double *wide  # 3 such rows in double
+    double *wide  # 3 such rows in double: what a row of the gap is reckoned in
 
 
 cdef struct DualShard:  # what becomes of a shard
@@ -63,6 +63,9 @@ cdef struct Dual:
     bint repairs
     void *probability
     double *sums  # of GAP_ROWS rows each: loss, divergence, spread
+    double *factor  # of a proof (_dual_proof.pxi): what the intercept moves by, and another repair
+    double *other_keep
+    double *other_give
     fs_barrier barrier
     fs_cores cores
 
@@ -330,31 +333,37 @@ cdef void _add_totals(
             totals[s.n_rows + k] += weight * _target(s, t.y_true[t.numbers[i]], k)
 
 
-cdef void _find_repair(Dual *s, double weight_sum) noexcept nogil:
-    """`keep` and `give` from the totals, which end in those of the first shard."""
-    cdef double *totals = s.shards[0].totals
-    cdef double *targets = totals + s.n_rows
-    cdef double lacking = 0
+cdef void _add_up_totals(Dual *s) noexcept nogil:
+    """Those of the first shard become those of all."""
     cdef Py_ssize_t which, k
     for which in range(1, s.n_shards):
         for k in range(2 * s.n_rows):
-            totals[k] += s.shards[which].totals[k]
+            s.shards[0].totals[k] += s.shards[which].totals[k]
+
+
+cdef void _find_repair(
+    const Dual *s, const double *totals, const double *targets, double weight_sum, double *keep,
+    double *give,
+) noexcept nogil:
+    """What brings a point of these totals to those of the targets."""
+    cdef double lacking = 0
+    cdef Py_ssize_t k
     for k in range(s.n_lanes):
-        s.keep[k] = 1
-        s.give[k] = 0
+        keep[k] = 1
+        give[k] = 0
     for k in range(s.n_rows):
         if totals[k] > targets[k]:
-            s.keep[k] = targets[k] / totals[k]
+            keep[k] = targets[k] / totals[k]
         elif s.samples.loss_kind == LOGISTIC:
             if totals[k] < targets[k]:
-                s.keep[k] = (weight_sum - targets[k]) / (weight_sum - totals[k])
-                s.give[k] = 1 - s.keep[k]
+                keep[k] = (weight_sum - targets[k]) / (weight_sum - totals[k])
+                give[k] = 1 - keep[k]
         else:
-            s.give[k] = targets[k] - totals[k]
-            lacking += s.give[k]
+            give[k] = targets[k] - totals[k]
+            lacking += give[k]
     if lacking > 0:
         for k in range(s.n_rows):
-            s.give[k] /= lacking
+            give[k] /= lacking
 
 
 cdef void _weigh_shard(
@@ -435,7 +444,9 @@ cdef void _dual_gap_thread(
         _add_totals(s, unused, which, worker)
     fs_barrier_wait(&s.barrier, n_threads)
     if thread == 0:
-        _find_repair(s, weight_sum)
+        _add_up_totals(s)
+        _find_repair(s, s.shards[0].totals, s.shards[0].totals + s.n_rows, weight_sum, s.keep,
+                     s.give)
     fs_barrier_wait(&s.barrier, n_threads)
     for which in range(first, last):
         _weigh_shard(s, unused, which, worker)
@@ -463,11 +474,12 @@ cdef Py_ssize_t _longest_row(const SparseRows *X) noexcept nogil:
 
 cdef int _describe_dual(
     list keep, Dual *s, cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr,
-    cnp.ndarray rows, cnp.ndarray y_true, sample_weight, inverse_scale, cnp.ndarray slots,
-    cnp.ndarray dual, cnp.ndarray coef, cnp.ndarray intercept, str loss, double label_smoothing,
-    double unit, Py_ssize_t n_threads,
+    cnp.ndarray rows, y_true, sample_weight, inverse_scale, cnp.ndarray slots, cnp.ndarray dual,
+    cnp.ndarray coef, cnp.ndarray intercept, str loss, double label_smoothing, double unit,
+    Py_ssize_t n_threads,
 ) except -1:
-    """Fill s from the caller's arrays, and what shards and threads work in."""
+    """Fill s from the caller's arrays, y_true where there is one, and what shards and threads work
+    in."""
     cdef int dtype = _dtype(dual, "dual_inplace")
     cdef Py_ssize_t item = cnp.PyArray_ITEMSIZE(dual), d = slots.size, thread, which, k, most
     _check_2d(dual, "dual_inplace")
@@ -490,7 +502,10 @@ cdef int _describe_dual(
     if not is_sound:
         raise ValueError(f"slots must hold numbers in [-1, {s.n_slots})")
     s.samples.X.n_samples = s.X.n_samples
-    _describe_targets(&s.samples, rows, y_true, sample_weight, loss, s.n_rows, dtype)
+    if y_true is None:
+        _describe_samples(&s.samples, rows, sample_weight, loss, dtype)
+    else:
+        _describe_targets(&s.samples, rows, y_true, sample_weight, loss, s.n_rows, dtype)
     s.samples.label_smoothing = label_smoothing
     s.unit = unit
     s.dual = _data(dual, "dual_inplace", dtype, (s.X.n_samples, s.n_rows))

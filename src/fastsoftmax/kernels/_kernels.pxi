@@ -9,8 +9,8 @@
 # The rooms, in the order in which they are included below: memory, rows of X, the steps of a
 # minibatch, an epoch, an epoch of narrow rows, the likeliest classes of rows, sums over all rows,
 # passes that change nothing, the search for NaN, functions of the caller's arrays, rows of sparse
-# X, their features, an epoch over them, the gradient of all, their dual, and Newton's method on
-# small problems.
+# X, their features, an epoch over them, the gradient of all, their dual and what proves it, and
+# Newton's method on small problems.
 
 cimport numpy as cnp
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -75,4 +75,5 @@ include "_sparse_features.pxi"
 include "_sparse_epoch.pxi"
 include "_sparse_gradient.pxi"
 include "_dual.pxi"
+include "_dual_proof.pxi"
 include "_newton.pxi"

@@ -6,6 +6,7 @@ from libc.stdint cimport int32_t
 
 cdef extern from "simd.h" nogil:
     const double FS_DUAL_LOWEST
+    const int FS_DUAL_SHARES
 
     ptrdiff_t fs_dual_slots_f32(
         const int32_t *slots, int32_t *numbers, float *values, ptrdiff_t n) noexcept
@@ -41,3 +42,11 @@ cdef extern from "simd.h" nogil:
         double *q, const double *keep, const double *give, ptrdiff_t n, int is_softmax) noexcept
     double fs_dual_divergence(
         const double *q, double *raw, double *soft, ptrdiff_t n, int is_softmax) noexcept
+    double fs_dual_moved(
+        double *p, const double *factor, ptrdiff_t n, int is_softmax) noexcept
+    void fs_dual_outer(
+        double *sums, const double *rows, const double *weight, ptrdiff_t n_some,
+        ptrdiff_t n_rows, ptrdiff_t n) noexcept
+    double fs_dual_between(
+        const double *q, double *other, const double *p, ptrdiff_t n, int is_softmax,
+        double weight, double *sums) noexcept

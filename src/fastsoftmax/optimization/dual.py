@@ -41,10 +41,8 @@ INTERCEPT_UNIT = 0.25
 #: two, which step half as far as it is: the fewest epochs on tf-idf of 20 newsgroups.
 DAMPING = {1: (4.0, 1.0), 2: (1.6, 0.8)}
 
-#: Shares of the way from q to the probabilities that are looked at for a smaller gap, and a q of no
-#: account beside what rounding makes of the gap.
-SHARES = (0.25, 0.5, 0.75, 1.0)
-NOTHING = 1e-35
+#: Shares of the way from q to the probabilities that are looked at for a smaller gap.
+SHARES = np.array([0.25, 0.5, 0.75, 1.0])
 
 #: Times the estimate of the gap from an epoch's divergences that it is taken for, and the margin
 #: once a proof has shown what it was.
@@ -142,12 +140,12 @@ class DualAscent:
         is_shared &= longest_row(problem) <= SHARED_CURVATURE * problem.alpha
         self._n_shards = 2 if is_shared else 1
         stride = kernels.implementation.sparse_stride(n_rows, self._dtype.itemsize)
-        # The first is that of the epochs; the last ones are those of a proof.
-        shape = (self._n_shards + 1, int(occurs.sum()), stride)
+        # Of the epochs, of a proof, and what one works in; each shard more overlaps with the next.
+        shape = (self._n_shards + 2, int(occurs.sum()), stride)
         self._coef = _aligned(shape, self._dtype)
         self._dual = self._of_targets()
         self._probability = np.zeros_like(self._dual)
-        self._proved_intercept = self._other = None
+        self._proved_intercept = None
         self._intercept = np.zeros(n_rows, self._dtype)
         self._missing = np.zeros(n_rows)
         self._epochs = 0
@@ -258,6 +256,8 @@ class DualAscent:
         with np.errstate(all="ignore"):
             loss, divergence, squares = kernel_for("dual_epoch", problem.X)(
                 rows=self._random_state.permutation(problem.rows),
+                y_true=problem.y_true,
+                label_smoothing=problem.label_smoothing,
                 dual_inplace=self._dual,
                 coef_inplace=self._coef[: self._n_shards],
                 intercept_inplace=self._intercept,
@@ -284,80 +284,51 @@ class DualAscent:
         with np.errstate(all="ignore"):
             loss, divergence, squares, spread = self._gap(problem.fit_intercept)
             penalty = 0.5 * problem.alpha * squares
-            totals = self._totals
-            fall = self._fall(totals)
-            change = np.zeros(self._n_rows, self._dtype)
-            below = 0.0
+            change = np.zeros(self._n_rows)
+            move = _Move(0.0, change, change)
             if problem.fit_intercept:
-                self._missing = totals[1] - totals[0]
-                change, below = self._intercept_step(fall, divergence)
-            self._proved_intercept = self._intercept + change
-            unit = float(np.finfo(self._dtype).eps) / 2
-            off = unit * (8 + np.sqrt(self._most_rows)) * spread
+                self._missing = self._totals[1] - self._totals[0]
+                change, move = self._intercept_step(divergence)
+            self._proved_intercept = self._intercept + change.astype(self._dtype)
+            off = self._rounding(spread)
             rounding = off * off / (2 * problem.alpha)
-            objective = loss - below + penalty
-            gap = max(0.0, divergence - below) + rounding
-            gap = min(gap, self._nearer_gap(totals, fall.probabilities, off))
+            objective = loss - move.fall + penalty
+            gap = max(0.0, divergence - move.fall) + rounding
+            gap = min(gap, self._nearer_gap(change, move.mean, off))
         return Proof(float(objective), float(penalty), float(gap))
 
-    def _nearer_gap(self, totals, p, off):
+    def _rounding(self, spread):
+        """What rounding makes of alpha W at most, where its terms have this mean size."""
+        unit = float(np.finfo(self._dtype).eps) / 2
+        return unit * (8 + np.sqrt(self._most_rows)) * spread
+
+    def _nearer_gap(self, change, mean, off):
         """The least gap between the same weights and points between their q and the probabilities.
 
         With q made feasible, p too, and m = q + λ (p − q), it is Σ ω KL(m ‖ probabilities) +
-        (alpha/2) λ² ‖W(p) − W(q)‖²: no term is negative, and each has rounding errors of its own
-        size alone. ``off`` is that of alpha W; logarithms of p are rounded as well.
+        (alpha/2) ‖W − W(m)‖²: no term is negative, and each has rounding errors of its own size
+        alone. ``off`` is that of alpha W.
         """
-        problem = self.problem
-        is_softmax, alpha = problem.loss == "softmax", problem.alpha
-        dual = np.full_like(self._dual, LOG_ZERO)
-        log_p = np.log(p) if is_softmax else np.log(p) - np.log1p(-p)
-        bound = LOG_ZERO if is_softmax else LOGIT_ZERO
-        dual[problem.rows] = np.clip(log_p, bound, -bound)
-        if self._other is None:
-            self._other = _aligned((self._n_shards, *self._coef.shape[1:]), self._dtype)
-        other = np.zeros((2, self._n_rows))
-        self._call_gap(dual, self._other, None, other, problem.fit_intercept)
-        distance = float(np.linalg.norm((self._other[0] - self._coef[1]).ravel()))
-        distance = 1.0001 * distance + 4 * off / alpha
-        q = self._repaired(self._dual[problem.rows], totals)
-        moved = self._repaired(dual[problem.rows], other) - q
-        gaps = [
-            fallen + 0.5 * alpha * (share * distance) ** 2
-            for share in SHARES
-            if np.isfinite(fallen := self._mean_divergence(q + share * moved, p))
-        ]
-        return min(gaps, default=np.inf)
-
-    def _repaired(self, dual, totals):
-        """A q as the kernel makes it feasible, in float64."""
-        q = self._probabilities_of(dual.astype(np.float64))
-        is_softmax, wanted = self.problem.loss == "softmax", totals[1]
-        if is_softmax:
-            q /= q.sum(axis=1, keepdims=True)
-        if not self.problem.fit_intercept:
-            return q
-        keep = np.where(totals[0] > wanted, wanted / np.maximum(totals[0], LEAST_ALPHA), 1.0)
-        if is_softmax:
-            give = np.maximum(wanted - totals[0], 0)
-            freed = (q * (1 - keep)).sum(axis=1, keepdims=True)
-            return q * keep + (freed * (give / give.sum()) if give.any() else 0)
-        rest = self.problem.weight_sum - np.array([totals[0], wanted])
-        other = np.where(totals[0] < wanted, rest[1] / np.maximum(rest[0], LEAST_ALPHA), 1.0)
-        return 1 - (1 - q * keep) * other
-
-    def _mean_divergence(self, q, p):
-        """Σ ω KL(q ‖ p); infinite where a p that rounding made 0 has a q."""
-        total = _divergences(q, p)
-        if self.problem.loss != "softmax":
-            total = total + _divergences(1 - q, 1 - p)
-        return float(self._shares() @ total)
-
-    def _shares(self):
-        """The rows' weights, divided by their sum."""
-        problem = self.problem
-        if problem.sample_weight is None:
-            return np.full(len(problem.rows), 1 / problem.weight_sum)
-        return problem.sample_weight[problem.rows].astype(np.float64) / problem.weight_sum
+        problem, divergences = self.problem, np.empty(len(SHARES))
+        squares, spread = kernel_for("dual_nearer", problem.X)(
+            rows=problem.rows,
+            dual=self._dual,
+            probability=self._probability,
+            change=change,
+            totals=self._totals,
+            mean=mean * problem.weight_sum,
+            coef_out=self._coef[2:],
+            divergence_out=divergences,
+            weight_sum=problem.weight_sum,
+            repairs=problem.fit_intercept,
+            **self._arguments,
+        )
+        # The squares are summed in the type that is computed in, for the most part.
+        distance = 1.0001 * np.sqrt(squares)
+        distance += self._rounding(spread / problem.weight_sum) / problem.alpha
+        distance = SHARES * distance + off / problem.alpha
+        gaps = np.maximum(0, divergences) / problem.weight_sum + 0.5 * problem.alpha * distance**2
+        return np.min(gaps[np.isfinite(gaps)], initial=np.inf)
 
     def write(self, state):
         """Write the parameters that the epochs have come to."""
@@ -373,126 +344,98 @@ class DualAscent:
         """Mean loss, mean divergence, ‖W‖² and mean spread of q, made feasible or as it is."""
         self._totals = np.zeros((2, self._n_rows))
         weight_sum = self.problem.weight_sum
-        loss, divergence, squares, spread = self._call_gap(
-            self._dual, self._coef[1:], self._probability, self._totals, repairs
-        )
-        return loss / weight_sum, divergence / weight_sum, squares, spread / weight_sum
-
-    def _call_gap(self, dual, coef, probability, totals, repairs):
-        return kernel_for("dual_gap", self.problem.X)(
+        loss, divergence, squares, spread = kernel_for("dual_gap", self.problem.X)(
             rows=self.problem.rows,
-            dual=dual,
+            y_true=self.problem.y_true,
+            label_smoothing=self.problem.label_smoothing,
+            dual=self._dual,
             intercept=self._intercept,
-            coef_out=coef,
-            probability_out=probability,
-            totals_out=totals,
-            weight_sum=self.problem.weight_sum,
+            coef_out=self._coef[1 : 1 + self._n_shards],
+            probability_out=self._probability,
+            totals_out=self._totals,
+            weight_sum=weight_sum,
             repairs=repairs,
             **self._arguments,
         )
+        return loss / weight_sum, divergence / weight_sum, squares, spread / weight_sum
 
     @property
     def _arguments(self):
         problem = self.problem
         return {
-            "y_true": problem.y_true,
             "sample_weight": problem.sample_weight,
             "inverse_scale": problem.inverse_scale,
             "slots": self._slots,
             "loss": problem.loss,
             "unit": 1 / (problem.alpha * problem.weight_sum),
             "n_threads": problem.n_threads,
-            "label_smoothing": problem.label_smoothing,
         }
 
-    def _fall(self, totals):
-        """What the intercept can do for the loss, from the probabilities of the last gap."""
-        problem = self.problem
-        p = self._probability[problem.rows].astype(np.float64)
-        wanted = totals[1] / problem.weight_sum
-        return _Fall(p, self._shares(), wanted, problem.loss == "softmax")
+    def _intercept_step(self, divergence):
+        """What the intercept moves by to its best, and the _Move.
 
-    def _intercept_step(self, fall, divergence):
-        """What the intercept moves by to its best, and what the objective falls by.
-
-        Newton's method, for which the probabilities at this intercept are enough: at one that is
-        moved by δ, a row's loss is higher by log Σ p_k exp δ_k − Σ y_k δ_k.
+        Newton's method, for which the probabilities at this intercept are enough.
         """
-        change, below = fall.none, 0.0
+        change = np.zeros(self._n_rows)
+        move = self._moved(change)
         for _ in range(INTERCEPT_STEPS):
-            step = fall.newton_step()
-            moved = change - step
-            gained = fall.at(moved.astype(self._dtype).astype(np.float64))
-            if not gained > below:
+            moved = (change - self._newton_step(move)).astype(self._dtype).astype(np.float64)
+            tried = self._moved(moved)
+            gained = tried.fall - move.fall
+            if not gained > 0:
                 break
-            change, is_last = moved, gained - below <= 1e-2 * abs(divergence - gained)
-            below = gained
-            if is_last:
+            change, move = moved, tried
+            if gained <= 1e-2 * abs(divergence - move.fall):
                 break
-        change = change.astype(self._dtype)
-        return change, fall.at(change.astype(np.float64))
+        return change, move
 
+    def _moved(self, change):
+        """The _Move by this change, from the probabilities of the last gap."""
+        problem, n_rows = self.problem, self._n_rows
+        mean, hessian = np.empty(n_rows), np.empty((n_rows, n_rows))
+        rise = kernels.implementation.dual_intercept(
+            rows=problem.rows,
+            sample_weight=problem.sample_weight,
+            probability=self._probability,
+            change=change,
+            loss=problem.loss,
+            every=-(-len(problem.rows) * n_rows**2 // HESSIAN_PRODUCTS),
+            mean_out=mean,
+            hessian_out=hessian,
+            n_threads=problem.n_threads,
+        )
+        fall = (float(self._totals[1] @ change) - rise) / problem.weight_sum
+        return _Move(fall, mean / problem.weight_sum, hessian / problem.weight_sum)
 
-class _Fall:
-    """What the mean loss falls by where the intercept moves, and Newton's step from there."""
-
-    def __init__(self, p, weight, wanted, is_softmax):
-        self._p, self._weight, self._wanted, self._is_softmax = p, weight, wanted, is_softmax
-        self.none = np.zeros(p.shape[1])
-        self.at(self.none)
-
-    @property
-    def probabilities(self):
-        """Where it has moved to last."""
-        return self._now
-
-    def at(self, change):
-        """Where it has moved by ``change``."""
-        factor = np.exp(change)
-        if self._is_softmax:
-            self._now = self._p * factor
-            sums = self._now.sum(axis=1)
-            self._now /= sums[:, None]
-            rise = self._weight @ np.log(sums)
-        else:
-            sums = 1 + self._p * (factor - 1)
-            self._now = self._p * factor / sums
-            rise = (self._weight @ np.log(sums)).sum()
-        return float(self._wanted @ change - rise)
-
-    def newton_step(self):
+    def _newton_step(self, move):
         """To be subtracted; a class without weight goes down by MOST_FALL."""
-        mean = self._weight @ self._now
-        gradient = mean - self._wanted
-        if self._is_softmax:
-            step = self._solved(mean, gradient)
+        wanted = self._totals[1] / self.problem.weight_sum
+        gradient = move.mean - wanted
+        if self.problem.loss == "softmax":
+            # Adding one number to all intercepts changes nothing: any curvature will do there.
+            hessian = move.hessian + move.mean.mean() / self._n_rows
+            try:
+                factor = raised_factor(hessian, 1e-12 * move.mean.max())
+                step = cho_solve(factor, gradient, check_finite=False)
+            except LinAlgError:
+                step = gradient
         else:
-            curvature = self._weight @ (self._now * (1 - self._now))
-            step = gradient / np.maximum(curvature, 1e-300)
+            step = gradient / np.maximum(move.hessian.diagonal(), 1e-300)
         step = np.clip(step, -2.0, 2.0)
-        step[self._wanted <= 0] = MOST_FALL
+        step[wanted <= 0] = MOST_FALL
         return step
 
-    def _solved(self, mean, gradient):
-        n_rows, n_classes = self._now.shape
-        every = -(-n_rows * n_classes**2 // HESSIAN_PRODUCTS)
-        p, weight = self._now[::every], self._weight[::every] * every
-        hessian = -(p.T * weight) @ p
-        hessian[np.diag_indices_from(hessian)] += mean
-        # Adding one number to all intercepts changes nothing: any curvature will do there.
-        hessian += mean.mean() / n_classes
-        try:
-            factor = raised_factor(hessian, 1e-12 * mean.max())
-        except LinAlgError:
-            return gradient
-        return cho_solve(factor, gradient, check_finite=False)
 
+@dataclass(frozen=True)
+class _Move:
+    """What the mean loss falls by where the intercept moves; mean probabilities and Hessian there.
 
-def _divergences(q, p):
-    """Σ_k q (log q − log p) of each row, of a p that isn't 0 but where q is next to nothing."""
-    held = q > NOTHING
-    ratio = np.where(held, q, 1.0) / np.where(held, p, 1.0)
-    return (np.where(held, q, 0.0) * np.log(ratio)).sum(axis=1)
+    The probabilities' mean is of no use where there is no intercept.
+    """
+
+    fall: float
+    mean: np.ndarray
+    hessian: np.ndarray
 
 
 def ascend(dual, notes, most=MOST_EPOCHS):

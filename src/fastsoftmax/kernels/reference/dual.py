@@ -31,9 +31,11 @@ from .checks import array, checked
 from .dense import LOSSES
 
 __all__ = [
+    "dual_intercept",
     "sparse_dual_coef",
     "sparse_dual_epoch",
     "sparse_dual_gap",
+    "sparse_dual_nearer",
     "sparse_square_norms",
     "sparse_stride",
 ]
@@ -49,6 +51,11 @@ LIMIT = 60.0
 
 #: Units in the last place that a step's gain may be below 0.
 GUARD = 64.0
+
+#: Shares of the way from q to the probabilities that are looked at for a smaller gap, and a q of no
+#: account beside what rounding makes of it.
+SHARES = (0.25, 0.5, 0.75, 1.0)
+NOTHING = 1e-35
 
 _ROWS = {"data": checks.csr, "indices": checks.csr, "indptr": checks.csr}
 _DUAL = {
@@ -369,6 +376,162 @@ def _apart(q, log_p):
     """Σ q (log q − log_p), 0 where q is."""
     held = q > 0
     return float((q[held] * (np.log(q[held]) - log_p[held])).sum())
+
+
+@checked(
+    probability=array("n_samples", "n_rows"),
+    rows=checks.row_numbers,
+    sample_weight=array("n_samples", optional=True),
+    loss=checks.word(*LOSSES),
+    every=checks.whole_number,
+    change=array("n_rows", of=("float64",)),
+    mean_out=array("n_rows", of=("float64",), out=True),
+    hessian_out=array("n_rows", "n_rows", of=("float64",), out=True),
+    n_threads=checks.threads,
+)
+def dual_intercept(
+    rows, sample_weight, probability, change, loss, every, mean_out, hessian_out, n_threads
+):
+    """What losses rise by where the intercept moves, up to what the targets take off, and how fast.
+
+    At an intercept that is higher by δ, a row's loss is higher by log Σ p_k exp δ_k − Σ y_k δ_k, or
+    by log(1 + p_k (exp δ_k − 1)) − y_k δ_k for each logistic loss.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_samples, n_rows), float32 or float64
+        Before it moves.
+    change : float64 ndarray of shape (n_rows,)
+        δ.
+    every : int ≥ 1
+        Of the rows, one in so many is taken for the Hessian's products.
+    mean_out : float64 ndarray of shape (n_rows,)
+        Σ s_i p_i after it.
+    hessian_out : float64 ndarray of shape (n_rows, n_rows)
+        diag(Σ s_i p_i) − Σ s_i p_i p_iᵀ; of logistic losses the diagonal Σ s_i p_i (1 − p_i).
+
+    Returns
+    -------
+    rise : float
+        Σ s_i times these logarithms.
+    """
+    weight = _weights(sample_weight, rows)
+    p, rise = _moved(probability[rows].astype(np.float64), change, loss)
+    mean_out[:] = weight @ p
+    if loss == "logistic":
+        hessian_out[:] = np.diag(weight @ (p * (1 - p)))
+    else:
+        every = max(1, every)
+        some = p[::every]
+        hessian_out[:] = np.diag(mean_out) - every * (some.T * weight[::every]) @ some
+    return float(weight @ rise)
+
+
+def _weights(sample_weight, rows):
+    if sample_weight is None:
+        return np.ones(len(rows))
+    return sample_weight[rows].astype(np.float64)
+
+
+def _moved(p, change, loss):
+    """Probabilities at a moved intercept, and what each row's loss rises by."""
+    factor = np.exp(change)
+    if loss == "softmax":
+        moved = p * factor
+        total = moved.sum(axis=1)
+        return moved / total[:, None], np.log(total)
+    total = 1 + p * (factor - 1)
+    return p * factor / total, np.log(total).sum(axis=1)
+
+
+@checked(
+    coef_out=array("n_shards", "n_slots", "stride", out=True),
+    **{name: check for name, check in _DUAL.items() if name != "y_true"},
+    probability=array("n_samples", "n_rows"),
+    change=array("n_rows", of=("float64",)),
+    totals=array(lambda known: 2, "n_rows", of=("float64",)),
+    mean=array("n_rows", of=("float64",)),
+    divergence_out=array(lambda known: len(SHARES), of=("float64",), out=True),
+)
+def sparse_dual_nearer(
+    data,
+    indices,
+    indptr,
+    rows,
+    sample_weight,
+    inverse_scale,
+    slots,
+    dual,
+    probability,
+    change,
+    totals,
+    mean,
+    coef_out,
+    divergence_out,
+    loss,
+    unit,
+    weight_sum,
+    repairs,
+    n_threads,
+):
+    """Divergences of points between q and the probabilities, both made feasible, and their weights.
+
+    Parameters
+    ----------
+    probability, change
+        As in :func:`dual_intercept`: p is what they give, which the divergences are from.
+    totals : float64 ndarray of shape (2, n_rows)
+        As :func:`sparse_dual_gap` leaves them.
+    mean : float64 ndarray of shape (n_rows,)
+        Σ s_i p_i.
+    coef_out
+        The first shard's becomes what W is of p less what it is of q; the others' are overwritten.
+    divergence_out : float64 ndarray of shape (4,)
+        Σ s_i KL(m_i ‖ p_i) for m a quarter, a half, three quarters and all of the way from q to p;
+        infinite where a p of 0 has an m.
+
+    Returns
+    -------
+    squares : float
+        ‖coef_out‖² of the first shard.
+    spread : float
+        Σ s_i ‖p_i − q_i‖ ‖x_i‖, both feasible.
+    """
+    n_rows, dtype, is_softmax = dual.shape[1], dual.dtype, loss == "softmax"
+    weight = _weights(sample_weight, rows)
+    q = dual[rows].astype(np.float64)
+    if is_softmax:
+        q = np.exp(q)
+        q /= q.sum(axis=1, keepdims=True)
+    else:
+        q = _sigmoid(q)
+    p, _ = _moved(probability[rows].astype(np.float64), change, loss)
+    other = p
+    if repairs:
+        q = _repaired(q, *totals, is_softmax, weight_sum)
+        other = _repaired(p, mean, totals[1], is_softmax, weight_sum)
+    coef, spread = np.zeros((coef_out.shape[1], n_rows)), 0.0
+    for i, s, back in zip(rows, weight, q - other, strict=True):
+        slot, value = _row(data, indices, indptr, slots, inverse_scale, i, dtype)
+        np.add.at(coef, slot, unit * s * np.outer(value.astype(np.float64), back))
+        spread += s * np.sqrt(np.square(back).sum() * np.square(value, dtype=np.float64).sum())
+    coef_out[0] = 0
+    coef_out[0, :, :n_rows] = coef
+    for at, share in enumerate(SHARES):
+        m = q + share * (other - q)
+        apart = _apart_from(m, p)
+        if not is_softmax:
+            apart = apart + _apart_from(1 - m, 1 - p)
+        divergence_out[at] = weight @ apart
+    return float(np.square(coef).sum()), float(spread)
+
+
+def _apart_from(q, p):
+    """Σ_k q log(q / p) of each row."""
+    held = q > NOTHING
+    with np.errstate(divide="ignore"):
+        apart = np.where(held, q, 0.0) * np.log(np.where(held, q, 1.0) / np.where(held, p, 1.0))
+    return apart.sum(axis=1)
 
 
 @checked(
