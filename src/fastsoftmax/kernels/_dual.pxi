@@ -45,7 +45,7 @@ cdef struct DualShard:  # what becomes of a shard
 cdef struct Dual:
     Training samples
     SparseRows X
-    const int32_t *slots
+    const int32_t *slots  # NULL where each feature has the slot of its number
     Py_ssize_t n_slots
     Py_ssize_t n_rows
     Py_ssize_t stride
@@ -72,53 +72,22 @@ cdef struct Dual:
 
 # --- One row --------------------------------------------------------------------------------------
 
-cdef void _stage_entries(
-    const entry *unused, const index *unused_index, const real *unused_real, const SparseRows *X,
-    const int32_t *slots, Py_ssize_t row, StagedRow *staged,
-) noexcept nogil:
-    cdef const entry *data = <const entry *> X.data + X.indptr[row]
-    cdef const index *indices = <const index *> X.indices + X.indptr[row]
-    cdef const real *inverse_scale = <const real *> X.inverse_scale
-    cdef real *values = <real *> staged.values
-    cdef int32_t *numbers = staged.slots
-    cdef Py_ssize_t size = X.indptr[row + 1] - X.indptr[row]
-    _convert(data, indices, size, X, inverse_scale, numbers, values)
-    if real is float:
-        staged.n = fs_dual_slots_f32(slots, numbers, values, size)
-        staged.square_norm = fs_dual_square_norm_f32(values, staged.n)
-    else:
-        staged.n = fs_dual_slots_f64(slots, numbers, values, size)
-        staged.square_norm = fs_dual_square_norm_f64(values, staged.n)
-
-
 cdef void _stage_row(
     const real *unused, const SparseRows *X, const int32_t *slots, Py_ssize_t row,
     StagedRow *staged,
 ) noexcept nogil:
     """The row's slots, its scaled values and their squares' sum."""
-    if X.is_double:
-        if X.is_wide:
-            _stage_entries(<const double *> NULL, <const int64_t *> NULL, unused, X, slots, row,
-                           staged)
-        else:
-            _stage_entries(<const double *> NULL, <const int32_t *> NULL, unused, X, slots, row,
-                           staged)
-    elif X.is_wide:
-        _stage_entries(<const float *> NULL, <const int64_t *> NULL, unused, X, slots, row, staged)
+    cdef real *values = <real *> staged.values
+    _convert_row(X, row, staged.slots, values)
+    staged.n = X.indptr[row + 1] - X.indptr[row]
+    if real is float:
+        if slots != NULL:
+            staged.n = fs_dual_slots_f32(slots, staged.slots, values, staged.n)
+        staged.square_norm = fs_dual_square_norm_f32(values, staged.n)
     else:
-        _stage_entries(<const float *> NULL, <const int32_t *> NULL, unused, X, slots, row, staged)
-
-
-cdef inline void _fetch_weights(
-    const StagedRow *staged, const char *coef, Py_ssize_t n_bytes
-) noexcept nogil:
-    """Ask for the weights of a row that is staged: two rows' may overflow the first cache."""
-    cdef Py_ssize_t e, at
-    for e in range(staged.n):
-        at = 0
-        while at < n_bytes:
-            fs_prefetch_second(coef + staged.slots[e] * n_bytes + at, 0, 2)
-            at += LINE
+        if slots != NULL:
+            staged.n = fs_dual_slots_f64(slots, staged.slots, values, staged.n)
+        staged.square_norm = fs_dual_square_norm_f64(values, staged.n)
 
 
 cdef inline double _dual_row(
@@ -195,20 +164,6 @@ cdef void _dual_step(
 
 # --- An epoch -------------------------------------------------------------------------------------
 
-cdef void _fetch_row(const SparseRows *X, Py_ssize_t row) noexcept nogil:
-    """Ask for a row's entries."""
-    cdef Py_ssize_t first = X.indptr[row], last = X.indptr[row + 1]
-    cdef Py_ssize_t item = 8 if X.is_double else 4, index_item = 8 if X.is_wide else 4
-    cdef Py_ssize_t at = first * item
-    while at < last * item:
-        fs_prefetch_second(<const char *> X.data + at, 0, 2)
-        at += LINE
-    at = first * index_item
-    while at < last * index_item:
-        fs_prefetch_second(<const char *> X.indices + at, 0, 2)
-        at += LINE
-
-
 cdef StagedRow *_staged(
     const Dual *s, const real *unused, DualWorker *worker, const void *coef, Py_ssize_t i,
     Py_ssize_t first, Py_ssize_t last,
@@ -222,7 +177,8 @@ cdef StagedRow *_staged(
         _fetch_row(&s.X, t.numbers[i + ENTRIES_AHEAD])
     if i + 1 < last:
         _stage_row(unused, &s.X, s.slots, t.numbers[i + 1], ahead)
-        _fetch_weights(ahead, <const char *> coef, s.stride * <Py_ssize_t> sizeof(real))
+        if s.n_slots * s.stride * <Py_ssize_t> sizeof(real) > CACHED_BYTES:
+            _fetch_weights(ahead.slots, ahead.n, coef, s.stride * <Py_ssize_t> sizeof(real))
         fs_prefetch(<const char *> ((<const real *> s.dual) + t.numbers[i + 1] * s.n_rows))
     return &worker.rows[i & 1]
 
@@ -268,11 +224,12 @@ cdef void _dual_epoch_thread(
     cdef Py_ssize_t first = s.n_shards * thread // n_threads, which
     cdef Py_ssize_t last = s.n_shards * (thread + 1) // n_threads
     cdef Py_ssize_t size = s.n_slots * s.stride * <Py_ssize_t> sizeof(real)
+    cdef Py_ssize_t start = size * thread // n_threads, end = size * (thread + 1) // n_threads
     if n_threads > 1:
         fs_spread(&s.cores, &s.barrier, thread, n_threads)
-    for which in range(first, last):
-        if which > 0:
-            memcpy(s.shards[which].coef, s.shards[0].coef, size)
+    for which in range(1, s.n_shards):
+        memcpy(<char *> s.shards[which].coef + start, <const char *> s.shards[0].coef + start,
+               end - start)
     fs_barrier_wait(&s.barrier, n_threads)
     for which in range(first, last):
         _run_dual_shard(s, unused, which, s.workers + thread)
@@ -501,6 +458,8 @@ cdef int _describe_dual(
         is_sound = _are_slots(s.slots, d, s.n_slots)
     if not is_sound:
         raise ValueError(f"slots must hold numbers in [-1, {s.n_slots})")
+    if _is_identity(s.slots, d, s.n_slots):
+        s.slots = NULL
     s.samples.X.n_samples = s.X.n_samples
     if y_true is None:
         _describe_samples(&s.samples, rows, sample_weight, loss, dtype)
@@ -538,6 +497,14 @@ cdef bint _are_slots(const int32_t *slots, Py_ssize_t n, Py_ssize_t n_slots) noe
     for j in range(n):
         is_sound &= -1 <= slots[j] < n_slots
     return is_sound
+
+
+cdef bint _is_identity(const int32_t *slots, Py_ssize_t n, Py_ssize_t n_slots) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef bint is_same = n == n_slots
+    for j in range(n):
+        is_same &= slots[j] == j
+    return is_same
 
 
 cdef int _dual_threads(n_threads, cnp.ndarray indices, cnp.ndarray dual, cnp.ndarray coef):

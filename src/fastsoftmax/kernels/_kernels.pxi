@@ -56,6 +56,7 @@ cdef enum:
     PREDICTION_ROWS = 64  # rows that prediction stages at once; it touches each tile only once
     BLOCKS_AT_ONCE = 4  # of these rows, taken by one thread
     LINE = 64  # bytes of a cache line
+    CACHED_BYTES = 262144  # of weights that stay in a cache near the core without being asked for
     FEW_ROWS = 8  # rows that are fewer than an eighth of X are looked up in y_true one by one
 
 include "_memory.pxi"

@@ -16,6 +16,7 @@ from .sparse cimport (
     fs_sparse_gather_f32, fs_sparse_gather_f64, fs_sparse_pack_f32, fs_sparse_pack_f64,
     fs_sparse_scatter_f32, fs_sparse_scatter_f64,
 )
+from .fetch cimport fs_prefetch_second
 from .team cimport fs_barrier_init, fs_spread, fs_take, fs_team_size, fs_thread_number
 
 ctypedef fused entry:  # what X may hold
@@ -216,6 +217,58 @@ cdef void _add_predictions(
         _add_row(<const float *> NULL, <const int64_t *> NULL, X, row, coef, stride, sums)
     else:
         _add_row(<const float *> NULL, <const int32_t *> NULL, X, row, coef, stride, sums)
+
+
+cdef void _convert_entries(
+    const entry *unused, const index *unused_index, const SparseRows *X, Py_ssize_t row,
+    int32_t *features, real *values,
+) noexcept nogil:
+    cdef Py_ssize_t first = X.indptr[row]
+    _convert(<const entry *> X.data + first, <const index *> X.indices + first,
+             X.indptr[row + 1] - first, X, <const real *> X.inverse_scale, features, values)
+
+
+cdef void _convert_row(
+    const SparseRows *X, Py_ssize_t row, int32_t *features, real *values
+) noexcept nogil:
+    """All of a row's values, scaled, and their features, in the types of the kernels."""
+    if X.is_double:
+        if X.is_wide:
+            _convert_entries(<const double *> NULL, <const int64_t *> NULL, X, row, features,
+                             values)
+        else:
+            _convert_entries(<const double *> NULL, <const int32_t *> NULL, X, row, features,
+                             values)
+    elif X.is_wide:
+        _convert_entries(<const float *> NULL, <const int64_t *> NULL, X, row, features, values)
+    else:
+        _convert_entries(<const float *> NULL, <const int32_t *> NULL, X, row, features, values)
+
+
+cdef void _fetch_row(const SparseRows *X, Py_ssize_t row) noexcept nogil:
+    """Ask for a row's entries: in a shuffled order the CPU does not foresee it."""
+    cdef Py_ssize_t first = X.indptr[row], last = X.indptr[row + 1]
+    cdef Py_ssize_t item = 8 if X.is_double else 4, index_item = 8 if X.is_wide else 4
+    cdef Py_ssize_t at = first * item
+    while at < last * item:
+        fs_prefetch_second(<const char *> X.data + at, 0, 2)
+        at += LINE
+    at = first * index_item
+    while at < last * index_item:
+        fs_prefetch_second(<const char *> X.indices + at, 0, 2)
+        at += LINE
+
+
+cdef inline void _fetch_weights(
+    const int32_t *features, Py_ssize_t n, const void *coef, Py_ssize_t n_bytes
+) noexcept nogil:
+    """Ask for the weights of a row's features: two rows' may overflow the first cache."""
+    cdef Py_ssize_t e, at
+    for e in range(n):
+        at = 0
+        while at < n_bytes:
+            fs_prefetch_second(<const char *> coef + features[e] * n_bytes + at, 0, 2)
+            at += LINE
 
 
 # --- Passes that change nothing -------------------------------------------------------------------
@@ -596,6 +649,31 @@ cdef bint _repeats(
                 return True
             last_row[feature] = i + 1
     return False
+
+
+def sparse_feature_counts(
+    cnp.ndarray data, cnp.ndarray indices, cnp.ndarray indptr, cnp.ndarray count_out
+):
+    """See reference/sparse.py."""
+    cdef SparseRows X
+    cdef list keep = []
+    cdef Py_ssize_t d = count_out.size
+    _describe_sparse(keep, &X, data, indices, indptr, d, None, cnp.NPY_FLOAT64)
+    cdef intptr_t *count = <intptr_t *> _out(count_out, "count_out", cnp.NPY_INTP, (d,))
+    count_out[:] = 0
+    with nogil:
+        if X.is_wide:
+            _count_features(<const int64_t *> X.indices, X.indptr[X.n_samples], d, count)
+        else:
+            _count_features(<const int32_t *> X.indices, X.indptr[X.n_samples], d, count)
+
+
+cdef void _count_features(
+    const index *indices, Py_ssize_t n, Py_ssize_t n_features, intptr_t *count
+) noexcept nogil:
+    cdef Py_ssize_t e
+    for e in range(n):
+        count[_bounded(indices + e, <uint32_t> (n_features - 1))] += 1
 
 
 def csr_repeats(cnp.ndarray indices, cnp.ndarray indptr, n_features):

@@ -6,7 +6,6 @@
 # _kernels.pxi; called by _sparse_epoch.pxi.
 
 from .decay cimport FS_DECAY_BLOCK, fs_decay, fs_decay_start, fs_decay_step, fs_matrix
-from .fetch cimport fs_prefetch
 from .sparse cimport (
     fs_sparse_catch_up_f32, fs_sparse_catch_up_f64, fs_sparse_unpack_f32, fs_sparse_unpack_f64,
     fs_sparse_update_f32, fs_sparse_update_f64,
@@ -46,22 +45,6 @@ cdef struct Sparse:  # what the threads share
 
 # --- A minibatch ----------------------------------------------------------------------------------
 
-cdef inline void _ask_for_row(
-    const entry *unused, const index *unused_index, const SparseRows *X, Py_ssize_t row
-) noexcept nogil:
-    """Prefetch a row: in a shuffled order the CPU does not foresee it."""
-    cdef const char *data = <const char *> (<const entry *> X.data + X.indptr[row])
-    cdef const char *data_end = <const char *> (<const entry *> X.data + X.indptr[row + 1])
-    cdef const char *indices = <const char *> (<const index *> X.indices + X.indptr[row])
-    cdef const char *indices_end = <const char *> (<const index *> X.indices + X.indptr[row + 1])
-    while data < data_end:
-        fs_prefetch(data)
-        data += LINE
-    while indices < indices_end:
-        fs_prefetch(indices)
-        indices += LINE
-
-
 cdef void _collect(
     const entry *unused, const index *unused_index, const Sparse *s, Own *own,
     const intptr_t *numbers, Py_ssize_t n, const real *unused_real,
@@ -83,7 +66,7 @@ cdef void _collect(
     cdef Py_ssize_t left = s.samples.numbers + s.samples.n_numbers - numbers
     for i in range(n):
         if i + ROWS_AHEAD < left:
-            _ask_for_row(unused, unused_index, &s.X, numbers[i + ROWS_AHEAD])
+            _fetch_row(&s.X, numbers[i + ROWS_AHEAD])
         for e in range(indptr[numbers[i]], indptr[numbers[i] + 1]):
             # Without branches, which the CPU would guess wrong half of the time. Features of others
             # meet the place after the last, where nothing is ever new.

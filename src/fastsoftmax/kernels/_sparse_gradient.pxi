@@ -28,6 +28,8 @@ cdef struct Shard:  # some of the rows, and what one thread needs for them
     void *weight
     void *loss
     int32_t *codes
+    int32_t *features  # and values: the entries of a GROUP, one row after the other
+    void *values
 
 
 cdef struct AllRows:  # what the threads share
@@ -46,42 +48,6 @@ cdef struct AllRows:  # what the threads share
     fs_cores cores
 
 
-cdef void _accumulate_row(
-    const entry *unused, const index *unused_index, const SparseRows *X, Py_ssize_t row,
-    const real *gradient, Py_ssize_t stride, real *sums,
-) noexcept nogil:
-    cdef const entry *data = <const entry *> X.data
-    cdef const index *indices = <const index *> X.indices
-    cdef const real *inverse_scale = <const real *> X.inverse_scale
-    cdef int32_t[ENTRIES] features
-    cdef real[ENTRIES] values
-    cdef Py_ssize_t first = X.indptr[row], last = X.indptr[row + 1], n
-    while first < last:
-        n = min(last - first, <Py_ssize_t> ENTRIES)
-        _convert(data + first, indices + first, n, X, inverse_scale, &features[0], &values[0])
-        _scatter(sums, stride, &features[0], &values[0], n, gradient)
-        first += n
-
-
-cdef void _accumulate(
-    const SparseRows *X, Py_ssize_t row, const real *gradient, Py_ssize_t stride, real *sums
-) noexcept nogil:
-    """sums[feature] += value · gradient for each of the row's entries."""
-    if X.is_double:
-        if X.is_wide:
-            _accumulate_row(<const double *> NULL, <const int64_t *> NULL, X, row, gradient,
-                            stride, sums)
-        else:
-            _accumulate_row(<const double *> NULL, <const int32_t *> NULL, X, row, gradient,
-                            stride, sums)
-    elif X.is_wide:
-        _accumulate_row(<const float *> NULL, <const int64_t *> NULL, X, row, gradient, stride,
-                        sums)
-    else:
-        _accumulate_row(<const float *> NULL, <const int32_t *> NULL, X, row, gradient, stride,
-                        sums)
-
-
 cdef void _take_group(
     const AllRows *a, const real *unused, Shard *shard, Py_ssize_t start, Py_ssize_t n
 ) noexcept nogil:
@@ -91,20 +57,35 @@ cdef void _take_group(
     cdef real *weight = <real *> shard.weight
     cdef real *loss = <real *> shard.loss
     cdef real *raw = <real *> shard.raw
+    cdef real *values = <real *> shard.values
+    cdef real *sums = <real *> shard.sums
+    cdef int32_t *features = shard.features
     cdef real *row
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t[GROUP + 2] ends
+    cdef Py_ssize_t i, k, n_bytes = a.stride * <Py_ssize_t> sizeof(real)
+    cdef bint fetches = a.X.n_features * n_bytes > CACHED_BYTES
     _gather_targets(t, t.numbers + start, 0, GROUP, n, 1, weight, shard.codes)
+    ends[0] = 0
+    for i in range(GROUP + 1):
+        ends[i + 1] = ends[i]
+        if i < GROUP and weight[i] != 0:
+            _convert_row(&a.X, start + i, features + ends[i], values + ends[i])
+            ends[i + 1] += a.X.indptr[start + i + 1] - a.X.indptr[start + i]
     for i in range(GROUP):
+        if fetches:
+            _fetch_weights(features + ends[i + 1], ends[i + 2] - ends[i + 1], a.coef, n_bytes)
         row = <real *> shard.gradient + i * a.stride
         for k in range(a.stride):
             row[k] = intercept[k]
-        if weight[i] != 0:
-            _add_predictions(&a.X, start + i, <const real *> a.coef, a.stride, row)
+        _gather(<const real *> a.coef, a.stride, features + ends[i], values + ends[i],
+                ends[i + 1] - ends[i], row)
         for k in range(a.n_rows):
             raw[k * GROUP + i] = row[k]
     _smoothed_gradient(t.loss_kind, t.label_smoothing, raw, GROUP, a.n_rows, shard.codes, weight,
                        loss, GROUP)
     for i in range(n):
+        if fetches:
+            _fetch_weights(features + ends[i + 1], ends[i + 2] - ends[i + 1], sums, n_bytes)
         if weight[i] == 0:
             continue
         shard.loss_sum += loss[i]
@@ -112,7 +93,7 @@ cdef void _take_group(
         for k in range(a.n_rows):
             row[k] = raw[k * GROUP + i]
             shard.intercept_sums[k] += row[k]
-        _accumulate(&a.X, start + i, <const real *> row, a.stride, <real *> shard.sums)
+        _scatter(sums, a.stride, features + ends[i], values + ends[i], ends[i + 1] - ends[i], row)
 
 
 cdef void _sum_thread(AllRows *a, const real *unused, int thread, int n_threads) noexcept nogil:
@@ -150,10 +131,21 @@ cdef int _n_shards(const SparseRows *X, Py_ssize_t n_rows) noexcept nogil:
     ))
 
 
+cdef Py_ssize_t _most_of_group(
+    const SparseRows *X, Py_ssize_t first, Py_ssize_t last
+) noexcept nogil:
+    """Most entries that a GROUP of these rows holds."""
+    cdef Py_ssize_t most = 0
+    while first < last:
+        most = max(most, X.indptr[min(first + GROUP, last)] - X.indptr[first])
+        first += GROUP
+    return most
+
+
 cdef int _describe_shards(list keep, AllRows *a, const real *unused) except -1:
     """Shards of about as many values each, and their memory."""
     cdef const intptr_t *indptr = a.X.indptr
-    cdef Py_ssize_t item = sizeof(real), n_samples = a.X.n_samples, row = 0, k
+    cdef Py_ssize_t item = sizeof(real), n_samples = a.X.n_samples, row = 0, most
     cdef Shard *shard
     cdef int number
     a.n_shards = _n_shards(&a.X, a.n_rows)
@@ -175,6 +167,9 @@ cdef int _describe_shards(list keep, AllRows *a, const real *unused) except -1:
         shard.weight = _aligned(keep, GROUP * item)
         shard.loss = _aligned(keep, GROUP * item)
         shard.codes = <int32_t *> _aligned(keep, GROUP * sizeof(int32_t))
+        most = _most_of_group(&a.X, shard.first, shard.last)
+        shard.features = <int32_t *> _aligned(keep, most * sizeof(int32_t))
+        shard.values = _aligned(keep, most * item)
     return 0
 
 

@@ -245,12 +245,15 @@ FS_NOINLINE double FS_(dual_merge)(REAL *coef, ptrdiff_t size, ptrdiff_t n_share
     for (ptrdiff_t start = first; start < last; start += 1024) {
         const ptrdiff_t end = last - start < 1024 ? last : start + 1024;
         REAL part[8] = {0};
-        for (ptrdiff_t i = start; i < end; i++) {
-            REAL sum = coef[i];
-            for (ptrdiff_t share = 1; share < n_shares; share++)
-                sum += coef[share * size + i];
-            coef[i] = sum * factor;
+        for (ptrdiff_t share = 1; share < n_shares; share++) { /* lie apart, so that vectors do it */
+            const REAL *restrict other = coef + share * size;
+            REAL *restrict sum = coef;
+            for (ptrdiff_t i = start; i < end; i++)
+                sum[i] += other[i];
         }
+        if (factor != 1)
+            for (ptrdiff_t i = start; i < end; i++)
+                coef[i] *= factor;
         ptrdiff_t i = start;
         double total = 0;
         for (; i + 8 <= end; i += 8)

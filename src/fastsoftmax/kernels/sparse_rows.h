@@ -128,6 +128,16 @@ FS_INLINE void W_(catch_up_one)(const fs_decay *decay, ptrdiff_t last, REAL *coe
     }
 }
 
+/* Ask for a feature's weights and their state, which may be the same. */
+FS_INLINE void W_(fetch)(const REAL *coef, const REAL *state, ptrdiff_t stride)
+{
+    for (ptrdiff_t at = 0; at < stride; at += 64 / ITEM) {
+        __builtin_prefetch(coef + at, 1);
+        if (state != coef)
+            __builtin_prefetch(state + at, 1);
+    }
+}
+
 /* The n listed features catch up, and are noted to have taken `extra` steps more, which they will
  * take with a gradient. */
 FS_NOINLINE void W_(catch_up)(const fs_decay *decay, const int32_t *features, ptrdiff_t n,
@@ -137,11 +147,11 @@ FS_NOINLINE void W_(catch_up)(const fs_decay *decay, const int32_t *features, pt
     const int ahead = 8;
     const int32_t next = (int32_t)decay->now + extra;
     for (ptrdiff_t u = 0; u < n; u++) {
-        if (u + ahead < n)
-            for (ptrdiff_t at = 0; at < stride; at += 64 / ITEM) {
-                __builtin_prefetch(coef + features[u + ahead] * stride + at, 1);
-                __builtin_prefetch(state + features[u + ahead] * stride + at, 1);
-            }
+        if (u + ahead < n) {
+            __builtin_prefetch(steps + features[u + ahead], 1);
+            W_(fetch)(coef + features[u + ahead] * stride, state + features[u + ahead] * stride,
+                      stride);
+        }
         const ptrdiff_t j = features[u];
         if (steps[j] < decay->now)
             W_(catch_up_one)(decay, steps[j], coef + j * stride, state + j * stride, stride);
@@ -157,10 +167,8 @@ FS_NOINLINE void W_(update)(const int32_t *features, ptrdiff_t n, REAL *sums, RE
     const int ahead = 8;
     for (ptrdiff_t u = 0; u < n; u++) {
         if (u + ahead < n)
-            for (ptrdiff_t at = 0; at < stride; at += 64 / ITEM) {
-                __builtin_prefetch(coef + features[u + ahead] * stride + at, 1);
-                __builtin_prefetch(state + features[u + ahead] * stride + at, 1);
-            }
+            W_(fetch)(coef + features[u + ahead] * stride, state + features[u + ahead] * stride,
+                      stride);
         REAL *w = coef + features[u] * stride, *v = state + features[u] * stride;
         for (ptrdiff_t at = 0; at < stride; at += WIDTH) {
             const V gradient = W_(load)(sums + u * stride + at);

@@ -131,7 +131,8 @@ class DualAscent:
     def __init__(self, problem, n_rows, random_state):
         self.problem, self._n_rows, self._random_state = problem, n_rows, random_state
         self._dtype, X = problem.dtype, problem.X
-        counts = np.bincount(X.indices[: X.indptr[-1]], minlength=X.shape[1])[: X.shape[1]]
+        counts = np.empty(X.shape[1], np.intp)
+        kernel_for("feature_counts", X)(count_out=counts)
         occurs = counts > 0
         self._slots = np.where(occurs, np.cumsum(occurs) - 1, -1).astype(np.int32)
         self._most_rows = int(counts.max(initial=1))

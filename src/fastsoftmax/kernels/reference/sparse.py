@@ -34,6 +34,7 @@ __all__ = [
     "sparse_column_statistics",
     "sparse_decision_function",
     "sparse_epoch",
+    "sparse_feature_counts",
     "sparse_loss_gradient",
     "sparse_loss_sum",
     "sparse_predict",
@@ -94,6 +95,12 @@ def csr_repeats(indices, indptr, n_features):
     row = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
     place = row * n_features + indices[: len(row)]
     return len(np.unique(place)) < len(place)
+
+
+@checked(count_out=array("n_features", of=(np.dtype(np.intp).name,), out=True), **_ROWS)
+def sparse_feature_counts(data, indices, indptr, count_out):
+    """How many values each feature has, in an intp ndarray of shape (n_features,)."""
+    count_out[:] = np.bincount(indices[: indptr[-1]], minlength=len(count_out))
 
 
 def _dense(data, indices, indptr, rows, n_features, dtype, inverse_scale=None, shift=None):
