@@ -315,7 +315,7 @@ def _with_passes(outcome, n_passes):
 def _solve_dual(problem, notes, random_state):
     """Dual coordinate ascent to the end; None where another method is to go on from the state."""
     state = notes.state
-    start = state.copy()
+    start = state.coef.copy() if state.coef.any() else 0.0, state.intercept.copy()
     dual = DualAscent(problem, len(state.coef), random_state)
     dual.begin(state.coef, state.intercept)
     try:
@@ -328,7 +328,7 @@ def _solve_dual(problem, notes, random_state):
     if proof is None:
         # Of rows that are too long for it the weights are farther from the minimum than the start.
         helps = reason == "slow" and is_suited(problem)
-        notes.write_by(dual.write if helps else _writer(start.coef, start.intercept))
+        notes.write_by(dual.write if helps else _writer(*start))
         return None
     notes.write_by(dual.write_proved)
     n_passes = notes.n_done
