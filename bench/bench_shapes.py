@@ -57,14 +57,14 @@ def n_repeats(seconds):
 
 
 @contextmanager
-def time_limit():
+def time_limit(limit=LIMIT):
     """Ends Python code with a TimeoutError, again each second in case it was swallowed."""
 
     def interrupt(*_):
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT, 1)
+    signal.setitimer(signal.ITIMER_REAL, limit, 1)
     try:
         yield
     finally:
