@@ -37,13 +37,20 @@ SETTINGS = {
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
     },
-    "thread": {"TSAN_OPTIONS": "halt_on_error=1 exitcode=66", "FASTSOFTMAX_ISA": "baseline"},
+    # The pool's own test starts threads in forked children, which ThreadSanitizer has to be told.
+    "thread": {
+        "TSAN_OPTIONS": "halt_on_error=1 exitcode=66 die_after_fork=0",
+        "FASTSOFTMAX_ISA": "baseline",
+    },
 }
 SANITIZERS = {"address": "address,undefined", "thread": "thread"}
 RUNTIMES = {"address": "libasan.so", "thread": "libtsan.so"}
 
-#: After RESULTS of test_teams.py: every kernel on a team, and then epochs of all updates, in
-#: minibatches so large that no team is judged, and broken up, however slow it is here.
+#: Calls of the pool in its own test, a million small ones.
+POOL_CALLS = 1_000_000
+
+#: After RESULTS of test_teams.py, in which no team is broken up: every kernel on a team, and then
+#: epochs of all updates.
 TEAMS = """
     for n_threads in (2, 3):
         assert differ(results(n_threads), expected) == []
@@ -105,18 +112,24 @@ def build(name):
     )
 
 
+def environment_of(name):
+    return {**os.environ, **SETTINGS[name]}
+
+
 def run(name, arguments):
     """Run Python with the sanitized package; the process's exit status."""
     paths = [str(library(name)), str(ROOT / "tests")]
     environment = {
-        **os.environ,
-        **SETTINGS[name],
+        **environment_of(name),
         "LD_PRELOAD": runtime(name),
         "PYTHONPATH": os.pathsep.join(paths),
     }
-    command = [sys.executable, *arguments]
+    return run_fixed(name, [sys.executable, *arguments], environment)
+
+
+def run_fixed(name, command, environment):
+    """Run a command; for ThreadSanitizer at addresses that it expects, which random ones aren't."""
     fixed = ["setarch", platform.machine(), "--addr-no-randomize"]
-    # Addresses that are too random are not those that ThreadSanitizer expects.
     if name == "thread" and shutil.which("setarch") and not subprocess.call([*fixed, "true"]):
         command = fixed + command
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
@@ -131,12 +144,19 @@ def tests_fail():
     return run("address", ["-m", "pytest", *quiet, "-k", NOT_THESE, *files]) != 0
 
 
-def teams_fail():
-    """Whether ThreadSanitizer sees a race among the threads of a team."""
-    from test_teams import RESULTS
+def threads_fail():
+    """Whether ThreadSanitizer sees a race: in the pool's own test, or in a team of the kernels."""
+    from test_pool import compiled_stress
+    from test_teams import IMPATIENT, RESULTS
 
+    stress = compiled_stress(library("thread").parent, "-fsanitize=thread", "-O1", "-g")
+    if run_fixed("thread", [stress, str(POOL_CALLS), "1"], environment_of("thread")) != 0:
+        return True
     check = "import sanitize\nsanitize.assert_sanitized('thread')\n"
-    return run("thread", ["-c", check + RESULTS + TEAMS, "baseline"]) != 0
+    return any(
+        run("thread", ["-c", check + RESULTS + script, "baseline"]) != 0
+        for script in (TEAMS, IMPATIENT)
+    )
 
 
 def main():
@@ -144,7 +164,7 @@ def main():
         if runtime(name) is None:
             return f"needs GCC with its sanitizers: `{' '.join(compiler())}` has no {library}"
     failed = []
-    for name, fails in (("address", tests_fail), ("thread", teams_fail)):
+    for name, fails in (("address", tests_fail), ("thread", threads_fail)):
         start = time.monotonic()
         print(f"Building kernels with -fsanitize={SANITIZERS[name]}", flush=True)
         build(name)

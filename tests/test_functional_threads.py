@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info
 
 from fastsoftmax import functional as F
 from fastsoftmax import kernels
-from fastsoftmax.kernels import _cpu
+from fastsoftmax.kernels.threads import effective_n_threads
 
 pytestmark = pytest.mark.alone
 
@@ -89,11 +89,11 @@ def test_the_process_keeps_its_settings():
     def settings():
         return [(info["prefix"], info["num_threads"]) for info in threadpool_info()]
 
-    raw, before, threads = np.zeros(SIZES[0]), settings(), _cpu.openmp_max_threads()
+    raw, before, threads = np.zeros(SIZES[0]), settings(), effective_n_threads()
     F.softmax(raw, n_jobs=3)
     with pytest.raises(ValueError, match="class codes"):
         F.cross_entropy(raw, np.full(len(raw), 10), n_jobs=3)
-    assert (settings(), _cpu.openmp_max_threads()) == (before, threads)
+    assert (settings(), effective_n_threads()) == (before, threads)
 
 
 def test_python_threads_at_once():

@@ -1,26 +1,26 @@
-"""Teams that are smaller than asked for: limits of OpenMP's, and calls from within another team.
+"""Teams of threads: smaller than asked for, growing, broken up, and several at once; the same bits.
 
-Everything runs in a process of its own, as OpenMP reads its settings once. How many threads may be
-asked for is tested in test_threads.py.
+Everything runs in a process of its own, whose pool nobody else has used. How many threads may be
+asked for is tested in test_threads.py, and the pool without kernels in test_pool.py.
 """
 
 import os
+import resource
 import subprocess
 import sys
 
 import pytest
 
 from fastsoftmax import kernels
-from fastsoftmax.kernels import _cpu
-
-needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
 
 #: `results(n_threads)`: what every kernel that has threads gives, of work that is enough for them.
 RESULTS = """
 import sys
 import numpy as np
 from fastsoftmax import kernels
+from fastsoftmax.kernels import _pool
 
+_pool.set_patience(1e9)  # a busy machine breaks up no team
 rng = np.random.default_rng(0)
 
 
@@ -130,53 +130,88 @@ with kernels.use(sys.argv[1]) as kernel:
     expected = results(1)
 """
 
-ALONE = "    print(differ(results(7), expected), differ(results(2), expected))\n"
-
-#: Every thread of a team of libgomp's calls every kernel: OpenMP grants no team within a team.
-WITHIN_A_TEAM = """
-    import ctypes
-    runtime, wrong = ctypes.CDLL("libgomp.so.1"), []
-
-    @ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    def call(_):
-        wrong.append(differ(results(3), expected))
-
-    runtime.GOMP_parallel(call, None, 2, 0)
-    print(*wrong)
+TEAMS = """
+    found = [differ(results(n), expected) for n in (2, 3, 4, 7)]
+    assert _pool.counts()["workers"] == int(sys.argv[2]), _pool.counts()
+    if int(sys.argv[2]):
+        assert _pool.counts()["came"] > 100, _pool.counts()
+    print(*found)
 """
 
+#: Meanwhile another thread takes patience away and gives it back: teams are broken up in mid-epoch.
+IMPATIENT = """
+    import threading, time
+    end = threading.Event()
 
-def run(script, build, **environment):
+    def disturb():
+        while not end.is_set():
+            for seconds in (1e9, -1e-4, 1e-6):
+                _pool.set_patience(seconds)
+                time.sleep(0.0003)
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    found = [differ(results(n), expected) for n in (2, 3, 2, 3)]
+    end.set()
+    disturber.join()
+    counts = _pool.counts()
+    assert counts["impatient"] > 10 and counts["came"] > 10, counts
+    print(*found)
+"""
+
+#: Three Python threads call every kernel at once.
+AT_ONCE = """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda n: differ(results(n), expected), (2, 3, 2, 3)))
+    assert _pool.counts()["workers"] <= 2
+    print(*found)
+"""
+
+#: In a process where no thread may be had.
+NO_THREADS = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
+
+
+def grant_no_threads():
+    """Programs started from now on give every thread a stack larger than there are addresses."""
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (2**50, hard))
+
+
+def run(script, *arguments, **options):
     finished = subprocess.run(
-        [sys.executable, "-c", RESULTS + script, build],
-        env={**os.environ, **environment},
+        [sys.executable, "-c", RESULTS + script, *arguments],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
+        **options,
     )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout.strip()
 
 
-@needs_openmp
-@pytest.mark.parametrize(
-    "environment",
-    [
-        {"OMP_THREAD_LIMIT": "1"},
-        {"OMP_THREAD_LIMIT": "2"},
-        {"OMP_THREAD_LIMIT": "3"},
-        {"OMP_DYNAMIC": "true"},
-        {"OMP_MAX_ACTIVE_LEVELS": "0"},
-    ],
-    ids=str,
-)
 @pytest.mark.parametrize("build_name", kernels.available)
-def test_a_team_smaller_than_asked_for_changes_no_bit(build_name, environment):
-    assert run(ALONE, build_name, **environment) == "[] []"
+def test_teams_change_no_bit(build_name):
+    assert run(TEAMS, build_name, "6") == "[] [] [] []"
 
 
-@needs_openmp
-@pytest.mark.skipif(sys.platform != "linux", reason="calls libgomp by its name on Linux")
-def test_calls_from_within_a_team_change_no_bit():
-    assert run(WITHIN_A_TEAM, kernels.available[-1]) == "[] []"
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of the stack as Linux has them")
+@pytest.mark.parametrize("build_name", kernels.available)
+def test_threads_that_cannot_be_had_change_no_bit(build_name):
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if hard != resource.RLIM_INFINITY:
+        pytest.skip("the stack's limit can't be raised")
+    environment = {**os.environ, **NO_THREADS}
+    found = run(TEAMS, build_name, "0", env=environment, preexec_fn=grant_no_threads)
+    assert found == "[] [] [] []"
+
+
+@pytest.mark.parametrize("build_name", kernels.available)
+def test_teams_broken_up_in_mid_epoch_change_no_bit(build_name):
+    assert run(IMPATIENT, build_name) == "[] [] [] []"
+
+
+def test_teams_at_once_change_no_bit():
+    assert run(AT_ONCE, kernels.available[-1]) == "[] [] [] []"

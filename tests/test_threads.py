@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 from sgd import sgd_classifier
 from sklearn.datasets import load_digits
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastsoftmax import kernels, softmax
-from fastsoftmax.kernels import _cpu
+from fastsoftmax.kernels import _pool, threads
 from fastsoftmax.kernels.threads import MOST_A_CORE, effective_n_threads
 
 pytestmark = pytest.mark.alone
-
-needs_openmp = pytest.mark.skipif(not _cpu.has_openmp(), reason="built without OpenMP")
 
 #: Samples, features, classes, batch: the digits' size, then sizes that no tile divides, then work
 #: enough for every thread, then fewer columns and rows than threads.
@@ -83,12 +81,10 @@ def test_at_least_one_and_at_most_the_cores():
     assert effective_n_threads(-2) == max(1, effective_n_threads() - 1)
 
 
-@needs_openmp
 def test_a_number_is_taken_as_it_is():
     assert [effective_n_threads(n_jobs) for n_jobs in (1, 3, 8)] == [1, 3, 8]
 
 
-@needs_openmp
 def test_a_number_beyond_reason_is_capped():
     most = MOST_A_CORE * os.cpu_count()
     assert [effective_n_threads(n) for n in (most, most + 1, 10000, 2**31, 2**70)] == [most] * 5
@@ -99,10 +95,26 @@ def test_a_number_beyond_reason_is_capped():
     assert softmax(X, n_jobs=2**40).shape == X.shape
 
 
-@needs_openmp
 def test_threadpoolctl_limits_the_default():
+    before = effective_n_threads()
     with threadpool_limits(1):
         assert effective_n_threads() == 1
+        assert effective_n_threads(3) == 3
+        with threadpool_limits(64):
+            assert effective_n_threads() == before
+        assert effective_n_threads() == 1
+    with threadpool_limits(1, user_api="blas"):
+        assert effective_n_threads() == before
+    with threadpool_limits(1, user_api="fastsoftmax"):
+        assert effective_n_threads() == 1
+    assert effective_n_threads() == before
+
+
+def test_threadpoolctl_knows_the_pool():
+    effective_n_threads()
+    (pool,) = [info for info in threadpool_info() if info["user_api"] == "fastsoftmax"]
+    assert pool["num_threads"] == effective_n_threads()
+    assert pool["filepath"] == _pool.__file__
 
 
 def _run(script, **environment):
@@ -116,12 +128,27 @@ def _run(script, **environment):
     ).stdout.strip()
 
 
-def test_omp_num_threads_limits_the_default():
-    script = (
-        "from fastsoftmax.kernels.threads import effective_n_threads\n"
-        "print(effective_n_threads(), effective_n_threads(-1))"
-    )
-    assert _run(script, OMP_NUM_THREADS="1") == "1 1"
+@pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT"])
+def test_a_variable_limits_the_default_at_once(monkeypatch, variable):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    monkeypatch.setattr(threads, "_quota_known", (time.monotonic() + 60, 64))
+    for value, count in [("1", 1), ("3,2", 3), (" 5 ", 5), ("", 64), ("0", 64), ("many", 64)]:
+        monkeypatch.setenv(variable, value)
+        assert effective_n_threads() == effective_n_threads(-1) == count
+        assert effective_n_threads(4) == 4
+
+
+def test_the_control_group_is_asked_again(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    monkeypatch.setattr(threads, "_quota_known", (float("-inf"), 1))
+    monkeypatch.setattr(threads, "_quota", lambda: 3)
+    assert effective_n_threads() == 3
+    monkeypatch.setattr(threads, "_quota", lambda: 2)
+    assert effective_n_threads() == 3  # for a second
+    monkeypatch.setattr(threads, "_quota_known", (time.monotonic() - 2, 3))
+    assert effective_n_threads() == 2
 
 
 FORK = """
@@ -139,13 +166,12 @@ coef = classifier.fit(X, y).coef_
 child = os.fork()
 if child == 0:
     same = np.array_equal(classifier.fit(X, y).coef_, coef)
-    os._exit(0 if same and effective_n_threads(2) == 1 else 1)
+    os._exit(0 if same and effective_n_threads(2) == 2 else 1)
 _, status = os.waitpid(child, 0)
 print(os.waitstatus_to_exitcode(status))
 """
 
 
-@needs_openmp
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_forked_child_does_not_hang():
     assert _run(FORK) == "0"

@@ -39,7 +39,7 @@ def test_signature_is_the_reference_s(isa, name):
 
 def test_the_package_says_that_it_is_typed():
     assert files("fastsoftmax").joinpath("py.typed").is_file()
-    for name in ("_baseline", "_avx2", "_avx512", "_cpu"):
+    for name in ("_baseline", "_avx2", "_avx512", "_cpu", "_pool"):
         assert files("fastsoftmax.kernels").joinpath(f"{name}.pyi").is_file()
     assert files("fastsoftmax.sources").joinpath("__init__.pyi").is_file()
 

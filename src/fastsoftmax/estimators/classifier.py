@@ -130,10 +130,10 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     random_state : int, RandomState instance or None, default=None
         For the order of rows and ``weight_init="normal"``.
     n_jobs : int or None, default=None
-        Threads. None and -1: the cores this process may use, within OMP_NUM_THREADS, its control
-        group and threadpoolctl; -2: one fewer. A number is taken up to eight times the machine's
-        cores. In a process forked off one that had threads of any kind it is 1. Coefficients are
-        the same bit for bit at any value.
+        Threads, at most: where other programs keep the cores busy, fewer take part. None and -1:
+        the cores this process may use, within OMP_NUM_THREADS, its control group and
+        threadpoolctl; -2: one fewer. A number is taken up to eight times the machine's cores.
+        Coefficients are the same bit for bit at any value.
     dtype : {"float32", "float64"}, the NumPy type of that name or None, default=None
         What is computed in, and the dtype of ``coef_``. None: float64 for float64, float32 for the
         other matrices that are read where they lie. Anything else (bool, int64, lists, ...) is

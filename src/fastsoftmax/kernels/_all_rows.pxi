@@ -7,7 +7,7 @@
 # threads changes no bit. Where coef is larger, it is an epoch of one batch: a step of length 1 from
 # a velocity of 0 leaves the sum in the velocity. Included by _kernels.pxi.
 
-from .team cimport fs_barrier_init, fs_spread, fs_take, fs_team_size, fs_thread_number
+from ._pool cimport ShareWork, share_out
 from .vector cimport fs_add_shares_f32, fs_add_shares_f64
 
 cdef enum:
@@ -16,23 +16,14 @@ cdef enum:
     MOST_SUM_SHARES = 16
 
 
-cdef void _sum_shares(
-    Training *t, const real *unused, ptrdiff_t *next_share, int thread, int n_threads
+cdef void _sum_share(
+    Training *t, const real *unused, ptrdiff_t share, int thread
 ) noexcept nogil:
-    """Take shares as long as there are any."""
-    cdef Worker *w = &t.workers[thread]
     cdef Step step = t.step
-    cdef Py_ssize_t share, start
-    if n_threads > 1:
-        fs_spread(&t.cores, &t.barrier, thread, n_threads)
-    while True:
-        share = fs_take(next_share, 1)
-        if share >= t.most_shares:
-            return
-        start = share * t.share_rows
-        t.share_losses[share] = _take_share(
-            t, w, <real *> t.shares + share * t.share_size, &step, start,
-            min(t.share_rows, t.n_numbers - start), 1, 0, 0)
+    cdef Py_ssize_t start = share * t.share_rows
+    t.share_losses[share] = _take_share(
+        t, &t.workers[thread], <real *> t.shares + share * t.share_size, &step, start,
+        min(t.share_rows, t.n_numbers - start), 1, 0, 0)
 
 
 cdef double _sum_rows(
@@ -43,7 +34,6 @@ cdef double _sum_rows(
     cdef Model *model = &t.model
     cdef Py_ssize_t lanes = _lanes(unused), item = sizeof(real), n_rows = model.n_rows
     cdef Py_ssize_t n = t.n_numbers, d = t.X.n_features, size = n_rows * model.stride, k, lane, rows
-    cdef ptrdiff_t next_share = 0
     cdef Worker *worker
     cdef int thread
     cdef double total = 0
@@ -65,13 +55,8 @@ cdef double _sum_rows(
         _give_room(keep, worker, rows, unused)
         worker.column = _aligned(keep, n_rows * FS_VECTOR_BYTES)
     sums = <real *> _aligned(keep, t.share_size * item)
-    fs_barrier_init(&t.barrier)
     with nogil:
-        if n_threads == 1:
-            _sum_shares(t, unused, &next_share, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _sum_shares(t, unused, &next_share, fs_thread_number(), fs_team_size())
+        share_out(n_threads, t.most_shares, <ShareWork> _sum_share[real], t, unused)
         if t.most_shares > 0:
             if real is float:
                 fs_add_shares_f32(sums, <const float *> t.shares, t.share_size, t.most_shares)

@@ -1,5 +1,5 @@
 # What this CPU and this build can do. Built with baseline flags alone, so that it can be imported
-# anywhere; computes nothing. Called by kernels/__init__.py and kernels/threads.py.
+# anywhere; computes nothing. Called by kernels/__init__.py.
 
 cdef extern from *:
     """
@@ -16,19 +16,9 @@ cdef extern from *:
     static int fs_has_avx2(void) { return 0; }
     static int fs_has_avx512(void) { return 0; }
     #endif
-    #ifdef _OPENMP
-    #include <omp.h>
-    static int fs_max_threads(void) { return omp_get_max_threads(); }
-    #define FS_HAS_OPENMP 1
-    #else
-    static int fs_max_threads(void) { return 1; }
-    #define FS_HAS_OPENMP 0
-    #endif
     """
     bint fs_has_avx2()
     bint fs_has_avx512()
-    int fs_max_threads()
-    bint FS_HAS_OPENMP
 
 
 def supported():
@@ -39,13 +29,3 @@ def supported():
     if fs_has_avx512():
         names.append("avx512")
     return names
-
-
-def has_openmp():
-    """Whether the kernels were built with OpenMP; without it they run on one thread."""
-    return FS_HAS_OPENMP
-
-
-def openmp_max_threads():
-    """Threads OpenMP would start: OMP_NUM_THREADS, or what threadpoolctl set since."""
-    return fs_max_threads()

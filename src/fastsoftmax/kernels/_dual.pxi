@@ -6,6 +6,7 @@
 # that occurs has a slot, whose weights lie side by side. What a row does is in dual.h, and in
 # dual_point.h for the gap. Included by _kernels.pxi.
 
+from ._pool cimport ShareWork, share_out
 from .dual cimport (
     FS_DUAL_LOWEST, fs_dual_divergence, fs_dual_logistic_f32, fs_dual_logistic_f64,
     fs_dual_merge_f32, fs_dual_merge_f64, fs_dual_repair, fs_dual_shares, fs_dual_slots_f32,
@@ -18,7 +19,9 @@ from .fetch cimport fs_prefetch, fs_prefetch_second
 cdef enum:
     MERGED = 256  # features whose weights are averaged, and squared, at once
     ENTRIES_AHEAD = 4  # rows: how far ahead of use their entries are asked for
-    GAP_ROWS = 64  # of the sums of the gap, taken by one thread
+    GAP_ROWS = 64  # of each sum of the gap
+    GAP_SUMS = 8  # taken by one thread
+    MERGES = 8  # times MERGED features, by one thread
 
 
 cdef struct StagedRow:  # slots and values of a row, as many as any row holds
@@ -57,6 +60,7 @@ cdef struct Dual:
     double damping
     DualShard *shards
     DualWorker *workers
+    double scale  # of a merge
     double *squares  # of the weights of MERGED features each
     double *keep  # the repair of the dual point
     double *give
@@ -66,8 +70,6 @@ cdef struct Dual:
     double *factor  # of a proof (_dual_proof.pxi): what the intercept moves by, and another repair
     double *other_keep
     double *other_give
-    fs_barrier barrier
-    fs_cores cores
 
 
 # --- One row --------------------------------------------------------------------------------------
@@ -183,10 +185,17 @@ cdef StagedRow *_staged(
     return &worker.rows[i & 1]
 
 
+cdef void _copy_shard(Dual *s, const real *unused, ptrdiff_t which, int thread) noexcept nogil:
+    """The next shard begins where the first does."""
+    memcpy(s.shards[which + 1].coef, s.shards[0].coef,
+           s.n_slots * s.stride * <Py_ssize_t> sizeof(real))
+
+
 cdef void _run_dual_shard(
-    Dual *s, const real *unused, Py_ssize_t which, DualWorker *worker
+    Dual *s, const real *unused, ptrdiff_t which, int thread
 ) noexcept nogil:
     """The steps of a shard's rows."""
+    cdef DualWorker *worker = s.workers + thread
     cdef const Training *t = &s.samples
     cdef DualShard *shard = s.shards + which
     cdef Py_ssize_t i, first = t.n_numbers * which // s.n_shards
@@ -206,35 +215,20 @@ cdef inline double _merge_slots(
         return fs_dual_merge_f64(coef, size, n_shards, factor, first, last)
 
 
-cdef void _merge_shards(
-    Dual *s, const real *unused, double factor, int thread, int n_threads
-) noexcept nogil:
-    """The first shard's weights become `factor` times the sum of all, a thread's share of them."""
+cdef void _merge_shards(Dual *s, const real *unused, ptrdiff_t share, int thread) noexcept nogil:
+    """The first shard's weights become `scale` times the sum of all, a share of them."""
     cdef Py_ssize_t n_blocks = (s.n_slots + MERGED - 1) // MERGED, block
     cdef real *coef = <real *> s.shards[0].coef
-    for block in range(n_blocks * thread // n_threads, n_blocks * (thread + 1) // n_threads):
+    for block in range(share * MERGES, min((share + 1) * MERGES, n_blocks)):
         s.squares[block] = _merge_slots(
-            coef, s.n_slots * s.stride, s.n_shards, factor, block * MERGED * s.stride,
+            coef, s.n_slots * s.stride, s.n_shards, s.scale, block * MERGED * s.stride,
             min((block + 1) * MERGED, s.n_slots) * s.stride)
 
 
-cdef void _dual_epoch_thread(
-    Dual *s, const real *unused, int thread, int n_threads
-) noexcept nogil:
-    cdef Py_ssize_t first = s.n_shards * thread // n_threads, which
-    cdef Py_ssize_t last = s.n_shards * (thread + 1) // n_threads
-    cdef Py_ssize_t size = s.n_slots * s.stride * <Py_ssize_t> sizeof(real)
-    cdef Py_ssize_t start = size * thread // n_threads, end = size * (thread + 1) // n_threads
-    if n_threads > 1:
-        fs_spread(&s.cores, &s.barrier, thread, n_threads)
-    for which in range(1, s.n_shards):
-        memcpy(<char *> s.shards[which].coef + start, <const char *> s.shards[0].coef + start,
-               end - start)
-    fs_barrier_wait(&s.barrier, n_threads)
-    for which in range(first, last):
-        _run_dual_shard(s, unused, which, s.workers + thread)
-    fs_barrier_wait(&s.barrier, n_threads)
-    _merge_shards(s, unused, 1.0 / s.n_shards, thread, n_threads)
+cdef void _merge(Dual *s, const real *unused, double scale, int n_threads) noexcept nogil:
+    s.scale = scale
+    share_out(n_threads, (s.n_slots + MERGED * MERGES - 1) // (MERGED * MERGES),
+              <ShareWork> _merge_shards[real], s, unused)
 
 
 # --- The gap --------------------------------------------------------------------------------------
@@ -273,9 +267,10 @@ cdef void _load_repaired(
 
 
 cdef void _add_totals(
-    Dual *s, const real *unused, Py_ssize_t which, DualWorker *worker
+    Dual *s, const real *unused, ptrdiff_t which, int thread
 ) noexcept nogil:
     """What q and the targets come to over a shard."""
+    cdef DualWorker *worker = s.workers + thread
     cdef const Training *t = &s.samples
     cdef double *totals = s.shards[which].totals
     cdef double weight
@@ -324,9 +319,10 @@ cdef void _find_repair(
 
 
 cdef void _weigh_shard(
-    Dual *s, const real *unused, Py_ssize_t which, DualWorker *worker
+    Dual *s, const real *unused, ptrdiff_t which, int thread
 ) noexcept nogil:
     """The weights that a shard's repaired rows come to."""
+    cdef DualWorker *worker = s.workers + thread
     cdef const Training *t = &s.samples
     cdef DualShard *shard = s.shards + which
     cdef Py_ssize_t i, k, n = s.n_lanes, row
@@ -387,33 +383,11 @@ cdef void _gap_of_row(
     sums[2] += weight * sqrt(square * staged.square_norm)
 
 
-cdef void _dual_gap_thread(
-    Dual *s, const real *unused, double weight_sum, int thread, int n_threads
-) noexcept nogil:
+cdef void _gap_of_rows(Dual *s, const real *unused, ptrdiff_t share, int thread) noexcept nogil:
     cdef const Training *t = &s.samples
     cdef DualWorker *worker = s.workers + thread
-    cdef Py_ssize_t first = s.n_shards * thread // n_threads, which
-    cdef Py_ssize_t last = s.n_shards * (thread + 1) // n_threads
-    cdef Py_ssize_t n_blocks = (t.n_numbers + GAP_ROWS - 1) // GAP_ROWS, i
-    if n_threads > 1:
-        fs_spread(&s.cores, &s.barrier, thread, n_threads)
-    for which in range(first, last):
-        _add_totals(s, unused, which, worker)
-    fs_barrier_wait(&s.barrier, n_threads)
-    if thread == 0:
-        _add_up_totals(s)
-        _find_repair(s, s.shards[0].totals, s.shards[0].totals + s.n_rows, weight_sum, s.keep,
-                     s.give)
-    fs_barrier_wait(&s.barrier, n_threads)
-    for which in range(first, last):
-        _weigh_shard(s, unused, which, worker)
-    fs_barrier_wait(&s.barrier, n_threads)
-    _merge_shards(s, unused, 1.0, thread, n_threads)
-    fs_barrier_wait(&s.barrier, n_threads)
-    if s.probability == NULL:
-        return
-    first = n_blocks * thread // n_threads * GAP_ROWS
-    last = min(n_blocks * (thread + 1) // n_threads * GAP_ROWS, t.n_numbers)
+    cdef Py_ssize_t first = share * GAP_ROWS * GAP_SUMS, i
+    cdef Py_ssize_t last = min(first + GAP_ROWS * GAP_SUMS, t.n_numbers)
     for i in range(first, last):
         _gap_of_row(s, unused, t.numbers[i],
                     _staged(s, unused, worker, s.shards[0].coef, i, first, last), worker,
@@ -487,7 +461,6 @@ cdef int _describe_dual(
             s.workers[thread].rows[k].values = _aligned(keep, _round_up(most, LINE) * item)
     s.squares = <double *> _aligned(
         keep, ((s.n_slots + MERGED - 1) // MERGED + 1) * sizeof(double))
-    fs_barrier_init(&s.barrier)
     return 0
 
 
@@ -559,11 +532,9 @@ cdef void _run_dual_epoch(Dual *s, const real *unused, int n_threads, real *inte
     cdef Py_ssize_t which, k
     cdef real sum
     with nogil:
-        if n_threads == 1:
-            _dual_epoch_thread(s, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _dual_epoch_thread(s, unused, fs_thread_number(), fs_team_size())
+        share_out(n_threads, s.n_shards - 1, <ShareWork> _copy_shard[real], s, unused)
+        share_out(n_threads, s.n_shards, <ShareWork> _run_dual_shard[real], s, unused)
+        _merge(s, unused, 1.0 / s.n_shards, n_threads)
     for k in range(s.n_rows):
         sum = 0
         for which in range(s.n_shards):
@@ -605,12 +576,17 @@ def sparse_dual_epoch(
 cdef void _run_dual_gap(
     Dual *s, const real *unused, double weight_sum, int n_threads
 ) noexcept:
+    cdef Py_ssize_t rows = GAP_ROWS * GAP_SUMS
     with nogil:
-        if n_threads == 1:
-            _dual_gap_thread(s, unused, weight_sum, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _dual_gap_thread(s, unused, weight_sum, fs_thread_number(), fs_team_size())
+        share_out(n_threads, s.n_shards, <ShareWork> _add_totals[real], s, unused)
+        _add_up_totals(s)
+        _find_repair(s, s.shards[0].totals, s.shards[0].totals + s.n_rows, weight_sum, s.keep,
+                     s.give)
+        share_out(n_threads, s.n_shards, <ShareWork> _weigh_shard[real], s, unused)
+        _merge(s, unused, 1.0, n_threads)
+        if s.probability != NULL:
+            share_out(n_threads, (s.samples.n_numbers + rows - 1) // rows,
+                      <ShareWork> _gap_of_rows[real], s, unused)
 
 
 def sparse_dual_gap(

@@ -31,8 +31,6 @@ cdef struct Moved:
     Py_ssize_t every
     Py_ssize_t n_shares
     MovedShare *shares
-    fs_barrier barrier
-    fs_cores cores
 
 
 cdef double *_factors(
@@ -62,7 +60,7 @@ cdef inline double _load_moved(
     return fs_dual_moved(p, factor, n_lanes, is_softmax)
 
 
-cdef void _move_share(Moved *m, const real *unused, Py_ssize_t which) noexcept nogil:
+cdef void _move_share(Moved *m, const real *unused, ptrdiff_t which, int thread) noexcept nogil:
     cdef const Training *t = &m.samples
     cdef MovedShare *share = m.shares + which
     cdef bint is_softmax = t.loss_kind == SOFTMAX
@@ -88,21 +86,9 @@ cdef void _move_share(Moved *m, const real *unused, Py_ssize_t which) noexcept n
     fs_dual_outer(share.outer, share.rows, share.weight, n_held, m.n_rows, n)
 
 
-cdef void _move_thread(Moved *m, const real *unused, int thread, int n_threads) noexcept nogil:
-    cdef Py_ssize_t which
-    if n_threads > 1:
-        fs_spread(&m.cores, &m.barrier, thread, n_threads)
-    for which in range(m.n_shares * thread // n_threads, m.n_shares * (thread + 1) // n_threads):
-        _move_share(m, unused, which)
-
-
-cdef void _run_move(Moved *m, const real *unused, int n_threads) noexcept:
+cdef void _move_shares(Moved *m, const real *unused, int n_threads) noexcept:
     with nogil:
-        if n_threads == 1:
-            _move_thread(m, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _move_thread(m, unused, fs_thread_number(), fs_team_size())
+        share_out(n_threads, m.n_shares, <ShareWork> _move_share[real], m, unused)
 
 
 def dual_intercept(
@@ -138,14 +124,13 @@ def dual_intercept(
         m.shares[which].outer = m.shares[which].mean + n
         m.shares[which].rows = m.shares[which].outer + n_outer * n
         m.shares[which].weight = <double *> _aligned(keep, OUTER_ROWS * sizeof(double))
-    fs_barrier_init(&m.barrier)
     threads = _useful_threads(
         <int> min(<Py_ssize_t> threads, m.n_shares), INFINITY,
         <double> m.samples.n_numbers * n_rows * (8 + n_outer // m.every))
     if dtype == cnp.NPY_FLOAT32:
-        _run_move(&m, <const float *> NULL, threads)
+        _move_shares(&m, <const float *> NULL, threads)
     else:
-        _run_move(&m, <const double *> NULL, threads)
+        _move_shares(&m, <const double *> NULL, threads)
     mean_out[:] = 0
     hessian_out[:] = 0
     for which in range(m.n_shares):
@@ -173,11 +158,10 @@ cdef inline void _clear_padding(double *values, Py_ssize_t n_rows, Py_ssize_t n)
         values[k] = 0
 
 
-cdef void _near_shard(
-    Dual *s, const real *unused, Py_ssize_t which, DualWorker *worker
-) noexcept nogil:
+cdef void _near_shard(Dual *s, const real *unused, ptrdiff_t which, int thread) noexcept nogil:
     """What a shard's rows add to the divergences, and to what lies between the weights."""
     cdef const Training *t = &s.samples
+    cdef DualWorker *worker = s.workers + thread
     cdef DualShard *shard = s.shards + which
     cdef Py_ssize_t n = s.n_lanes, i, k, row
     cdef Py_ssize_t first = t.n_numbers * which // s.n_shards
@@ -211,23 +195,10 @@ cdef void _near_shard(
                  staged.n, <const real *> change)
 
 
-cdef void _near_thread(Dual *s, const real *unused, int thread, int n_threads) noexcept nogil:
-    cdef Py_ssize_t which
-    if n_threads > 1:
-        fs_spread(&s.cores, &s.barrier, thread, n_threads)
-    for which in range(s.n_shards * thread // n_threads, s.n_shards * (thread + 1) // n_threads):
-        _near_shard(s, unused, which, s.workers + thread)
-    fs_barrier_wait(&s.barrier, n_threads)
-    _merge_shards(s, unused, 1.0, thread, n_threads)
-
-
 cdef void _run_near(Dual *s, const real *unused, int n_threads) noexcept:
     with nogil:
-        if n_threads == 1:
-            _near_thread(s, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _near_thread(s, unused, fs_thread_number(), fs_team_size())
+        share_out(n_threads, s.n_shards, <ShareWork> _near_shard[real], s, unused)
+        _merge(s, unused, 1.0, n_threads)
 
 
 def sparse_dual_nearer(

@@ -1,15 +1,16 @@
 # An epoch: the four steps, minibatch after minibatch, shared among threads.
 #
-# One parallel region for all of it; each thread owns samples in the first three steps and features
-# in the fourth, with a barrier between. Nothing is added up in the order of threads, so the result
-# is the same bit for bit at any number of them. Included by _kernels.pxi.
+# Each thread of a team owns samples in the first three steps and features in the fourth, and they
+# meet between. Nothing is added up in the order of threads, so the result is the same bit for bit
+# at any number of them, and their number may change after each part. Included by _kernels.pxi.
 
+from ._pool cimport (
+    Work, add_patience, fs_team, is_patient, lead, team_at_hand, team_close, team_join, team_let_in,
+    team_meet, team_open, team_plan, team_planned, worked_alone,
+)
 from .fetch cimport fs_fetch_between, fs_fetcher
 from .vector cimport fs_curvature_lanes_f32, fs_curvature_lanes_f64
-from .team cimport (
-    fs_barrier, fs_barrier_init, fs_barrier_wait, fs_cores, fs_seconds, fs_spread, fs_team_size,
-    fs_thread_number,
-)
+from .team cimport fs_seconds
 
 cdef struct Model:  # parameters and optimiser state in the form that the kernels use
     void *coef  # (n_rows, stride), padded with zeros
@@ -20,6 +21,10 @@ cdef struct Model:  # parameters and optimiser state in the form that the kernel
     void *intercept_partial
     Py_ssize_t n_rows
     Py_ssize_t stride
+
+
+cdef enum:
+    PARTS_ALONE = 16  # taken by a thread that has no patience, before it looks again
 
 
 cdef struct Place:  # how far an epoch has got
@@ -81,14 +86,11 @@ cdef struct Training:  # what the threads of an epoch share
     double loss_sum
     bint stop
     # The team
-    fs_barrier barrier
-    fs_cores cores
-    Place trial_end
+    fs_team team
+    Place place  # how far it has got, for who comes in
+    bint is_led  # others may come in; for thread 0 alone
     double row_alone  # seconds that a row takes one thread
-    double team_started
-    Py_ssize_t n_team_rows
-    bint alone  # thread 0 goes on by itself
-    bint[2] break_up  # the same, as all threads read it after a minibatch: even ones, odd ones
+    double part_started
 
 
 cdef void _gather_targets(
@@ -181,7 +183,7 @@ cdef void _train_part(
                      t.codes + first, weight + first, loss + first, last - first,
                      _column(t, unused, thread))
         fs_fetch_between(&fetcher)
-    fs_barrier_wait(&t.barrier, n_threads)
+    team_meet(&t.team, n_threads)
 
     # Features: each thread takes whole stripes of columns through the fourth.
     if thread == 0:
@@ -190,13 +192,12 @@ cdef void _train_part(
             _intercept_update(raw, t.part_rows, n, <real *> model.intercept,
                               <real *> model.intercept_state, <real *> model.intercept_partial,
                               model.n_rows, step)
-        if n_threads > 1:
-            _judge_team(t, n)
+        _plan_team(t, n, n_threads, 0)
     _backward_update(
         samples, stride, <const real *> raw, t.part_rows, n, <real *> model.coef,
         <real *> model.coef_state, <real *> model.coef_partial, model.n_rows, step, &fetcher,
         first_stripe * 2 * lanes, min(last_stripe * 2 * lanes, _round_up(n_features, lanes)))
-    fs_barrier_wait(&t.barrier, n_threads)
+    team_meet(&t.team, n_threads)
 
 
 cdef inline void _end_rows(
@@ -242,11 +243,10 @@ cdef void _run_parts(
     """Take up to `limit` parts from `place` on; a team also stops where it is broken up."""
     cdef Step step = t.step
     cdef Py_ssize_t size, n
-    cdef Py_ssize_t part_rows = min(
-        t.part_rows, _part_rows(t.batch_size, t.row_bytes, t.model.n_rows, n_threads))
     while limit > 0 and place.start < t.n_numbers and not t.stop:
         size = min(t.batch_size, t.n_numbers - place.start)
-        n = min(part_rows, size - place.done)
+        n = min(t.part_rows, size - place.done)
+        n = min(n, _part_rows(t.batch_size, t.row_bytes, t.model.n_rows, n_threads))
         step.learning_rate = t.learning_rates[place.batch]
         step.is_first = place.done == 0
         step.is_last = place.done + n == size
@@ -257,7 +257,8 @@ cdef void _run_parts(
             place.done = 0
             place.batch += 1
         limit -= 1
-        if n_threads > 1 and t.alone:
+        n_threads = _go_on(t, place, thread, n_threads, 0)
+        if n_threads == 0:
             return
 
 
@@ -273,10 +274,11 @@ cdef inline void _run(
 
 # --- The team -------------------------------------------------------------------------------------
 #
-# No bit depends on the number of threads, so it may change in the middle. One thread takes the
-# first parts alone; then the team has to keep what it promises. On a machine whose cores are busy
-# with something else, two threads that wait for each other can be a hundred times slower than one:
-# the team is broken up before it has lost much more than a twentieth of the epoch.
+# No bit depends on the number of threads, so it may change in the middle. Thread 0 takes the first
+# parts alone, lets in whoever has come, and sees to it that the team keeps what it promises: a
+# member that another program has taken the core of holds up all others. What a part loses or gains
+# against one thread is patience lost or gained (pool.h), and at its end the team is broken up.
+# Thread 0 then goes on alone, until it has patience for another.
 
 cdef void _try_alone(Training *t, const real *unused) noexcept nogil:
     """Take the first parts on this thread, and keep the time of the fastest."""
@@ -284,50 +286,97 @@ cdef void _try_alone(Training *t, const real *unused) noexcept nogil:
     cdef Py_ssize_t i, first_row
     for i in range(TRIAL_PARTS):
         before = fs_seconds()
-        first_row = t.trial_end.start + t.trial_end.done
-        _run(t, unused, &t.trial_end, 1, 0, 1)
-        seconds = (fs_seconds() - before) / (t.trial_end.start + t.trial_end.done - first_row)
+        first_row = t.place.start + t.place.done
+        _run(t, unused, &t.place, 1, 0, 1)
+        seconds = (fs_seconds() - before) / max(
+            <Py_ssize_t> 1, t.place.start + t.place.done - first_row)
         if i > 0 and seconds < t.row_alone:  # the first finds no row in the cache
             t.row_alone = seconds
 
 
-cdef void _judge_team(Training *t, Py_ssize_t n) noexcept nogil:
-    """Break the team up if it has lost too much, by waiting or by being no faster than one."""
-    cdef double now = fs_seconds()
-    if t.n_team_rows == 0:
-        t.team_started = now
-    # A core that was idle takes up to 0.3 ms to be as fast as it can.
-    t.alone = (
-        now - t.team_started > (t.n_team_rows + 0.05 * t.n_numbers) * t.row_alone + 3e-4
-    )
-    t.n_team_rows += n
+cdef void _plan_team(Training *t, Py_ssize_t n, int n_threads, int turn) noexcept nogil:
+    """By thread 0, before all meet after a part of n rows: how many are to take the next."""
+    cdef double now
+    if not t.is_led:
+        return
+    if t.row_alone < INFINITY:
+        now = fs_seconds()
+        if n_threads > 1:
+            add_patience(n * t.row_alone - (now - t.part_started))
+        t.part_started = now
+    team_plan(&t.team, team_at_hand(&t.team) if is_patient() else 0, turn)
 
 
-cdef void _train_thread(
-    Training *t, const real *unused, int thread, int n_threads
+cdef int _go_on(
+    Training *t, const Place *place, int thread, int n_threads, int turn
 ) noexcept nogil:
-    """One thread's share of an epoch. All threads of a team take the same parts together."""
-    cdef Place place = t.trial_end
-    if n_threads > 1:
-        fs_spread(&t.cores, &t.barrier, thread, n_threads)
-        if t.n_numbers >= 4 * TRIAL_PARTS * (t.batch_size if t.is_narrow else t.part_rows):
-            if thread == 0:
-                _try_alone(t, unused)
-            fs_barrier_wait(&t.barrier, n_threads)
-            place = t.trial_end
-        if t.is_narrow and thread > 0:
-            _copy_parameters(t, unused, thread)
-        _run(t, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)
+    """By all, after they have met: how many take the next part; 0 where the team is broken up."""
+    cdef int planned
+    if thread == 0 and not t.is_led:
+        return n_threads
+    planned = team_planned(&t.team, turn)
+    if planned < n_threads:
+        return 0
+    if planned > n_threads and thread == 0:
+        t.place = place[0]
+        team_let_in(&t.team, planned)
+    return planned
+
+
+cdef void _train_thread(Training *t, const real *unused, int thread) noexcept nogil:
+    """One thread's share of what is left of an epoch, as long as there is a team."""
+    cdef Place place
+    cdef int n_threads
+    if thread > 0:
+        thread = team_join(&t.team, &n_threads)
         if thread > 0:
-            return
+            place = t.place
+            if t.is_narrow:
+                _copy_parameters(t, unused, thread)
+            _run(t, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)
+        return
+    t.is_led = True
+    t.part_started = fs_seconds()
+    place = t.place
     _run(t, unused, &place, PY_SSIZE_T_MAX, 0, 1)
+    t.place = place
+    t.is_led = False
+    team_close(&t.team)
+
+
+cdef bint _is_at_end(const Training *t) noexcept nogil:
+    if t.place.start >= t.n_numbers:
+        return True
+    return not isfinite(t.workers[0].loss_sum) if t.is_narrow else t.stop
+
+
+cdef void _train(Training *t, const real *unused, int n_threads) noexcept nogil:
+    """The epoch: in teams, and alone while there is no patience for one."""
+    cdef double before
+    t.loss_sum = 0
+    t.stop = t.is_led = False
+    t.row_alone = INFINITY  # not tried: the team is never judged
+    t.place.start = t.place.done = t.place.batch = 0
+    team_open(&t.team)
+    if n_threads == 1:
+        _run(t, unused, &t.place, PY_SSIZE_T_MAX, 0, 1)
+    elif t.n_numbers >= 4 * TRIAL_PARTS * (t.batch_size if t.is_narrow else t.part_rows):
+        _try_alone(t, unused)
+    while not _is_at_end(t):
+        if is_patient():
+            team_open(&t.team)
+            lead(n_threads, <Work> _train_thread[real], t, unused)
+        else:
+            before = fs_seconds()
+            _run(t, unused, &t.place, PARTS_ALONE, 0, 1)
+            worked_alone(fs_seconds() - before)
     if t.is_narrow:
         t.loss_sum = t.workers[0].loss_sum
 
 
 cdef inline int _useful_threads(int n_threads, double part_work, double work) noexcept nogil:
-    """1 where there are too few multiply-adds, between two barriers or in all, to be shared."""
-    # A barrier costs 0.2-1 µs, and 2^15 multiply-adds take one thread about as long; waking a team,
+    """1 where there are too few multiply-adds, between two meetings or in all, to be shared."""
+    # A meeting costs 0.2-1 µs, and 2^15 multiply-adds take one thread about as long; waking a team,
     # or losing a core to another program for once, costs more than 2^22 are worth.
     return n_threads if part_work >= 32768 and work >= 4194304 else 1
 
@@ -375,18 +424,8 @@ cdef double _epoch(
     t.is_narrow = _is_narrow(model, unused)
     if t.is_narrow:
         n_threads = _prepare_shares(keep, t, unused, n_threads)
-    t.loss_sum = 0
-    t.stop = t.alone = t.break_up[0] = t.break_up[1] = False
-    t.n_team_rows = 0
-    t.row_alone = INFINITY  # not tried: the team is never judged too slow
-    t.trial_end.start = t.trial_end.done = t.trial_end.batch = 0
-    fs_barrier_init(&t.barrier)
     with nogil:
-        if n_threads == 1:
-            _train_thread(t, <const real *> unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _train_thread(t, <const real *> unused, fs_thread_number(), fs_team_size())
+        _train(t, <const real *> unused, n_threads)
         _unpack(<const real *> model.coef, w, n_rows, d)
         _unpack(<const real *> model.coef_state, w_state, n_rows, d)
         for k in range(n_rows):

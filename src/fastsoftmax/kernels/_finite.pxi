@@ -2,10 +2,12 @@
 #
 # Where and what the bad value is, problem/rows.py finds out. Included by _kernels.pxi.
 
-from .team cimport fs_raise_flag, fs_team_size, fs_thread_number
+from ._pool cimport ShareWork, share_out
+from .team cimport fs_is_raised, fs_raise_flag
 
 cdef enum:
     RUN = 2048  # items converted at once: they stay in the nearest cache
+    RUNS_AT_ONCE = 64  # of these, taken by one thread
 
 
 cdef struct Runs:  # X as lines of neighbouring items, whichever axis they run along
@@ -27,20 +29,22 @@ cdef bint _part_is_finite(const Runs *runs, const real *unused, Py_ssize_t numbe
         return fs_all_finite_f64(&values[0], part.n_features)
 
 
-cdef void _look_at_runs(Runs *runs, const real *unused, int thread, int n_threads) noexcept nogil:
+cdef void _look_at_runs(
+    Runs *runs, const real *unused, ptrdiff_t share, int thread
+) noexcept nogil:
     cdef Py_ssize_t total = runs.X.n_samples * runs.n_parts, number
-    for number in range(total * thread // n_threads, total * (thread + 1) // n_threads):
+    if fs_is_raised(&runs.not_finite):
+        return
+    for number in range(share * RUNS_AT_ONCE, min((share + 1) * RUNS_AT_ONCE, total)):
         if not _part_is_finite(runs, unused, number):
             fs_raise_flag(&runs.not_finite)
             return
 
 
 cdef void _look_at_all(Runs *runs, const real *unused, int n_threads) noexcept nogil:
-    if n_threads == 1:
-        _look_at_runs(runs, unused, 0, 1)
-    else:
-        with parallel(num_threads=n_threads):
-            _look_at_runs(runs, unused, fs_thread_number(), fs_team_size())
+    cdef Py_ssize_t total = runs.X.n_samples * runs.n_parts
+    share_out(n_threads, (total + RUNS_AT_ONCE - 1) // RUNS_AT_ONCE,
+              <ShareWork> _look_at_runs[real], runs, unused)
 
 
 def all_finite(cnp.ndarray X, cnp.dtype dtype, n_threads):

@@ -3,6 +3,7 @@
 # What is done with a row is in functions.h; here arguments are checked and rows are dealt out to
 # threads. Included by _kernels.pxi; called by functional/.
 
+from ._pool cimport share_out
 from .functions cimport (
     fs_log_softmax_f32, fs_log_softmax_f64, fs_losses_f32, fs_losses_f64, fs_softmax_f32,
     fs_softmax_f64,
@@ -12,13 +13,18 @@ from .rows cimport (
     fs_sum_of_f64,
 )
 from .table cimport fs_table, fs_wrong_code
-from .team cimport fs_team_size, fs_thread_number
 
 ctypedef void (*RowFunction)(const fs_table *, ptrdiff_t, ptrdiff_t) noexcept nogil
+
+cdef struct RowWork:
+    RowFunction function
+    const fs_table *table
+    Py_ssize_t rows_at_once
 
 cdef enum:
     # Values that are worth a thread of their own: some 40 µs, several times what it costs to wake.
     VALUES_PER_THREAD = 1 << 17
+    VALUES_AT_ONCE = 1 << 14  # taken by one of several
 
 
 cdef int _read_rows(fs_table *table, cnp.ndarray array) except -1:
@@ -84,13 +90,22 @@ cdef int _read_codes(fs_table *table, cnp.ndarray y_true) except -1:
     return 0
 
 
+cdef void _take_rows(
+    void *context, const void *unused, ptrdiff_t share, int thread
+) noexcept nogil:
+    cdef const RowWork *work = <const RowWork *> context
+    cdef Py_ssize_t first = share * work.rows_at_once
+    work.function(work.table, first, min(first + work.rows_at_once, work.table.n_rows))
+
+
 cdef void _run_rows(RowFunction function, const fs_table *table, int n_threads) noexcept nogil:
-    """All rows, a run of them for each thread; in GROUPs, unless these are too few to share.
+    """All rows, dealt out in GROUPs, unless these are too long.
 
     Rows of no classes have nothing to be read or written, and no length to group them by.
     """
-    cdef Py_ssize_t n = table.n_rows, unit = GROUP
+    cdef Py_ssize_t n = table.n_rows, rows
     cdef double shares = <double> n * table.n_classes / VALUES_PER_THREAD
+    cdef RowWork work
     if n == 0 or table.n_classes == 0:
         return
     if shares < n_threads:
@@ -98,15 +113,10 @@ cdef void _run_rows(RowFunction function, const fs_table *table, int n_threads) 
     if n_threads <= 1:
         function(table, 0, n)
         return
-    if n < 8 * GROUP * n_threads:
-        unit = 1
-    with parallel(num_threads=n_threads):
-        function(
-            table,
-            n * fs_thread_number() // fs_team_size() // unit * unit,
-            n if fs_thread_number() + 1 == fs_team_size()
-            else n * (fs_thread_number() + 1) // fs_team_size() // unit * unit,
-        )
+    rows = VALUES_AT_ONCE // table.n_classes
+    rows = rows // GROUP * GROUP if rows >= GROUP else max(<Py_ssize_t> 1, rows)
+    work.function, work.table, work.rows_at_once = function, table, rows
+    share_out(n_threads, (n + rows - 1) // rows, _take_rows, &work, NULL)
 
 
 def softmax(cnp.ndarray raw_prediction, cnp.ndarray out, n_threads):

@@ -14,7 +14,6 @@
 
 cimport numpy as cnp
 from cpython.pyport cimport PY_SSIZE_T_MAX
-from cython.parallel cimport parallel
 from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.stddef cimport ptrdiff_t
 from libc.stdlib cimport labs

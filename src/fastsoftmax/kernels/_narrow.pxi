@@ -2,13 +2,13 @@
 #
 # A minibatch is some microseconds of work here, most of which two threads that share columns would
 # spend on fetching each other's rows. Instead the minibatch is dealt out in shares of SHARE_ROWS
-# rows. The gradient of a share is summed by one thread; after the only barrier each thread adds up
+# rows. The gradient of a share is summed by one thread; after the only meeting each thread adds up
 # all of them, in their order, and takes the same step on its own copy. Shares depend on the size of
 # a minibatch alone, so the number of threads changes no bit. Included by _kernels.pxi; called by
 # _epoch.pxi.
 
+from ._pool cimport team_meet, team_planned
 from .fetch cimport fs_fetch_between, fs_fetcher
-from .team cimport fs_barrier_wait
 from .vector cimport fs_add_shares_f32, fs_add_shares_f64, fs_step_array_f32, fs_step_array_f64
 
 cdef inline bint _is_narrow(const Model *model, const real *unused) noexcept nogil:
@@ -60,7 +60,7 @@ cdef int _prepare_shares(list keep, Training *t, const real *unused, int n_threa
 
 
 cdef void _copy_parameters(Training *t, const real *unused, int thread) noexcept nogil:
-    """Bring a thread's own parameters to where thread 0's are; before the next barrier."""
+    """Bring a thread's own parameters to where thread 0's are; before all meet next."""
     cdef Model *source = &t.workers[0].model
     cdef Model *target = &t.workers[thread].model
     cdef Py_ssize_t size = source.n_rows * source.stride * <Py_ssize_t> sizeof(real)
@@ -154,19 +154,20 @@ cdef void _run_shares(
 ) noexcept nogil:
     """Take up to `limit` minibatches from `place` on; a team also stops where it is broken up.
 
-    Whatever ends the loop is known to all threads alike, as there is one barrier a minibatch: hence
-    two sets of shares, and of `break_up`, in turn. Where a team is broken up, only thread 0 takes
-    the minibatch's step.
+    Whatever ends the loop is known to all threads alike, as they meet once a minibatch: hence two
+    sets of shares, and of plans, in turn. Where a team is broken up, only thread 0 takes the
+    minibatch's step, as nobody must still read what it writes next.
     """
     cdef Worker *w = &t.workers[thread]
     cdef Step step = t.step
-    cdef Py_ssize_t size, n_shares, share, first, last, start, after, n_after, next_first, turn
+    cdef Py_ssize_t size, n_shares, share, first, last, start, after, n_after, next_first
+    cdef int turn
     cdef double loss
     cdef real *shares
     cdef double *losses
     while limit > 0 and place.start < t.n_numbers and isfinite(w.loss_sum):
         size = min(t.batch_size, t.n_numbers - place.start)
-        turn = place.batch % 2
+        turn = <int> (place.batch % 2)
         shares = <real *> t.shares + turn * t.most_shares * t.share_size
         losses = t.share_losses + turn * t.most_shares
         step.learning_rate = t.learning_rates[place.batch]
@@ -182,12 +183,11 @@ cdef void _run_shares(
             losses[share] = _take_share(
                 t, w, shares + share * t.share_size, &step, start,
                 min(t.share_rows, place.start + size - start), size, after, n_after)
-        if n_threads > 1 and thread == 0:
-            _judge_team(t, size)
-            t.break_up[turn] = t.alone
-        fs_barrier_wait(&t.barrier, n_threads)
-        if thread > 0 and t.break_up[turn]:
-            return  # thread 0 goes on, and waits for nobody who still reads what it writes next
+        if thread == 0:
+            _plan_team(t, size, n_threads, turn)
+        team_meet(&t.team, n_threads)
+        if thread > 0 and team_planned(&t.team, turn) < n_threads:
+            return
         loss = 0
         for share in range(n_shares):
             loss += losses[share]
@@ -196,5 +196,6 @@ cdef void _run_shares(
         place.start += size
         place.batch += 1
         limit -= 1
-        if n_threads > 1 and t.break_up[turn]:
+        n_threads = _go_on(t, place, thread, n_threads, turn)
+        if n_threads == 0:
             return

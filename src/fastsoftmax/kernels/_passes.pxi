@@ -3,15 +3,14 @@
 # Blocks of rows are staged, predicted and finished one by one, so that no array but the result is
 # as long as X. Each block is computed alike whichever thread takes it. Included by _kernels.pxi.
 
+from ._pool cimport ShareWork, Work, run, share_out
 from .convert cimport fs_all_finite_f32, fs_all_finite_f64
 from .fetch cimport fs_fetch_between, fs_fetcher
-from .team cimport (
-    fs_barrier, fs_barrier_init, fs_cores, fs_raise_flag, fs_spread, fs_take, fs_team_size,
-    fs_thread_number,
-)
+from .team cimport fs_raise_flag, fs_take
 
 cdef enum:
     RAW, PROBABILITY, CODE, LOSS  # what a pass leaves behind
+    FEWEST_COLUMNS = 16  # whose statistics are a share, where there are enough
 
 
 cdef struct Pass:  # what the threads of a pass share
@@ -23,8 +22,6 @@ cdef struct Pass:  # what the threads of a pass share
     Py_ssize_t stride
     Py_ssize_t n_blocks
     ptrdiff_t next_block  # not yet taken by any thread
-    fs_barrier barrier
-    fs_cores cores
     void *out  # (n_samples, n_rows or classes), intp codes, or a double a block
     char *buffers  # n_threads times buffer_size bytes: tile, raw, ones, two spare
     Py_ssize_t buffer_size
@@ -172,11 +169,9 @@ cdef void _finish_block(const Pass *p, Py_ssize_t block, real *raw) noexcept nog
         (<double *> p.out)[block] = total
 
 
-cdef void _pass_thread(Pass *p, const real *unused, int thread, int n_threads) noexcept nogil:
+cdef void _pass_thread(Pass *p, const real *unused, int thread) noexcept nogil:
     """Take blocks as long as there are any: a thread that is held up then holds up no other."""
     cdef Py_ssize_t block, first, last, next_first
-    if n_threads > 1:
-        fs_spread(&p.cores, &p.barrier, thread, n_threads)
     # The blocks after these are taken before these are done, so that the right ones are asked for:
     # what another thread takes would be read from memory twice.
     next_first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
@@ -205,15 +200,10 @@ cdef int _run_pass(
         min(<Py_ssize_t> n_threads, max(<Py_ssize_t> 1, p.n_blocks)),
         INFINITY, <double> p.samples.n_numbers * d * n_rows)
     p.next_block = 0
-    fs_barrier_init(&p.barrier)
     p.buffer_size = (p.stride + n_rows + 3) * PREDICTION_ROWS * <Py_ssize_t> sizeof(real)
     p.buffers = <char *> _aligned(keep, n_threads * p.buffer_size)
     with nogil:
-        if n_threads == 1:
-            _pass_thread(p, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _pass_thread(p, unused, fs_thread_number(), fs_team_size())
+        run(n_threads, <Work> _pass_thread[real], p, unused)
     return 0
 
 
@@ -302,13 +292,17 @@ cdef struct Statistics:
     const double *sample_weight  # NULL: ones
     double *mean
     double *squares
-    double *buffers  # n_threads times (PREDICTION_ROWS + 2) rows of doubles
+    double total  # of the weights
+    double *buffers  # PREDICTION_ROWS + 2 rows of doubles
+    Py_ssize_t n_shares  # of the columns
 
 
-cdef double _merge_columns(const Statistics *s, int thread, int n_threads) noexcept nogil:
-    """Mean and squares of this thread's columns, by blocks of rows (Chan et al. 1979)."""
+cdef void _merge_columns(
+    Statistics *s, const double *unused, ptrdiff_t part, int thread
+) noexcept nogil:
+    """Mean and squares of a share of the columns, by blocks of rows (Chan et al. 1979)."""
     cdef Py_ssize_t d = s.X.n_features, n = s.X.n_samples, block, start, i, j, size
-    cdef Py_ssize_t first = d * thread // n_threads, last = d * (thread + 1) // n_threads
+    cdef Py_ssize_t first = d * part // s.n_shares, last = d * (part + 1) // s.n_shares
     cdef Py_ssize_t width = last - first
     cdef double *tile = s.buffers + (PREDICTION_ROWS + 2) * first
     cdef double *mean = tile + PREDICTION_ROWS * width
@@ -345,7 +339,8 @@ cdef double _merge_columns(const Statistics *s, int thread, int n_threads) noexc
             delta = mean[j] - s.mean[first + j]
             s.mean[first + j] += delta * share
             s.squares[first + j] += squares[j] + delta * delta * (block_total * (1 - share))
-    return total
+    if part == 0:
+        s.total = total
 
 
 def column_statistics(
@@ -354,7 +349,6 @@ def column_statistics(
     """See reference/dense.py."""
     cdef list keep = []
     cdef Statistics s
-    cdef double total = 0
     cdef int threads = _threads(n_threads)
     _describe(&s.X, X, None, None, cnp.NPY_FLOAT64)
     cdef Py_ssize_t d = s.X.n_features
@@ -368,13 +362,11 @@ def column_statistics(
     squares_out[:] = 0
     s.buffers = <double *> _aligned(keep, (PREDICTION_ROWS + 2) * d * sizeof(double))
     threads = _useful_threads(threads, INFINITY, <double> s.X.n_samples * d)
-    if threads == 1:
-        with nogil:
-            total = _merge_columns(&s, 0, 1)
-    else:
-        with nogil, parallel(num_threads=threads):
-            if fs_thread_number() == 0:
-                (&total)[0] = _merge_columns(&s, 0, fs_team_size())
-            else:
-                _merge_columns(&s, fs_thread_number(), fs_team_size())
-    return total
+    s.n_shares = 1
+    if threads > 1:  # several for each, but of neighbours that share cache lines
+        s.n_shares = max(<Py_ssize_t> 1, max(
+            min(d, <Py_ssize_t> threads), min(d // FEWEST_COLUMNS, <Py_ssize_t> 4 * threads)))
+    s.total = 0
+    with nogil:
+        share_out(threads, s.n_shares, <ShareWork> _merge_columns, &s, NULL)
+    return s.total

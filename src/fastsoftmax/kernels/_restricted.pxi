@@ -1,19 +1,19 @@
 # Softmax over the likeliest classes of each row: which they are, and what a change of coef does.
 #
-# A pass in two parts, with a barrier between: raw predictions of the few classes of each row, for
-# which each thread takes rows; and the gradient, for which each takes features, so that the rows
-# are added up in their order at any number of threads. Included by _kernels.pxi; the loops are in
+# A pass in two parts: raw predictions of the few classes of each row, for which each thread takes
+# rows; and the gradient, for which each takes features, so that the rows are added up in their
+# order at any number of threads. Included by _kernels.pxi; the loops are in
 # restricted.h.
 
 from libc.math cimport exp2
 
+from ._pool cimport ShareWork, share_out
 from .checks cimport fs_in_range_i32
 from .restricted cimport (
     FS_KEPT, FS_RUNGS, FS_SCATTER_VECTORS, fs_add_raw_f32, fs_add_raw_f64, fs_keep_likeliest_f32,
     fs_keep_likeliest_f64, fs_restricted_row_f32, fs_restricted_row_f64, fs_scatter_f32,
     fs_scatter_f64,
 )
-from .team cimport fs_barrier, fs_barrier_init, fs_barrier_wait, fs_cores, fs_spread, fs_take
 
 N_KEPT = FS_KEPT
 
@@ -39,12 +39,8 @@ cdef struct Restricted:  # what the threads of a pass share
     double *losses  # of each chunk of rows
     Py_ssize_t n_chunks
     Py_ssize_t n_stripes
-    ptrdiff_t next_chunk  # not yet taken by any thread
-    ptrdiff_t next_stripe
     char *tiles  # n_threads times KEPT_ROWS rows
     Py_ssize_t tile_size
-    fs_barrier barrier
-    fs_cores cores
 
 
 cdef void _keep_likeliest(
@@ -71,12 +67,13 @@ cdef void _keep_likeliest(
 
 
 cdef void _restricted_rows(
-    Restricted *r, const real *unused, Py_ssize_t chunk, real *tile
+    Restricted *r, const real *unused, ptrdiff_t chunk, int thread
 ) noexcept nogil:
     """Raw predictions of a chunk of rows, their losses, and what their probabilities have changed.
 
     Features are taken in stripes, the same at any number of threads.
     """
+    cdef real *tile = <real *> (r.tiles + thread * r.tile_size)
     cdef Py_ssize_t start = chunk * KEPT_ROWS, i, c, j, s
     cdef Py_ssize_t n = min(<Py_ssize_t> KEPT_ROWS, r.n - start)
     cdef Py_ssize_t n_features = _round_up(r.X.n_features, _lanes(unused))
@@ -112,9 +109,10 @@ cdef void _restricted_rows(
 
 
 cdef void _restricted_features(
-    Restricted *r, const real *unused, Py_ssize_t stripe, real *tile
+    Restricted *r, const real *unused, ptrdiff_t stripe, int thread
 ) noexcept nogil:
     """The gradient of some features, from all rows in order; with the first, the intercept's."""
+    cdef real *tile = <real *> (r.tiles + thread * r.tile_size)
     cdef Py_ssize_t lanes = _lanes(unused), width = FS_SCATTER_VECTORS * lanes
     cdef Py_ssize_t first = stripe * width, chunk, start, n, i
     cdef Py_ssize_t n_features = min(width, r.X.n_features - first)
@@ -144,24 +142,6 @@ cdef void _restricted_features(
             r.intercept_gradient[r.kept[i]] += excess[i]
 
 
-cdef void _restricted_thread(
-    Restricted *r, const real *unused, int thread, int n_threads
-) noexcept nogil:
-    cdef real *tile = <real *> (r.tiles + thread * r.tile_size)
-    cdef Py_ssize_t part
-    if n_threads > 1:
-        fs_spread(&r.cores, &r.barrier, thread, n_threads)
-    part = fs_take(&r.next_chunk, 1)
-    while part < r.n_chunks:
-        _restricted_rows(r, unused, part, tile)
-        part = fs_take(&r.next_chunk, 1)
-    fs_barrier_wait(&r.barrier, n_threads)
-    part = fs_take(&r.next_stripe, 1)
-    while part < r.n_stripes:
-        _restricted_features(r, unused, part, tile)
-        part = fs_take(&r.next_stripe, 1)
-
-
 cdef double _run_restricted(
     real *unused, Restricted *r, cnp.ndarray coef, cnp.ndarray intercept, cnp.ndarray coef_gradient,
     cnp.ndarray intercept_gradient, int n_threads,
@@ -187,14 +167,9 @@ cdef double _run_restricted(
     n_threads = _useful_threads(n_threads, INFINITY, <double> r.n * FS_KEPT * d)
     r.tile_size = KEPT_ROWS * max(r.stride, width) * item
     r.tiles = <char *> _aligned(keep, n_threads * r.tile_size)
-    r.next_chunk = r.next_stripe = 0
-    fs_barrier_init(&r.barrier)
     with nogil:
-        if n_threads == 1:
-            _restricted_thread(r, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _restricted_thread(r, unused, fs_thread_number(), fs_team_size())
+        share_out(n_threads, r.n_chunks, <ShareWork> _restricted_rows[real], r, unused)
+        share_out(n_threads, r.n_stripes, <ShareWork> _restricted_features[real], r, unused)
         for k in range(r.n_chunks):
             total += r.losses[k]
         _unpack(<const real *> r.coef_gradient, of_coef, n_rows, d)

@@ -8,6 +8,7 @@
 # Coefficients are feature-major inside (sparse.h), so that a value of X meets the weights of its
 # feature side by side. Included by _kernels.pxi; _sparse_epoch.pxi trains with it.
 
+from ._pool cimport ShareWork, share_out
 from .checks cimport (
     fs_bounded_i32, fs_bounded_i64, fs_bounded_some_i32, fs_bounded_some_i64, fs_descents_i32,
     fs_descents_i64, fs_in_range_i32, fs_in_range_i64,
@@ -17,7 +18,6 @@ from .sparse cimport (
     fs_sparse_scatter_f32, fs_sparse_scatter_f64,
 )
 from .fetch cimport fs_prefetch_second
-from .team cimport fs_barrier_init, fs_spread, fs_take, fs_team_size, fs_thread_number
 
 ctypedef fused entry:  # what X may hold
     float
@@ -33,6 +33,7 @@ ctypedef fused position:  # of values
 
 cdef enum:
     ENTRIES = 128  # of a row, converted at once
+    FEATURES_AT_ONCE = 1024  # turned feature-major, or added up, by one thread
     CHECKED_ROWS = 64  # looked at together, so that their features are still in the cache
     DAMAGED, SOUND, ASCENDING  # what is found of a CSR matrix
 
@@ -273,6 +274,11 @@ cdef inline void _fetch_weights(
 
 # --- Passes that change nothing -------------------------------------------------------------------
 
+cdef struct SparsePass:
+    Pass *of
+    const SparseRows *X
+
+
 cdef void _sparse_pass_block(
     const Pass *p, const SparseRows *X, const real *unused, Py_ssize_t block, char *buffer
 ) noexcept nogil:
@@ -294,19 +300,13 @@ cdef void _sparse_pass_block(
     _finish_block(p, block, raw)
 
 
-cdef void _sparse_pass_thread(
-    Pass *p, const SparseRows *X, const real *unused, int thread, int n_threads
+cdef void _sparse_pass_blocks(
+    const SparsePass *sparse, const real *unused, ptrdiff_t share, int thread
 ) noexcept nogil:
-    """Take blocks as long as there are any, as _pass_thread does."""
-    cdef Py_ssize_t first, block
-    if n_threads > 1:
-        fs_spread(&p.cores, &p.barrier, thread, n_threads)
-    while True:
-        first = fs_take(&p.next_block, BLOCKS_AT_ONCE)
-        if first >= p.n_blocks:
-            return
-        for block in range(first, min(first + BLOCKS_AT_ONCE, p.n_blocks)):
-            _sparse_pass_block(p, X, unused, block, p.buffers + thread * p.buffer_size)
+    cdef Pass *p = sparse.of
+    cdef Py_ssize_t first = share * BLOCKS_AT_ONCE, block
+    for block in range(first, min(first + BLOCKS_AT_ONCE, p.n_blocks)):
+        _sparse_pass_block(p, sparse.X, unused, block, p.buffers + thread * p.buffer_size)
 
 
 cdef int _run_sparse_pass(
@@ -319,6 +319,8 @@ cdef int _run_sparse_pass(
     cdef Py_ssize_t d = X.n_features, n_rows = coef.shape[0]
     cdef double work = <double> X.indptr[X.n_samples] * n_rows
     cdef const real *values = <const real *> _data(coef, "coef", dtype, (n_rows, d))
+    cdef SparsePass sparse
+    sparse.of, sparse.X = p, X
     p.n_rows = n_rows
     p.stride = _sparse_stride(n_rows, unused)
     p.coef = _aligned(keep, d * p.stride * sizeof(real))
@@ -326,18 +328,13 @@ cdef int _run_sparse_pass(
     p.n_blocks = (p.samples.n_numbers + PREDICTION_ROWS - 1) // PREDICTION_ROWS
     n_threads = _useful_threads(
         min(<Py_ssize_t> n_threads, max(<Py_ssize_t> 1, p.n_blocks)), INFINITY, work)
-    p.next_block = 0
-    fs_barrier_init(&p.barrier)
     p.buffer_size = _round_up(
         (p.stride + (n_rows + 3) * PREDICTION_ROWS) * <Py_ssize_t> sizeof(real), LINE)
     p.buffers = <char *> _aligned(keep, n_threads * p.buffer_size)
     with nogil:
         _pack_features(values, n_rows, d, <real *> p.coef, p.stride, 0, d)
-        if n_threads == 1:
-            _sparse_pass_thread(p, X, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _sparse_pass_thread(p, X, unused, fs_thread_number(), fs_team_size())
+        share_out(n_threads, (p.n_blocks + BLOCKS_AT_ONCE - 1) // BLOCKS_AT_ONCE,
+                  <ShareWork> _sparse_pass_blocks[real], &sparse, unused)
     return 0
 
 

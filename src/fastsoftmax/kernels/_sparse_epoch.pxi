@@ -5,11 +5,13 @@
 # coef is gone through once at each end, to turn it feature-major and back. Included by
 # _kernels.pxi.
 
+from ._pool cimport (
+    ShareWork, Work, is_patient, lead, share_out, team_close, team_join, team_meet, team_open,
+    worked_alone,
+)
 from .decay cimport fs_decay_step
 from .simd cimport FS_SGD
-from .team cimport (
-    fs_barrier_init, fs_barrier_wait, fs_seconds, fs_spread, fs_team_size, fs_thread_number,
-)
+from .team cimport fs_seconds
 
 cdef enum:
     PART_ENTRIES = 65536  # values of a part on average, at most, unless that is GROUP rows
@@ -59,9 +61,9 @@ cdef void _train_sparse_part(
     cdef int share
     for share in range(n_own):
         _meet_features(s, unused, own + share, numbers, n)
-    fs_barrier_wait(&t.barrier, n_threads)
+    team_meet(&t.team, n_threads)
     _predict_part(s, unused, numbers, n, minibatch_size, thread, n_threads)
-    fs_barrier_wait(&t.barrier, n_threads)
+    team_meet(&t.team, n_threads)
     if thread == 0:
         _end_rows(t, <const real *> t.loss, n, minibatch_size, step)
         if t.fit_intercept:
@@ -69,25 +71,40 @@ cdef void _train_sparse_part(
                 <const real *> t.raw, t.part_rows, n, <real *> t.model.intercept,
                 <real *> t.model.intercept_state, <real *> t.model.intercept_partial,
                 t.model.n_rows, step)
-        if n_threads > 1:
-            _judge_team(t, n)
+        if step.is_last:
+            _plan_team(t, minibatch_size, n_threads, 0)
     for share in range(n_own):
         _step_features(s, unused, own + share, n, step)
-    fs_barrier_wait(&t.barrier, n_threads)
+    team_meet(&t.team, n_threads)
+
+
+cdef Own *_own_features_of(
+    Sparse *s, int thread, int n_threads, Py_ssize_t batch, int *n_own
+) noexcept nogil:
+    """The shares of the features that a thread of a team has, as they are before a minibatch.
+
+    Features are dealt out for as many threads as were asked for, and fewer may have come. A thread
+    alone has the share that is all of them: rows are then gone through once.
+    """
+    cdef int first = s.n_shares * thread // n_threads, share
+    n_own[0] = s.n_shares * (thread + 1) // n_threads - first
+    if n_threads == 1 and s.n_shares > 1:
+        first, n_own[0] = s.n_shares, 1
+    for share in range(first, first + n_own[0]):
+        while s.own[share].decay.now < batch:  # steps that others took
+            fs_decay_step(&s.own[share].decay)
+    return s.own + first
 
 
 cdef void _run_sparse_batches(
-    Sparse *s, const real *unused, Own *own, int n_own, Place *place, Py_ssize_t limit,
-    int thread, int n_threads,
+    Sparse *s, const real *unused, Place *place, Py_ssize_t limit, int thread, int n_threads
 ) noexcept nogil:
     """Take up to `limit` minibatches from `place` on; a team also stops where it is broken up."""
     cdef Training *t = &s.samples
     cdef Step step = t.step
     cdef Py_ssize_t size, n
-    cdef int share
-    for share in range(n_own):
-        while own[share].decay.now < place.batch:  # steps that others took
-            fs_decay_step(&own[share].decay)
+    cdef int n_own, n_owners = n_threads
+    cdef Own *own = _own_features_of(s, thread, n_threads, place.batch, &n_own)
     while limit > 0 and place.start < t.n_numbers and not t.stop:
         size = min(t.batch_size, t.n_numbers - place.start)
         n = min(t.part_rows, size - place.done)
@@ -97,68 +114,95 @@ cdef void _run_sparse_batches(
         _train_sparse_part(s, unused, own, n_own, place.start + place.done, n,
                            size, &step, thread, n_threads)
         place.done += n
-        if step.is_last:
-            place.start += size
-            place.done = 0
-            place.batch += 1
-            limit -= 1
-            if n_threads > 1 and t.alone:
-                return
+        if not step.is_last:
+            continue
+        place.start += size
+        place.done = 0
+        place.batch += 1
+        limit -= 1
+        n_threads = _go_on(t, place, thread, n_threads, 0)
+        if n_threads == 0:
+            return
+        if n_threads != n_owners:
+            n_owners = n_threads
+            own = _own_features_of(s, thread, n_threads, place.batch, &n_own)
 
 
-cdef void _try_sparse_alone(Sparse *s, const real *unused, Own *whole) noexcept nogil:
+cdef void _try_sparse_alone(Sparse *s, const real *unused) noexcept nogil:
     """Take the first minibatches on this thread, and keep the time of the fastest."""
     cdef Training *t = &s.samples
     cdef double before, seconds
     cdef Py_ssize_t i, first_row
     for i in range(TRIAL_PARTS):
         before = fs_seconds()
-        first_row = t.trial_end.start
-        _run_sparse_batches(s, unused, whole, 1, &t.trial_end, 1, 0, 1)
-        seconds = (fs_seconds() - before) / max(<Py_ssize_t> 1, t.trial_end.start - first_row)
+        first_row = t.place.start
+        _run_sparse_batches(s, unused, &t.place, 1, 0, 1)
+        seconds = (fs_seconds() - before) / max(<Py_ssize_t> 1, t.place.start - first_row)
         if i > 0 and seconds < t.row_alone:
             t.row_alone = seconds
 
 
-cdef void _train_sparse_thread(
-    Sparse *s, const real *unused, int thread, int n_threads
-) noexcept nogil:
-    """One thread's share of it all. All threads of a team take the same parts together.
-
-    Features are dealt out for as many threads as were asked for, and fewer may have come (a limit
-    of OpenMP's, a call from within a team): then a thread takes the shares of several.
-    """
+cdef void _train_sparse_thread(Sparse *s, const real *unused, int thread) noexcept nogil:
+    """One thread's share of what is left of an epoch, as long as there is a team."""
     cdef Training *t = &s.samples
-    cdef Own *whole = s.own + (s.n_shares if s.n_shares > 1 else 0)
-    cdef Own *own = whole
-    cdef int n_own = 1, share
-    cdef Py_ssize_t d = s.X.n_features, n_rows = t.model.n_rows, first, last
-    cdef Place place = t.trial_end
-    if n_threads > 1:
-        fs_spread(&t.cores, &t.barrier, thread, n_threads)
-        own = s.own + s.n_shares * thread // n_threads
-        n_own = s.n_shares * (thread + 1) // n_threads - s.n_shares * thread // n_threads
-    first, last = own.first, own[n_own - 1].last
+    cdef Place place
+    cdef int n_threads
+    if thread > 0:
+        thread = team_join(&t.team, &n_threads)
+        if thread > 0:
+            place = t.place
+            _run_sparse_batches(s, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)
+        return
+    t.is_led = True
+    t.part_started = fs_seconds()
+    place = t.place
+    _run_sparse_batches(s, unused, &place, PY_SSIZE_T_MAX, 0, 1)
+    t.place = place
+    t.is_led = False
+    team_close(&t.team)
+
+
+cdef void _pack_share(Sparse *s, const real *unused, ptrdiff_t share, int thread) noexcept nogil:
+    cdef Py_ssize_t d = s.X.n_features, n_rows = s.samples.model.n_rows
+    cdef Py_ssize_t first = share * FEATURES_AT_ONCE, last = min(first + FEATURES_AT_ONCE, d)
     _pack_features(<const real *> s.coef_out, n_rows, d, <real *> s.coef, s.stride, first, last)
     if s.state_out != NULL:
         _pack_features(<const real *> s.state_out, n_rows, d, <real *> s.state, s.stride, first,
                        last)
-    if n_threads > 1:
-        fs_barrier_wait(&t.barrier, n_threads)
-        if t.n_numbers >= 4 * TRIAL_PARTS * t.batch_size:
-            if thread == 0:
-                _try_sparse_alone(s, unused, whole)
-            fs_barrier_wait(&t.barrier, n_threads)
-            place = t.trial_end
-        _run_sparse_batches(s, unused, own, n_own, &place, PY_SSIZE_T_MAX, thread, n_threads)
-        if not t.alone:
-            for share in range(n_own):
-                _finish_features(s, unused, own + share)
-            return
-        if thread > 0:
-            return
-    _run_sparse_batches(s, unused, whole, 1, &place, PY_SSIZE_T_MAX, 0, 1)
-    _finish_features(s, unused, whole)
+
+
+cdef void _finish_share(Sparse *s, const real *unused, ptrdiff_t share, int thread) noexcept nogil:
+    cdef Py_ssize_t first = share * FEATURES_AT_ONCE
+    _finish_features(s, unused, s.own + (s.n_shares if s.n_shares > 1 else 0), first,
+                     min(first + FEATURES_AT_ONCE, s.X.n_features))
+
+
+cdef void _train_sparse(Sparse *s, const real *unused, int n_threads) noexcept nogil:
+    """The epoch: in teams, and alone while there is no patience for one."""
+    cdef Training *t = &s.samples
+    cdef Py_ssize_t n_blocks = (s.X.n_features + FEATURES_AT_ONCE - 1) // FEATURES_AT_ONCE
+    cdef double before
+    cdef int n_own
+    t.loss_sum = 0
+    t.stop = t.is_led = False
+    t.row_alone = INFINITY
+    t.place.start = t.place.done = t.place.batch = 0
+    team_open(&t.team)
+    share_out(n_threads, n_blocks, <ShareWork> _pack_share[real], s, unused)
+    if n_threads == 1:
+        _run_sparse_batches(s, unused, &t.place, PY_SSIZE_T_MAX, 0, 1)
+    elif t.n_numbers >= 4 * TRIAL_PARTS * t.batch_size:
+        _try_sparse_alone(s, unused)
+    while t.place.start < t.n_numbers and not t.stop:
+        if is_patient():
+            team_open(&t.team)
+            lead(n_threads, <Work> _train_sparse_thread[real], s, unused)
+        else:
+            before = fs_seconds()
+            _run_sparse_batches(s, unused, &t.place, PARTS_ALONE, 0, 1)
+            worked_alone(fs_seconds() - before)
+    _own_features_of(s, 0, 1, t.place.batch, &n_own)
+    share_out(n_threads, n_blocks, <ShareWork> _finish_share[real], s, unused)
 
 
 # --- Memory ---------------------------------------------------------------------------------------
@@ -220,18 +264,8 @@ cdef double _run_sparse(
     if n_threads > 1:
         _own_features(unused, keep, s, s.own + n_threads, 0, d, part_entries, batch_entries,
                       n_steps, &t.step)
-    t.loss_sum = 0
-    t.stop = t.alone = False
-    t.n_team_rows = 0
-    t.row_alone = INFINITY
-    t.trial_end.start = t.trial_end.done = t.trial_end.batch = 0
-    fs_barrier_init(&t.barrier)
     with nogil:
-        if n_threads == 1:
-            _train_sparse_thread(s, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _train_sparse_thread(s, unused, fs_thread_number(), fs_team_size())
+        _train_sparse(s, unused, n_threads)
     for k in range(n_rows):
         intercept[k] = (<real *> t.model.intercept)[k]
         intercept_state[k] = (<real *> t.model.intercept_state)[k]

@@ -2,7 +2,7 @@
 #
 # A thread collects what the rows of a minibatch hold of its features, brings these up to date
 # (decay.h), adds up their gradient and steps them; all others are left alone until they are met or
-# the epoch ends. No loop over minibatches, no losses and no barrier is here. Included by
+# the epoch ends. No loop over minibatches, no losses and no meeting is here. Included by
 # _kernels.pxi; called by _sparse_epoch.pxi.
 
 from .decay cimport FS_DECAY_BLOCK, fs_decay, fs_decay_start, fs_decay_step, fs_matrix
@@ -148,15 +148,16 @@ cdef void _step_features(
     fs_decay_step(&own.decay)
 
 
-cdef void _finish_features(Sparse *s, const real *unused, Own *own) noexcept nogil:
-    """Bring all own features up to date, and give them back in the caller's layout."""
+cdef void _finish_features(
+    Sparse *s, const real *unused, const Own *own, Py_ssize_t j, Py_ssize_t end
+) noexcept nogil:
+    """Bring the features from j to `end` up to date, and give them back in the caller's layout."""
     cdef Py_ssize_t n_rows = s.samples.model.n_rows, d = s.X.n_features, last, i
-    cdef Py_ssize_t j = own.first
     cdef int32_t[CHUNK] features
     cdef real *target = <real *> s.coef_out
     cdef real *state = <real *> s.state_out
-    while j < own.last:
-        last = min(j + CHUNK, own.last)
+    while j < end:
+        last = min(j + CHUNK, end)
         for i in range(last - j):
             features[i] = <int32_t> (j + i)
         _catch_up(s, unused, own, &features[0], last - j, 0)

@@ -6,11 +6,8 @@
 # are added up in their order, so that the number of threads changes no bit. Threads wait for each
 # other twice in all. Included by _kernels.pxi.
 
+from ._pool cimport ShareWork, share_out
 from .sparse cimport fs_sparse_add_up_f32, fs_sparse_add_up_f64
-from .team cimport (
-    fs_barrier, fs_barrier_init, fs_barrier_wait, fs_cores, fs_spread, fs_team_size,
-    fs_thread_number,
-)
 
 cdef enum:
     MOST_SHARDS = 8
@@ -44,8 +41,6 @@ cdef struct AllRows:  # what the threads share
     int n_shards
     Shard[MOST_SHARDS] shards
     void *sums[MOST_SHARDS]
-    fs_barrier barrier
-    fs_cores cores
 
 
 cdef void _take_group(
@@ -96,23 +91,27 @@ cdef void _take_group(
         _scatter(sums, a.stride, features + ends[i], values + ends[i], ends[i + 1] - ends[i], row)
 
 
-cdef void _sum_thread(AllRows *a, const real *unused, int thread, int n_threads) noexcept nogil:
-    """One thread's features, then its shards, then its features again."""
-    cdef Py_ssize_t d = a.X.n_features, first = d * thread // n_threads
-    cdef Py_ssize_t last = d * (thread + 1) // n_threads, start
-    cdef int number
-    cdef Shard *shard
-    if n_threads > 1:
-        fs_spread(&a.cores, &a.barrier, thread, n_threads)
-    _pack_features(<const real *> a.coef_in, a.n_rows, d, <real *> a.coef, a.stride, first, last)
-    fs_barrier_wait(&a.barrier, n_threads)
-    for number in range(a.n_shards * thread // n_threads, a.n_shards * (thread + 1) // n_threads):
-        shard = &a.shards[number]
-        start = shard.first
-        while start < shard.last:
-            _take_group(a, unused, shard, start, min(<Py_ssize_t> GROUP, shard.last - start))
-            start += GROUP
-    fs_barrier_wait(&a.barrier, n_threads)
+cdef void _pack_block(
+    AllRows *a, const real *unused, ptrdiff_t block, int thread
+) noexcept nogil:
+    cdef Py_ssize_t d = a.X.n_features, first = block * FEATURES_AT_ONCE
+    _pack_features(<const real *> a.coef_in, a.n_rows, d, <real *> a.coef, a.stride, first,
+                   min(first + FEATURES_AT_ONCE, d))
+
+
+cdef void _sum_shard(AllRows *a, const real *unused, ptrdiff_t number, int thread) noexcept nogil:
+    cdef Shard *shard = &a.shards[number]
+    cdef Py_ssize_t start = shard.first
+    while start < shard.last:
+        _take_group(a, unused, shard, start, min(<Py_ssize_t> GROUP, shard.last - start))
+        start += GROUP
+
+
+cdef void _add_up_block(
+    AllRows *a, const real *unused, ptrdiff_t block, int thread
+) noexcept nogil:
+    cdef Py_ssize_t d = a.X.n_features, first = block * FEATURES_AT_ONCE
+    cdef Py_ssize_t last = min(first + FEATURES_AT_ONCE, d)
     if real is float:
         fs_sparse_add_up_f32(<float *const *> a.sums, a.n_shards, a.stride,
                              <float *> a.gradient_out, a.n_rows, d, first, last)
@@ -182,6 +181,7 @@ cdef double _sum_gradients(
     cdef const real *b = <const real *> cnp.PyArray_DATA(intercept)
     cdef double total = 0
     cdef int number
+    cdef Py_ssize_t n_blocks = (a.X.n_features + FEATURES_AT_ONCE - 1) // FEATURES_AT_ONCE
     a.stride = _sparse_stride(n_rows, unused)
     a.coef = _aligned(keep, a.X.n_features * a.stride * item)
     a.intercept = _aligned(keep, a.stride * item)
@@ -189,13 +189,10 @@ cdef double _sum_gradients(
         (<real *> a.intercept)[k] = b[k]
     _describe_shards(keep, a, unused)
     n_threads = min(n_threads, a.n_shards)
-    fs_barrier_init(&a.barrier)
     with nogil:
-        if n_threads == 1:
-            _sum_thread(a, unused, 0, 1)
-        else:
-            with parallel(num_threads=n_threads):
-                _sum_thread(a, unused, fs_thread_number(), fs_team_size())
+        share_out(n_threads, n_blocks, <ShareWork> _pack_block[real], a, unused)
+        share_out(n_threads, a.n_shards, <ShareWork> _sum_shard[real], a, unused)
+        share_out(n_threads, n_blocks, <ShareWork> _add_up_block[real], a, unused)
     for k in range(n_rows):
         total = 0
         for number in range(a.n_shards):

@@ -2,43 +2,20 @@
 
 import operator
 import os
-from functools import cache
+import sys
+import time
 
-from . import _cpu
+from . import _pool
 
 #: Times the machine's cores that a call may ask for: more only wait for each other.
 MOST_A_CORE = 8
 
-_threads_before_fork = 1
-_unsafe_since_fork = False
+#: Seconds after which the control group is asked again.
+QUOTA_SECONDS = 1.0
+
+_quota_known = (float("-inf"), float("inf"))  # when it was asked, and what it said
 
 
-def _threads_now():
-    """Threads of this process, whoever started them; 2, as if there were others, where unknown."""
-    try:
-        return len(os.listdir("/proc/self/task"))
-    except OSError:
-        return 2
-
-
-def _before_fork():
-    global _threads_before_fork
-    _threads_before_fork = _threads_now()
-
-
-def _after_fork():
-    # An OpenMP pool does not survive a fork, and waiting for it hangs the child: this library's or
-    # any other's that has run a parallel region with the same runtime. Whether one did can't be
-    # asked, but its threads stay: a process that had one thread alone had no pool.
-    global _unsafe_since_fork
-    _unsafe_since_fork = _unsafe_since_fork or _threads_before_fork > 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
-
-
-@cache
 def _quota():
     """Cores that the control group of a container leaves this process; inf where it sets none."""
     try:
@@ -59,15 +36,30 @@ def _quota():
     return cores if cores > 0 else float("inf")
 
 
+def _quota_of_late():
+    """The same, asked once a second at most: a file takes longer to read than a few rows."""
+    global _quota_known
+    now = time.monotonic()
+    if now - _quota_known[0] > QUOTA_SECONDS:
+        _quota_known = (now, _quota())
+    return _quota_known[1]
+
+
+def _number_in(variable):
+    """The first number of an environment variable, as "4" or "4,2"; inf where it holds none."""
+    first = os.environ.get(variable, "").split(",")[0].strip()
+    return int(first) if first.isdigit() and int(first) > 0 else float("inf")
+
+
 def _cores():
     """Cores this process may use. Not joblib's count: joblib takes longer to import than NumPy.
 
-    LOKY_MAX_CPU_COUNT, which joblib's users know, counts here too.
+    OMP_NUM_THREADS and LOKY_MAX_CPU_COUNT, which users of OpenMP and of joblib know, count too.
     """
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    limit = os.environ.get("LOKY_MAX_CPU_COUNT", "")
-    return min(cores, _quota(), int(limit) if limit.isdigit() else cores)
+    limits = _number_in("OMP_NUM_THREADS"), _number_in("LOKY_MAX_CPU_COUNT")
+    return max(1, min(cores, _quota_of_late(), *limits))
 
 
 def _most_threads():
@@ -77,7 +69,7 @@ def _most_threads():
 def check_n_threads(n_threads):
     """The number itself, as an int, or an error where a kernel can't be told it.
 
-    More threads than the system grants would end the process, and none can be asked for.
+    More threads than are of any use can't be asked for.
     """
     try:
         number = operator.index(n_threads)
@@ -95,20 +87,51 @@ def effective_n_threads(n_jobs=None):
     ----------
     n_jobs : int or None
         None and -1: every core this process may use, which is what its affinity mask and its
-        control group leave it, and no more than OMP_NUM_THREADS or threadpoolctl allow. A
-        positive number is taken as it is, up to eight times the machine's cores. Below -1: all but
-        ``-n_jobs - 1`` of the cores. The control group's limit is read once; changes of all others
-        count at once.
+        control group leave it, and no more than OMP_NUM_THREADS, LOKY_MAX_CPU_COUNT or
+        threadpoolctl allow. A positive number is taken as it is, up to eight times the machine's
+        cores. Below -1: all but ``-n_jobs - 1`` of the cores. Changes count at once, those of the
+        control group within a second.
 
     Returns
     -------
     n_threads : int
-        Always 1 without OpenMP, and in a child forked off a process that had threads of any kind,
-        since a pool of OpenMP's may be among them.
     """
-    if _unsafe_since_fork or not _cpu.has_openmp():
-        return 1
+    register_with_threadpoolctl()
     if n_jobs is not None and n_jobs > 0:
         return min(n_jobs, _most_threads())
-    cores = max(1, min(_cores(), _cpu.openmp_max_threads()))
+    cores = min(_cores(), _pool.limit() or float("inf"))
     return cores if n_jobs is None else max(1, cores + 1 + n_jobs)
+
+
+# --- threadpoolctl --------------------------------------------------------------------------------
+
+_is_registered = False
+
+
+def register_with_threadpoolctl():
+    """Have threadpoolctl know the pool, once it is loaded; it isn't loaded for that."""
+    global _is_registered
+    threadpoolctl = sys.modules.get("threadpoolctl")
+    # Before 3.2 threadpoolctl knew no libraries but its own.
+    if _is_registered or not hasattr(threadpoolctl, "register"):
+        return
+    _is_registered = True
+
+    class Pool(threadpoolctl.LibController):
+        """The pool as one of the libraries that ``threadpool_limits`` and ``_info`` know."""
+
+        user_api = internal_api = "fastsoftmax"
+        filename_prefixes = ("_pool",)
+        check_symbols = ("fs_pool_limit", "fs_pool_set_limit")  # others may call a file _pool too
+
+        def get_num_threads(self):
+            return effective_n_threads()
+
+        def set_num_threads(self, num_threads):
+            # As many as there are, which is also what comes back where limits end, is no limit.
+            _pool.set_limit(0 if num_threads >= _cores() else num_threads)
+
+        def get_version(self):
+            return None
+
+    threadpoolctl.register(Pool)

@@ -12,6 +12,8 @@ from threading import Lock
 
 from threadpoolctl import ThreadpoolController
 
+from ..kernels.threads import register_with_threadpoolctl
+
 __all__ = ["one_blas_thread"]
 
 
@@ -66,6 +68,7 @@ def _is_each_threads_own(library):
     return getattr(library, "threading_layer", None) == "openmp"
 
 
+register_with_threadpoolctl()
 _solvers = _Solvers()
 
 if hasattr(os, "register_at_fork"):
