@@ -87,7 +87,8 @@ cdef struct Training:  # what the threads of an epoch share
     bint stop
     # The team
     fs_team team
-    Place place  # how far it has got, for who comes in
+    Place place  # how far thread 0 has got, between teams
+    Place entry  # where who comes in begins; not touched while anyone may read it
     bint is_led  # others may come in; for thread 0 alone
     double row_alone  # seconds that a row takes one thread
     double part_started
@@ -280,18 +281,30 @@ cdef inline void _run(
 # against one thread is patience lost or gained (pool.h), and at its end the team is broken up.
 # Thread 0 then goes on alone, until it has patience for another.
 
+cdef double _median_time(double *seconds) noexcept nogil:
+    """Of trials, in which another program may have taken the core for once."""
+    cdef Py_ssize_t i, j
+    for i in range(1, TRIAL_PARTS):
+        j = i
+        while j > 0 and seconds[j - 1] > seconds[j]:
+            seconds[j - 1], seconds[j] = seconds[j], seconds[j - 1]
+            j -= 1
+    return seconds[TRIAL_PARTS // 2]
+
+
 cdef void _try_alone(Training *t, const real *unused) noexcept nogil:
-    """Take the first parts on this thread, and keep the time of the fastest."""
-    cdef double before, seconds
+    """Take the first parts on this thread, and keep the time that a row usually takes."""
+    cdef double[TRIAL_PARTS] seconds
+    cdef double before
     cdef Py_ssize_t i, first_row
+    _run(t, unused, &t.place, 1, 0, 1)  # which finds no row in the cache
     for i in range(TRIAL_PARTS):
         before = fs_seconds()
         first_row = t.place.start + t.place.done
         _run(t, unused, &t.place, 1, 0, 1)
-        seconds = (fs_seconds() - before) / max(
+        seconds[i] = (fs_seconds() - before) / max(
             <Py_ssize_t> 1, t.place.start + t.place.done - first_row)
-        if i > 0 and seconds < t.row_alone:  # the first finds no row in the cache
-            t.row_alone = seconds
+    t.row_alone = _median_time(&seconds[0])
 
 
 cdef void _plan_team(Training *t, Py_ssize_t n, int n_threads, int turn) noexcept nogil:
@@ -318,7 +331,7 @@ cdef int _go_on(
     if planned < n_threads:
         return 0
     if planned > n_threads and thread == 0:
-        t.place = place[0]
+        t.entry = place[0]
         team_let_in(&t.team, planned)
     return planned
 
@@ -330,7 +343,7 @@ cdef void _train_thread(Training *t, const real *unused, int thread) noexcept no
     if thread > 0:
         thread = team_join(&t.team, &n_threads)
         if thread > 0:
-            place = t.place
+            place = t.entry
             if t.is_narrow:
                 _copy_parameters(t, unused, thread)
             _run(t, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)

@@ -48,7 +48,7 @@ cdef enum:
     # 512 KiB cache, and of this many rows at most. Parts change no bit of the result.
     PART_BYTES = 229376
     MOST_PART_ROWS = 256
-    TRIAL_PARTS = 6  # taken by one thread, to know what a team must be faster than
+    TRIAL_PARTS = 5  # taken by one thread, to know what a team must be faster than
     NARROW_BYTES = 8192  # of coefficients: so few that each thread keeps its own (_narrow.pxi)
     SHARE_ROWS = 64  # of a minibatch, whose gradient is summed by one thread there
     MOST_SHARES = 64

@@ -129,17 +129,18 @@ cdef void _run_sparse_batches(
 
 
 cdef void _try_sparse_alone(Sparse *s, const real *unused) noexcept nogil:
-    """Take the first minibatches on this thread, and keep the time of the fastest."""
+    """Take the first minibatches on this thread, and keep the time that a row usually takes."""
     cdef Training *t = &s.samples
-    cdef double before, seconds
+    cdef double[TRIAL_PARTS] seconds
+    cdef double before
     cdef Py_ssize_t i, first_row
+    _run_sparse_batches(s, unused, &t.place, 1, 0, 1)
     for i in range(TRIAL_PARTS):
         before = fs_seconds()
         first_row = t.place.start
         _run_sparse_batches(s, unused, &t.place, 1, 0, 1)
-        seconds = (fs_seconds() - before) / max(<Py_ssize_t> 1, t.place.start - first_row)
-        if i > 0 and seconds < t.row_alone:
-            t.row_alone = seconds
+        seconds[i] = (fs_seconds() - before) / max(<Py_ssize_t> 1, t.place.start - first_row)
+    t.row_alone = _median_time(&seconds[0])
 
 
 cdef void _train_sparse_thread(Sparse *s, const real *unused, int thread) noexcept nogil:
@@ -150,7 +151,7 @@ cdef void _train_sparse_thread(Sparse *s, const real *unused, int thread) noexce
     if thread > 0:
         thread = team_join(&t.team, &n_threads)
         if thread > 0:
-            place = t.place
+            place = t.entry
             _run_sparse_batches(s, unused, &place, PY_SSIZE_T_MAX, thread, n_threads)
         return
     t.is_led = True
