@@ -16,7 +16,7 @@ ROOT = Path(str(files("fastsoftmax")))
 
 #: Rooms by floor, the lowest first: a room may import from those of lower floors, and from itself.
 FLOORS = [
-    ["kernels", "progress"],
+    ["kernels", "progress", "sources"],
     ["functional", "problem", "callbacks"],
     ["optimization", "interchange", "displays"],
     ["estimators"],

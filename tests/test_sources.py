@@ -1,5 +1,6 @@
 """Rows that are not in memory: the minimum is that of the same rows in memory."""
 
+import sys
 import threading
 import tracemalloc
 
@@ -19,6 +20,7 @@ from fastsoftmax.problem.scan import scan
 from fastsoftmax.sources import (
     ArraySource,
     Block,
+    CsvSource,
     IterableSource,
     NpySource,
     Source,
@@ -329,6 +331,13 @@ def test_svmlight(tmp_path):
     read = _of_source(source)
     np.testing.assert_allclose(read[0], X, rtol=1e-12)
     np.testing.assert_array_equal(read[1], y)
+    for number, rows in enumerate((slice(0, 300), slice(300, 700))):
+        dump_svmlight_file(X[rows], y[rows], str(tmp_path / f"part-{number}.txt"), zero_based=False)
+    of_parts = _of_source(SvmlightSource(f"{tmp_path}/part-*", 8, max_memory=LITTLE))
+    np.testing.assert_array_equal(of_parts[0], read[0])
+    (tmp_path / "text.txt").write_text("1 1:2\na,b\n")
+    with pytest.raises(ValueError, match=r"text\.txt: could not convert string to float"):
+        SvmlightSource(tmp_path / "text.txt", 8).read(0)
     with pytest.raises(ValueError, match="n_features must be an int, at least 1; got 0"):
         SvmlightSource(tmp_path / "rows.txt", 0)
 
@@ -380,6 +389,87 @@ def test_parquet(embedding, tmp_path):
     text = ParquetSource(f"{tmp_path}/*.parquet", "weight")
     with pytest.raises(ValueError, match=r"column 'label' of .* holds string, and features must"):
         text.read(0)
+
+
+@pytest.fixture
+def csv_files(tmp_path):
+    """Two files of text, and what is in them."""
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    X, y = _noisy()
+    X[:, 0] = np.round(X[:, 0])
+    X[:, 1] = X[:, 1] > 0
+    frame = pandas.DataFrame(X, columns=[f"x{j}" for j in range(8)])
+    frame["x0"], frame["x1"] = frame["x0"].astype(int), frame["x1"].astype(bool)
+    frame["label"], frame["weight"] = np.array(["p", "q", "r", "s"])[y], np.linspace(1, 2, len(y))
+    frame[:4000].to_csv(tmp_path / "part-0.csv", index=False)
+    frame[frame.columns[::-1]][4000:].to_csv(tmp_path / "part-1.csv.gz", index=False)
+    return tmp_path, X, frame
+
+
+def test_csv(csv_files):
+    folder, X, frame = csv_files
+    paths = f"{folder}/part-*"
+    source = CsvSource(paths, "label", sample_weight="weight", max_memory=LITTLE)
+    assert source.feature_names == [f"x{j}" for j in range(8)]
+    assert source.name == f"{folder}/part-0.csv and 1 more"
+    with Threads():
+        read = _of_source(source)
+    np.testing.assert_array_equal(read[0], X)
+    assert read[1].tolist() == frame["label"].tolist()
+    assert len(list(source.blocks())) > 6
+    labels, weight = frame["label"].to_numpy(), frame["weight"].to_numpy()
+    streamed = SoftmaxClassifier(random_state=0, tol=1e-7).fit(source)
+    held = SoftmaxClassifier(random_state=0, tol=1e-9).fit(X, labels, weight)
+    assert abs(_objective(streamed, X, labels, weight) - _objective(held, X, labels, weight)) < 5e-7
+    np.testing.assert_array_equal(
+        held.predict(CsvSource(paths, features=source.feature_names)), held.predict(X)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("a,y\n1,p\n", r"rows.csv has no column 'b'; it has \['a', 'y'\]"),
+        ("a,b,y\n1,two,p\n", "column 'b' of .*rows.csv holds string, and features must be numbers"),
+        ("a,b,y\n1,2,p\n1,2\n", "rows.csv: CSV parse error: Expected 3 columns, got 2"),
+        ("", "rows.csv: Empty CSV file"),
+        ("a,b,y\n1,2,\n1,2,\n", "column 'y' of .*rows.csv has rows without a value"),
+    ],
+    ids=["missing", "text", "short line", "empty", "no label"],
+)
+def test_csv_that_is_not_what_it_should_be(text, error, tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(ValueError, match=error):
+        list(CsvSource(tmp_path / "rows.csv", "y", ["a", "b"]).blocks())
+
+
+def test_csv_whose_numbers_end(tmp_path):
+    pytest.importorskip("pyarrow")
+    lines = ["a;y", *(f"{i};{i % 2}" for i in range(20_000)), "none;1"]
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    source = CsvSource(tmp_path / "rows.csv", "y", delimiter=";", max_memory=LITTLE)
+    with pytest.raises(ValueError, match=r"rows.csv: In CSV column #0: .* invalid value 'none'"):
+        SoftmaxClassifier().fit(source)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_tables_without_pyarrow(kind, tmp_path, monkeypatch):
+    from fastsoftmax.sources import ParquetSource
+
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r'pip install "fastsoftmax\[arrow\]"'):
+        {"csv": CsvSource, "parquet": ParquetSource}[kind](tmp_path / "rows")
+
+
+def test_files_that_are_no_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    from fastsoftmax.sources import ParquetSource
+
+    (tmp_path / "rows.parquet").write_text("text")
+    with pytest.raises(ValueError, match=r"rows.parquet is no Parquet file"):
+        ParquetSource(tmp_path / "rows.parquet")
 
 
 def test_iterables():

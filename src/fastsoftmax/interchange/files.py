@@ -10,8 +10,6 @@ import errno
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import stat
 from typing import Any
 
@@ -21,6 +19,7 @@ from sklearn import config_context
 
 from .. import __version__
 from .encoding import decode, encode
+from .replacing import replacing
 
 __all__ = ["load", "savable", "save"]
 
@@ -205,29 +204,8 @@ def _safetensors():
 
 def _replace_file(path, content):
     """Put the content where the path leads, at once or not at all; a link stays a link."""
-    path = os.path.realpath(path)
-    if os.path.exists(path) and not os.path.isfile(path):  # a pipe or a device would be gone
-        raise OSError(f"{path!r} is no regular file, and is not replaced by one")
-    folder = os.path.dirname(path)
-    temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            if os.path.exists(path):
-                shutil.copymode(path, temporary)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
-    # The new name itself is on the disk only once the folder is.
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(content)
 
 
 def _read_file(path):

@@ -6,6 +6,7 @@ minimum is that of the same rows in memory, and so is what is proved of it.
 
 from .arrays import ArraySource
 from .base import Block, Source
+from .csv import CsvSource
 from .iterables import IterableSource
 from .npy import NpySource
 from .parquet import ParquetSource
@@ -14,6 +15,7 @@ from .svmlight import SvmlightSource
 __all__ = [
     "ArraySource",
     "Block",
+    "CsvSource",
     "IterableSource",
     "NpySource",
     "ParquetSource",

@@ -55,10 +55,24 @@ class ParquetSource(Source):
     @property
     def feature_names(self) -> list[str]: ...
 
+class CsvSource(Source):
+    def __init__(
+        self,
+        paths: Files,
+        label: str | None = None,
+        features: str | Sequence[str] | None = None,
+        sample_weight: str | None = None,
+        *,
+        delimiter: str = ",",
+        max_memory: int = 268435456,
+    ) -> None: ...
+    @property
+    def feature_names(self) -> list[str]: ...
+
 class SvmlightSource(Source):
     def __init__(
         self,
-        path: str | PathLike[str],
+        paths: Files,
         n_features: int,
         *,
         zero_based: bool = False,

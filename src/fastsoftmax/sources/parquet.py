@@ -3,12 +3,8 @@
 Read by pyarrow, row group by row group.
 """
 
-import os
-from glob import glob
-
-import numpy as np
-
 from .base import Block, Source
+from .columns import Columns, paths_of, require_arrow
 
 __all__ = ["ParquetSource"]
 
@@ -42,27 +38,12 @@ class ParquetSource(Source):
         self, paths, label=None, features=None, sample_weight=None, *, max_memory=256 << 20
     ):
         super().__init__(max_memory)
-        from pyarrow.parquet import ParquetFile
-
-        if isinstance(paths, str | os.PathLike):
-            paths = os.fspath(paths)
-            paths = sorted(glob(paths)) if "*" in paths else [paths]
-        self._paths = [os.fspath(path) for path in paths]
-        if not self._paths:
-            raise FileNotFoundError("paths: there is no such file")
-        self._label, self._sample_weight, self._features = label, sample_weight, features
-        beside = [name for name in (label, sample_weight) if name is not None]
-        self._groups = []
+        require_arrow()
+        self._paths, self._groups = paths_of(paths), []
+        self._columns = Columns(label, sample_weight, features)
         for path in self._paths:
-            with ParquetFile(path) as file:
-                names = file.schema_arrow.names
-                if self._features is None:
-                    self._features = [name for name in names if name not in beside]
-                elif isinstance(self._features, str):
-                    self._features = [self._features]
-                missing = [name for name in (*self._features, *beside) if name not in names]
-                if missing:
-                    raise ValueError(f"{path} has no column {missing[0]!r}; it has {names}")
+            with _opened(path) as file:
+                self._columns.check(file.schema_arrow.names, path)
                 self._groups += [(path, group) for group in range(file.num_row_groups)]
         self.n_blocks = len(self._groups)
 
@@ -75,36 +56,22 @@ class ParquetSource(Source):
     @property
     def feature_names(self):
         """Columns of features."""
-        return list(self._features)
+        return list(self._columns.features)
 
     def read(self, number):
         """One :class:`Block`."""
-        from pyarrow.parquet import ParquetFile
-
         path, group = self._groups[number]
-        beside = [name for name in (self._label, self._sample_weight) if name is not None]
-        with ParquetFile(path) as file:
-            table = file.read_row_group(group, columns=[*self._features, *beside])
-        X = [_numbers(table.column(name), name, path) for name in self._features]
-        X = X[0] if len(X) == 1 and X[0].ndim == 2 else np.column_stack(X)
-        y, weight = (
-            None if name is None else table.column(name).to_numpy(zero_copy_only=False)
-            for name in (self._label, self._sample_weight)
-        )
-        return Block(number, X, y, weight)
+        with _opened(path) as file:
+            table = file.read_row_group(group, columns=self._columns.all)
+        return Block(number, *self._columns.of(table, path))
 
 
-def _numbers(column, name, path):
-    """The numbers of a column, or the matrix of one of lists of a fixed size."""
-    from pyarrow import types
+def _opened(path):
+    """The file, or an error that names it."""
+    from pyarrow import ArrowInvalid
+    from pyarrow.parquet import ParquetFile
 
-    kind = column.type
-    if types.is_fixed_size_list(kind):
-        lists = column.combine_chunks()
-        if column.null_count:
-            raise ValueError(f"column {name!r} of {path} has rows without a list")
-        values = lists.flatten().to_numpy(zero_copy_only=False)
-        return values.reshape(-1, kind.list_size)
-    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
-        raise ValueError(f"column {name!r} of {path} holds {kind}, and features must be numbers")
-    return column.to_numpy(zero_copy_only=False)
+    try:
+        return ParquetFile(path)
+    except ArrowInvalid as error:
+        raise ValueError(f"{path} is no Parquet file: {error}") from error

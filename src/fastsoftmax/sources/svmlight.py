@@ -1,24 +1,26 @@
 """Sparse rows of text in the svmlight or LIBSVM format, parsed by scikit-learn, part by part."""
 
+import itertools
 import os
 
 import numpy as np
 from sklearn.datasets import load_svmlight_file
 
 from .base import Block, Source
+from .columns import paths_of
 
 __all__ = ["SvmlightSource"]
 
 
 class SvmlightSource(Source):
-    """Rows of a text file, ``label index:value index:value ...`` each.
+    """Rows of text files, ``label index:value index:value ...`` each.
 
     Text is parsed again in each pass, which takes many times as long as the pass: what is fitted
     often, or is large, is better kept in binary form.
 
     Parameters
     ----------
-    path : path
+    paths : path, or a pattern with ``*`` in it, or a list of paths
     n_features : int
         There may be no larger index.
     zero_based : bool, default=False
@@ -35,31 +37,40 @@ class SvmlightSource(Source):
     """
 
     def __init__(
-        self, path, n_features, *, zero_based=False, dtype=np.float64, max_memory=256 << 20
+        self, paths, n_features, *, zero_based=False, dtype=np.float64, max_memory=256 << 20
     ):
         super().__init__(max_memory)
-        self._path, self._size = os.fspath(path), os.stat(path).st_size
+        self._paths = paths_of(paths)
+        sizes = [os.stat(path).st_size for path in self._paths]
         if not (isinstance(n_features, int | np.integer) and n_features >= 1):
             raise ValueError(f"n_features must be an int, at least 1; got {n_features!r}")
         self._n_features, self._zero_based, self._dtype = int(n_features), zero_based, dtype
         # scikit-learn takes the lines that begin within so many bytes.
-        self._starts = [*range(0, self._size, self.block_bytes), self._size]
-        self.n_blocks = len(self._starts) - 1
+        self._parts = [
+            (path, start, stop)
+            for path, size in zip(self._paths, sizes, strict=True)
+            for start, stop in itertools.pairwise([*range(0, size, self.block_bytes), size])
+        ]
+        self.n_blocks = len(self._parts)
 
     @property
     def name(self):
         """What errors call it."""
-        return self._path
+        more = f" and {len(self._paths) - 1} more" if len(self._paths) > 1 else ""
+        return f"{self._paths[0]}{more}"
 
     def read(self, number):
         """One :class:`Block`."""
-        start, stop = self._starts[number], self._starts[number + 1]
-        X, y = load_svmlight_file(
-            self._path,
-            n_features=self._n_features,
-            dtype=self._dtype,
-            zero_based=self._zero_based,
-            offset=start,
-            length=stop - start,
-        )
+        path, start, stop = self._parts[number]
+        try:
+            X, y = load_svmlight_file(
+                path,
+                n_features=self._n_features,
+                dtype=self._dtype,
+                zero_based=self._zero_based,
+                offset=start,
+                length=stop - start,
+            )
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         return Block(number, X, y)

@@ -1,0 +1,99 @@
+"""Named columns of a table as features, labels and weights; what Parquet and CSV have in common.
+
+The tables are pyarrow's, which is imported where it is needed only.
+"""
+
+import os
+from glob import glob
+
+import numpy as np
+
+__all__ = ["Columns", "paths_of", "require_arrow"]
+
+
+def require_arrow():
+    """An error that names the extra, where pyarrow is missing."""
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'Parquet and CSV need pyarrow: pip install "fastsoftmax[arrow]"'
+        ) from error
+
+
+def paths_of(given):
+    """The files of a path, a pattern or a list, or an error where there are none."""
+    if isinstance(given, str | os.PathLike):
+        given = os.fspath(given)
+        paths = sorted(glob(given)) if "*" in given else [given]
+    else:
+        paths = [os.fspath(path) for path in given]
+    if not paths:
+        raise FileNotFoundError(f"paths: no file is named {given}")
+    return paths
+
+
+class Columns:
+    """Which columns of a table are what.
+
+    Parameters
+    ----------
+    label, sample_weight : str or None
+    features : str, list of str or None
+        None for all columns that are neither of these, of the first table that is met.
+    """
+
+    def __init__(self, label, sample_weight, features):
+        self.label, self.sample_weight = label, sample_weight
+        self.features = [features] if isinstance(features, str) else features
+
+    @property
+    def beside(self):
+        """Those that are no features."""
+        return [name for name in (self.label, self.sample_weight) if name is not None]
+
+    @property
+    def all(self):
+        """All that are read; none twice."""
+        return list(dict.fromkeys([*self.features, *self.beside]))
+
+    def check(self, names, path):
+        """An error where a table with these columns lacks one."""
+        if self.features is None:
+            self.features = [name for name in names if name not in self.beside]
+        missing = [name for name in self.all if name not in names]
+        if missing:
+            raise ValueError(f"{path} has no column {missing[0]!r}; it has {list(names)}")
+
+    def of(self, table, path):
+        """X, labels and weights of a table."""
+        X = [_numbers(table.column(name), name, path) for name in self.features]
+        X = X[0] if len(X) == 1 and X[0].ndim == 2 else np.column_stack(X)
+        y, weight = (
+            None if name is None else _values(table.column(name), name, path)
+            for name in (self.label, self.sample_weight)
+        )
+        return X, y, weight
+
+
+def _values(column, name, path):
+    """Labels or weights, of which every row has one."""
+    if column.null_count:
+        raise ValueError(f"column {name!r} of {path} has rows without a value")
+    return column.to_numpy()
+
+
+def _numbers(column, name, path):
+    """The numbers of a column, or the matrix of one of lists of a fixed size."""
+    from pyarrow import types
+
+    kind = column.type
+    if types.is_fixed_size_list(kind):
+        lists = column.combine_chunks()
+        if column.null_count:
+            raise ValueError(f"column {name!r} of {path} has rows without a list")
+        values = lists.flatten().to_numpy(zero_copy_only=False)
+        return values.reshape(-1, kind.list_size)
+    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+        raise ValueError(f"column {name!r} of {path} holds {kind}, and features must be numbers")
+    return column.to_numpy()
