@@ -1,6 +1,6 @@
-"""The command line: ``fastsoftmax demo`` and ``fastsoftmax --version``.
+"""The command line: ``fastsoftmax train``, ``predict``, ``evaluate``, ``show``, ``demo``.
 
-Reads arguments and hands over; the demo itself is in demo.py, imported only when it is asked for.
+Reads arguments and hands over to cli/ or demo.py, which are imported only when they are asked for.
 Called by the installed ``fastsoftmax`` script and by ``python -m fastsoftmax``.
 """
 
@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from . import __version__
+from .cli.arguments import add_commands
 
 __all__ = ["main"]
 
@@ -18,6 +19,7 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"fastsoftmax {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    add_commands(commands)
     demo = commands.add_parser(
         "demo",
         help="train on 1797 handwritten digits and compare",
@@ -45,9 +47,14 @@ def main(arguments=None):
     Returns
     -------
     status : int
-        0; wrong arguments leave through ``SystemExit(2)``, as argparse does.
+        0 done, 1 failed, 2 options that don't fit the files, 130 ended by Ctrl-C; wrong arguments
+        leave through ``SystemExit(2)``, as argparse does.
     """
     options = _parser().parse_args(arguments)
+    if options.command != "demo":
+        from .cli.running import run
+
+        return run(options)
     from .demo import run_demo
 
     run_demo(options.output)

@@ -4,6 +4,7 @@ The tables are pyarrow's, which is imported where it is needed only.
 """
 
 import os
+from collections import Counter
 from glob import glob
 
 import numpy as np
@@ -61,9 +62,14 @@ class Columns:
         """An error where a table with these columns lacks one."""
         if self.features is None:
             self.features = [name for name in names if name not in self.beside]
-        missing = [name for name in self.all if name not in names]
+        present = set(names)
+        missing = [name for name in self.all if name not in present]
         if missing:
-            raise ValueError(f"{path} has no column {missing[0]!r}; it has {list(names)}")
+            raise ValueError(f"{path} has no column {missing[0]!r}; it has {_some(names)}")
+        counts = Counter(names)
+        twice = [name for name in self.all if counts[name] > 1]
+        if twice:
+            raise ValueError(f"{path} has {counts[twice[0]]} columns {twice[0]!r}")
 
     def of(self, table, path):
         """X, labels and weights of a table."""
@@ -74,6 +80,12 @@ class Columns:
             for name in (self.label, self.sample_weight)
         )
         return X, y, weight
+
+
+def _some(names):
+    """Up to ten names as text."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{list(names[:10])}{more}"
 
 
 def _values(column, name, path):
