@@ -121,11 +121,12 @@ class Measures:
 def measure(model, source):
     """Measures of a fitted model on all rows of a source, which has labels."""
     measures = Measures(model.classes_)
-    for block, log_probability in named_blocks(source, lambda b: model.predict_log_proba(b.X)):
-        try:
-            measures.add(block.y, log_probability, block.sample_weight)
-        except ValueError as error:
-            raise ValueError(f"block {block.number} of {source.name}: {error}") from error
+
+    def add(block):
+        measures.add(block.y, model.predict_log_proba(block.X), block.sample_weight)
+
+    for _ in named_blocks(source, add):
+        pass
     if not measures.bin_weight.sum() > 0:
         raise ValueError(f"{source.name} holds no rows of a weight above 0")
     return measures

@@ -9,12 +9,14 @@ import os
 import re
 from dataclasses import dataclass, replace
 from glob import glob, has_magic
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy.sparse import issparse, vstack
 
 from ..estimators import load
 from ..sources import ArraySource, CsvSource, NpySource, ParquetSource, Source, SvmlightSource
+from ..sources.columns import require_arrow
 from .reporting import UsageError
 
 __all__ = ["Opened", "held", "named_blocks", "open_model", "open_rows", "paths_of"]
@@ -204,6 +206,7 @@ class _Asked:
 
 
 def _open_csv(asked, delimiter=","):
+    require_arrow()
     from pyarrow import csv
 
     def schema_of(path):
@@ -222,6 +225,7 @@ def _open_tsv(asked):
 
 
 def _open_parquet(asked):
+    require_arrow()
     from pyarrow.parquet import read_schema
 
     def source_of(**columns):
@@ -317,10 +321,11 @@ def _open_npz(asked):
 
 def _of_archive(path, asked):
     """X and y, or None, of an archive: "X", or its only matrix, and "y" or what the label is."""
-    with np.load(path, allow_pickle=False) as archive:
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError(f"{path} is no .npz file")
-        arrays = {name: archive[name] for name in archive.files}
+    try:
+        with open(path, "rb") as file, np.lib.npyio.NpzFile(file) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, BadZipFile) as error:
+        raise ValueError(f"{path} is no .npz file of plain arrays: {error}") from error
     label = asked.label or "y"
     matrices = [name for name, array in arrays.items() if array.ndim == 2 and name != label]
     if "X" not in matrices and len(matrices) != 1:
@@ -381,8 +386,10 @@ class _Watched(Source):
 
 
 def named_blocks(source, use):
-    """Each block and what a function makes of it; its errors name the block."""
+    """Each block that has rows, and what a function makes of it; its errors name the block."""
     for block in source.blocks():
+        if block.X.shape[0] == 0:
+            continue
         try:
             made = use(block)
         except ValueError as error:
