@@ -21,7 +21,7 @@ SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.to
 .PHONY: help demo test fuzz sanitize lint bench clean
 
 help:
-	@echo "make demo    train on handwritten digits, compare, draw the loss curve"
+	@echo "make demo    train on handwritten digits, compare, draw the loss curve; from files too"
 	@echo "make test    run the tests on every instruction set this machine has"
 	@echo "make fuzz    throw anything at the public functions and estimators (FUZZ=2000 examples each)"
 	@echo "make sanitize  look for wrong reads and writes, undefined behaviour and races in the kernels"
@@ -84,7 +84,7 @@ $(VENV)/stamp-requirements: $(VENV)/stamp-python pyproject.toml
 
 $(VENV)/stamp-built: $(VENV)/stamp-requirements $(SOURCES)
 	@echo "Building the kernels"
-	@$(PIP) install --no-build-isolation --editable ".[plot,progress]"
+	@$(PIP) install --no-build-isolation --editable ".[plot,progress,save]"
 	@touch $@
 
 # The package itself is there already, so this adds what the extra needs and builds nothing.

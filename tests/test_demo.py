@@ -1,4 +1,4 @@
-"""The command line and the demo: what it prints, what it saves, and what it does without extras.
+"""The demo: what it prints, what it saves, and what it does without extras.
 
 Not a test of training itself (test_estimator.py), nor of any time.
 """
@@ -109,15 +109,28 @@ def test_demo_shows_a_progress_bar(finished):
     assert "epoch" in finished[2]
 
 
+def test_demo_trains_from_files_larger_than_their_memory(finished):
+    pytest.importorskip("safetensors")
+    shown = finished[1][finished[1].index("The command line, 552 KB of rows in 256KB") :]
+    assert "$ fastsoftmax train X_train.npy --labels y_train.npy --max-memory 256KB" in shown
+    accuracy = float(re.search(r"validation on 360 rows: accuracy (\S+),", shown).group(1))
+    of_test = _table(finished[1])["accuracy, test"]
+    assert accuracy == pytest.approx(float(of_test[0]), abs=0.003)
+    assert re.search(r"^above minimum +\d.*at most$", shown, re.MULTILINE)
+
+
 def test_demo_without_extras_prints_plain_lines_and_names_the_extra(monkeypatch, capsys, tmp_path):
     for name in ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg"):
         monkeypatch.setitem(sys.modules, name, None)
     for name in ("tqdm", "tqdm.auto"):
         monkeypatch.setitem(sys.modules, name, None)
+    for name in ("safetensors", "safetensors.numpy"):
+        monkeypatch.setitem(sys.modules, name, None)
     assert main(["demo", "--output", str(tmp_path / "none")]) == 0
     printed = capsys.readouterr()
     assert 'pip install "fastsoftmax[plot]"' in printed.out.splitlines()[-1]
     assert not (tmp_path / "none").exists()
+    assert 'safetensors is missing: pip install "fastsoftmax[save]"' in printed.out
     assert "epoch 50/50" in printed.err
     assert "accuracy, test" in _table(printed.out)
 

@@ -25,7 +25,8 @@ def _parser():
         help="train on 1797 handwritten digits and compare",
         description="Train on the 1797 handwritten digits that scikit-learn ships; compare the "
         "accuracy and the time with the NumPy reference and with scikit-learn's "
-        "LogisticRegression; draw the loss curve. Nothing is downloaded.",
+        "LogisticRegression; draw the loss curve; train from files that are larger than the memory "
+        "they may take. Nothing is downloaded.",
     )
     demo.add_argument(
         "--output",
@@ -57,7 +58,7 @@ def main(arguments=None):
         return run(options)
     from .demo import run_demo
 
-    run_demo(options.output)
+    run_demo(options.output, main)
     return 0
 
 

@@ -1,10 +1,15 @@
 """The demonstration: digits trained with nothing set, by SGD on two kernels, and by scikit-learn.
 
+Then once more from files that are larger than the memory they may take, by the command line.
+
 It is an example of use that also compares, not a benchmark: the data are small, so the times hold
 much that isn't arithmetic; speed is measured in bench/. The kernels' coefficients are compared
 with the reference's before any time is taken. Called by __main__.py.
 """
 
+import contextlib
+import shlex
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
@@ -26,6 +31,9 @@ __all__ = ["check_same_coef", "run_demo", "split_digits"]
 ALPHA = 1e-2
 N_EPOCHS = 50
 REPEATS = 5
+
+#: What the command line is run with: half of what the rows take.
+MAX_MEMORY = "256KB"
 
 #: Coefficients of kernels and reference may differ by this much of the largest one. Both work in
 #: float64; 450 steps of rounding stay below 1e-12, and a wrong term anywhere is far above 1e-9.
@@ -72,13 +80,15 @@ def check_same_coef(coef, reference_coef):
     return float(difference)
 
 
-def run_demo(output="demo-output"):
+def run_demo(output="demo-output", command_line=None):
     """Train, compare, print a table and save the loss curve.
 
     Parameters
     ----------
     output : str or path-like, default="demo-output"
         Folder of the picture; made where it doesn't exist.
+    command_line : callable or None, default=None
+        Runs a list of arguments; None leaves that part out.
 
     Raises
     ------
@@ -88,10 +98,10 @@ def run_demo(output="demo-output"):
     # On data this small threads mostly wait for each other: LogisticRegression was seen to take
     # 30 times as long with two BLAS threads as with one. One for everybody is the fair choice.
     with threadpool_limits(1, user_api="blas"):
-        _run_demo(Path(output))
+        _run_demo(Path(output), command_line)
 
 
-def _run_demo(folder):
+def _run_demo(folder, command_line):
     parts = split_digits()
     X, y = parts["train"]
     sizes = ", ".join(f"{name} {len(part[0])}" for name, part in parts.items())
@@ -123,6 +133,9 @@ def _run_demo(folder):
     print()
     print(_table(parts, (default, ours, reference, peer), seconds))
     print()
+    if command_line is not None:
+        _show_command_line(parts, command_line)
+        print()
     print(_save_loss_curve(folder, ours, _objective(peer, X, y)))
 
 
@@ -178,6 +191,31 @@ def _table(parts, models, seconds):
     ]
     lines.insert(1, "─" * len(lines[0]))
     return "\n".join(lines)
+
+
+def _show_command_line(parts, command_line):
+    """Train from files that are larger than the memory they may take, and show the model."""
+    try:
+        import safetensors  # noqa: F401
+    except ImportError:
+        print('command line: not shown, safetensors is missing: pip install "fastsoftmax[save]"')
+        return
+    size = parts["train"][0].nbytes
+    print(f"The command line, {size / 1e3:.0f} KB of rows in {MAX_MEMORY} of memory:")
+    commands = [
+        f"train X_train.npy --labels y_train.npy --max-memory {MAX_MEMORY} --standardize "
+        f"--alpha {ALPHA} --validation X_test.npy --validation-labels y_test.npy "
+        "--output digits.safetensors",
+        "show digits.safetensors",
+    ]
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        for name, (X, y) in parts.items():
+            np.save(f"X_{name}.npy", X)
+            np.save(f"y_{name}.npy", y)
+        for command in commands:
+            print(f"$ fastsoftmax {command}", flush=True)
+            if command_line(shlex.split(command)) != 0:
+                raise RuntimeError(f"fastsoftmax {command} failed")
 
 
 def _save_loss_curve(folder, classifier, optimum):
