@@ -320,13 +320,14 @@ def test_validation_rows_are_scored(kind, run):
 
 def test_early_stopping(run):
     text = "train train.npz --validation test.npz -o m.safetensors --early-stopping --max-iter 30"
-    status, _, _ = run(text)
+    status, out, _ = run(text)
     assert status == 0
     model = fastsoftmax.load("m.safetensors")
     own = SoftmaxClassifier(early_stopping=True, max_iter=30, random_state=0)
     test = PARTS["test"]
     own.fit(X[:N_TRAIN], CODES[:N_TRAIN], X_val=X[test], y_val=CODES[test])
     assert model.best_iter_ == own.best_iter_
+    assert out.startswith("700 rows, 5 features")
     np.testing.assert_array_equal(model.coef_, own.coef_)
 
 
@@ -559,6 +560,17 @@ REFUSED = {
         2,
         "--labels is missing: .npy files hold no labels",
     ),
+    "weights of text": (
+        "train train.csv --label animal --weight comment -o m",
+        1,
+        "column 'comment' of train.csv holds string, and weights must be numbers",
+    ),
+    "output is labels": (
+        "train train-X.npy --labels train-y.npy -o train-y.npy",
+        2,
+        "--output train-y.npy is among the files that are read",
+    ),
+    "output is of a pattern": ("train trai*.npz -o train.npz", 2, "train.npz is among the files"),
     "cv of much": (
         "train train.npz --cv 3 --max-memory 16KB -o m",
         1,
@@ -729,6 +741,36 @@ def test_a_failure_leaves_what_was_there(model, run, at):
     assert set(os.listdir()) == before
 
 
+def test_a_model_that_could_not_be_scored_is_saved(run):
+    np.savez("other.npz", X=X, y=np.full(len(X), 7))
+    status, out, err = run("train train.npz --validation other.npz -o m.safetensors")
+    assert (status, out) == (1, "")
+    assert err.splitlines() == [
+        "fastsoftmax train: m.safetensors is saved, and was not scored",
+        "fastsoftmax train: error: block 0 of other.npz: y holds labels that are "
+        "not among the classes: 7; the classes are 0, 1, 2",
+    ]
+    assert fastsoftmax.load("m.safetensors").n_features_in_ == N_FEATURES
+
+
+@pytest.mark.parametrize("kind", ["LogisticRegression", "LogisticRegressionCV"])
+def test_models_that_were_saved_otherwise(kind, run):
+    frame = pd.read_csv("train.csv")
+    own = getattr(fastsoftmax, kind)().fit(frame[NAMES], frame["animal"])
+    own.save("m.safetensors")
+    assert run("predict m.safetensors test.csv -o out.csv")[0] == 0
+    test = pd.read_csv("test.csv")
+    assert pd.read_csv("out.csv")["prediction"].tolist() == own.predict(test[NAMES]).tolist()
+    status, _, err = run("evaluate m.safetensors test.csv")
+    assert (status, "--label is missing" in err) == (2, True)
+    status, out, _ = run("evaluate m.safetensors test.csv --label animal --json")
+    score = own.score(test[NAMES], test["animal"])
+    assert json.loads(out)["accuracy"] == pytest.approx(score, rel=1e-12)
+    status, out, err = run("show m.safetensors")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"estimator      {kind}(")
+
+
 # --- Ctrl-C, pipes, terminals ---------------------------------------------------------------------
 
 
@@ -785,7 +827,7 @@ def test_ctrl_c_while_predictions_are_written(model, run, at, monkeypatch):
     _interrupting(monkeypatch, after=1)
     status, out, err = run("predict model.safetensors test.parquet -o out.npy", *LITTLE)
     assert (status, out) == (130, "")
-    assert err == "fastsoftmax predict: interrupted; nothing was written\n"
+    assert err == "fastsoftmax predict: interrupted; out.npy was not written\n"
     assert (at / "out.npy").read_text() == "old"
     assert set(os.listdir()) == before
 
@@ -888,11 +930,24 @@ def test_progress_is_no_part_of_the_result(run, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "shown"), [(12, "12 "), (1234, "1.23 k"), (5 * 10**6, "5 M"), (2 * 10**9, "2 G")]
+    ("n_rows", "shown"), [(12, "12 "), (1234, "1.23 k "), (5 * 10**6, "5 M "), (2 * 10**9, "2 G ")]
 )
-def test_rates_have_three_digits(n_rows, shown, capsys):
+def test_rates_have_three_digits(n_rows, shown, monkeypatch, capsys):
+    monkeypatch.setattr("fastsoftmax.cli.reporting.PATIENCE", 0)
+    times = iter((0.0, 1.0, 1.0, 1.0))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(times))
     progress = Progress(True)
-    progress.begin()
-    progress._n_read = n_rows
-    progress._show([progress._rate(1.0)])
-    assert capsys.readouterr().err.startswith(f"\r{shown}".rstrip())
+    progress.begin(2 * n_rows)
+    progress.add(n_rows)
+    assert capsys.readouterr().err == f"\r 50%  {shown}rows/s"
+
+
+def test_a_line_of_progress_fits_the_terminal(monkeypatch, capsys):
+    monkeypatch.setattr("fastsoftmax.cli.reporting.PATIENCE", 0)
+    monkeypatch.setenv("COLUMNS", "12")
+    progress = Progress(True)
+    progress.begin(None)
+    progress.add(123456)
+    assert len(capsys.readouterr().err) == 12
+    progress.close()
+    assert capsys.readouterr().err == f"\r{' ' * 11}\r"

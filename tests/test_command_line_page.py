@@ -1,4 +1,4 @@
-"""Runs docs/command-line.md from top to bottom in an empty folder: its commands print what it shows.
+"""Runs docs/command-line.md from top to bottom: its commands print what it shows.
 
 Numbers may be others, as another CPU rounds otherwise; all else is compared. The commands
 themselves are tested in test_cli.py.

@@ -56,7 +56,7 @@ def _of_classes(measures):
     rows = [("class", "precision", "recall", "F1", "rows")]
     for k in shown:
         ratios = (_ratio(values[name][k]) for name in ("precision", "recall", "f1"))
-        rows.append((str(labels[k]), *ratios, f"{values['support'][k]:g}"))
+        rows.append((str(labels[k]), *ratios, _count(values["support"][k])))
     return "\n".join([*above, table(rows)])
 
 
@@ -68,7 +68,7 @@ def _confusion(measures):
     if len(labels) <= MOST_IN_CONFUSION:
         rows = [("true \\ predicted", *labels)]
         for label, counts in zip(labels, measures.confusion, strict=True):
-            rows.append((label, *(f"{count:g}" for count in counts)))
+            rows.append((label, *map(_count, counts)))
         return table(rows)
     wrong = measures.confusion.copy()
     np.fill_diagonal(wrong, 0)
@@ -76,7 +76,7 @@ def _confusion(measures):
     rows = [("true", "predicted", "rows")]
     for true, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True):
         if wrong[true, predicted] > 0:
-            rows.append((labels[true], labels[predicted], f"{wrong[true, predicted]:g}"))
+            rows.append((labels[true], labels[predicted], _count(wrong[true, predicted])))
     return f"most often taken for each other\n{table(rows)}"
 
 
@@ -92,10 +92,15 @@ def _calibration(measures):
                     f"{k / n_bins:.1f}–{(k + 1) / n_bins:.1f}",
                     _ratio(mean),
                     _ratio(right),
-                    f"{weight:g}",
+                    _count(weight),
                 )
             )
     return f"calibration: {measures.calibration_error:.4f} off on average\n{table(rows)}"
+
+
+def _count(weight):
+    """Rows, or what they weigh."""
+    return f"{weight:.0f}" if weight == round(weight) else f"{weight:.1f}"
 
 
 def _ratio(value):

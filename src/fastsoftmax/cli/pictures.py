@@ -60,7 +60,7 @@ def _confusion(measures):
         ax.set_yticks(range(len(labels)), labels)
         for i, j in zip(*counts.nonzero(), strict=True):
             color = "white" if shares[i, j] > 0.5 else "0.2"
-            ax.text(j, i, f"{counts[i, j]:g}", ha="center", va="center", fontsize=8, color=color)
+            ax.text(j, i, f"{counts[i, j]:.0f}", ha="center", va="center", fontsize=8, color=color)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from .reading import named_blocks, open_model, open_rows
+from .reading import named_blocks, open_model, open_rows, paths_of
 from .reporting import Result
 from .writing import check_output, columns_of, format_of, writing
 
@@ -13,7 +13,7 @@ def predict(options, console):
     """Read, predict, write, and tell how many."""
     kind = format_of(options.output)
     model, names, label = open_model(options.model)
-    check_output(options.output, [options.model, *options.files])
+    check_output(options.output, [options.model, *paths_of(options.files)])
     model.n_jobs = options.jobs
     opened = open_rows(
         options,
@@ -29,10 +29,13 @@ def predict(options, console):
         return model.predict(block.X), probability
 
     start, n_rows = time.perf_counter(), 0
-    with writing(options.output, model.classes_, options.proba) as write:
-        for _, (labels, probability) in named_blocks(opened.source, predicted):
-            write(labels, probability)
-            n_rows += len(labels)
+    try:
+        with writing(options.output, model.classes_, options.proba) as write:
+            for _, (labels, probability) in named_blocks(opened.source, predicted):
+                write(labels, probability)
+                n_rows += len(labels)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {options.output} was not written") from None
     seconds = time.perf_counter() - start
     if kind == "npy":
         columns = None

@@ -146,7 +146,7 @@ def open_rows(
     if asked.zero_based and kind != "svmlight":
         raise UsageError(f"--zero-based goes with svmlight text; these are {kind}")
     opened = OPENERS[kind](asked)
-    return replace(opened, source=_Watched(opened.source, progress))
+    return replace(opened, source=_Watched(opened.source, progress, files))
 
 
 def paths_of(patterns):
@@ -364,24 +364,31 @@ OPENERS = {
 
 
 class _Watched(Source):
-    """A source whose rows are counted as they are read."""
+    """A source whose rows are counted as they are read; ``n_rows`` once they were all."""
 
-    def __init__(self, source, progress):
+    n_rows = None
+
+    def __init__(self, source, progress, files):
         super().__init__(source.max_memory)
         self._source, self._progress, self.n_blocks = source, progress, source.n_blocks
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        self._name = f"{files[0]}{more}"
 
     @property
     def name(self):
-        return self._source.name
+        return self._name
 
     def read(self, number):
         return self._source.read(number)
 
     def blocks(self, seed=None):
-        self._progress.begin()
+        self._progress.begin(self.n_rows)
+        n_rows = 0
         for block in self._source.blocks(seed):
+            n_rows += block.X.shape[0]
             self._progress.add(block.X.shape[0])
             yield block
+        self.n_rows = n_rows
         self._progress.end()
 
 

@@ -5,6 +5,7 @@ Nothing is computed here but rates. Called by the commands.
 
 import json
 import math
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -69,45 +70,40 @@ class Progress:
     Parameters
     ----------
     is_shown : bool
-        Counts either way.
-
-    Attributes
-    ----------
-    n_rows : int or None
-        Of the first pass, once it has ended.
     """
 
     def __init__(self, is_shown):
-        self.is_shown, self.n_rows = is_shown, None
-        self._n_passes, self._n_read, self._start, self._shown = 0, 0, 0.0, 0.0
+        self.is_shown = is_shown
+        self._n_rows, self._n_read, self._start, self._shown = None, 0, 0.0, 0.0
         self._width, self._of_epoch = 0, ""
 
-    def begin(self):
-        """A pass over the rows begins."""
-        self._n_read, self._start = 0, time.perf_counter()
+    def begin(self, n_rows):
+        """A pass over so many rows begins; None where that isn't known yet."""
+        self._n_rows, self._n_read, self._start = n_rows, 0, time.perf_counter()
 
     def add(self, n_rows):
         """Rows were read."""
         self._n_read += n_rows
         if self.is_shown and time.perf_counter() - self._shown > PATIENCE:
-            share = f"{self._n_read / self.n_rows:4.0%}" if self.n_rows else f"{self._n_read} rows"
-            self._show([share, self._rate(time.perf_counter() - self._start), self._of_epoch])
+            done = f"{self._n_read} rows"
+            if self._n_rows:
+                done = f"{self._n_read / self._n_rows:4.0%}"
+            seconds = time.perf_counter() - self._start
+            self._show([done, _rate(self._n_read, seconds), self._of_epoch])
 
     def end(self):
         """The pass has ended."""
-        if self.n_rows is None:
-            self.n_rows = self._n_read
+        self._n_rows = self._n_read
 
     def epoch(self, info):
         """For fit's callbacks: a pass has ended, and this is what it came to."""
-        self._n_read = self.n_rows or 0
         numbers = [f"objective {info.objective:.5f}"]
         if not math.isnan(info.validation_score):
             numbers.append(f"validation {info.validation_score:.5f}")
         if not math.isnan(info.gap):
             numbers.append(f"above the minimum {info.gap:.1e}")
         self._of_epoch = f"pass {info.epoch}  {'  '.join(numbers)}"
-        self._show([self._rate(info.seconds), self._of_epoch])
+        self._show([_rate(self._n_rows or 0, info.seconds), self._of_epoch])
 
     def close(self):
         """Leave an empty line."""
@@ -115,21 +111,22 @@ class Progress:
             print(f"\r{' ' * self._width}\r", end="", file=sys.stderr, flush=True)
             self._width = 0
 
-    def _rate(self, seconds):
-        return f"{_short(self._n_read / seconds)} rows/s" if seconds > 0 else ""
-
     def _show(self, parts):
         text = "  ".join(part for part in parts if part)
+        text = text[
+            : shutil.get_terminal_size().columns - 1
+        ]  # a longer one could not be left again
         print(f"\r{text.ljust(self._width)}", end="", file=sys.stderr, flush=True)
         self._width, self._shown = len(text), time.perf_counter()
 
 
-def _short(number):
-    """Three digits and a unit."""
+def _rate(n_rows, seconds):
+    """Rows a second, in three digits and a unit."""
+    rate = n_rows / seconds if seconds > 0 else 0
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= unit:
-            return f"{number / unit:.3g} {name}"
-    return f"{number:.3g}"
+        if rate >= unit:
+            return f"{rate / unit:.3g} {name} rows/s"
+    return f"{rate:.3g} rows/s"
 
 
 def as_json(document):

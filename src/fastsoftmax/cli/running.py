@@ -38,7 +38,7 @@ def run(options):
         sys.stdout.flush()
         return result.status
     except KeyboardInterrupt as interrupt:
-        console.say(str(interrupt) or "interrupted; nothing was written")
+        console.say(str(interrupt) or "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # who reads has seen enough: what is left is for nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

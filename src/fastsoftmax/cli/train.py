@@ -6,8 +6,9 @@ import time
 import numpy as np
 
 from ..estimators import SoftmaxClassifier, SoftmaxClassifierCV
+from ..interchange.files import require_safetensors
 from .measures import measure
-from .reading import held, open_rows
+from .reading import held, open_rows, paths_of
 from .reporting import Result, UsageError
 from .writing import check_output
 
@@ -30,7 +31,6 @@ def train(options, console):
     """Read, fit, save, and tell what came of it."""
     _check(options)
     opened = open_rows(options, console.progress)
-    check_output(options.output, [*options.files, *(options.validation or ())])
     if opened.left_out:
         console.say(f"left out, as they hold no numbers: {', '.join(opened.left_out)}")
     validation = _validation(options, console, opened)
@@ -43,13 +43,17 @@ def train(options, console):
             f"interrupted; nothing was learned yet, and {options.output} was not written"
         )
     _save(model, options, opened.feature_names)
-    document = _described(model, options, console.progress.n_rows, seconds)
+    document = _described(model, options, opened.source.n_rows, seconds)
     document["left_out"], document["interrupted"] = list(opened.left_out), interrupt
     if interrupt:
         console.say(f"interrupted; {options.output} holds what {model.n_iter_} passes have learned")
         return Result(document, _text(document), status=130)
     if validation is not None:
-        measures = measure(model, validation.source)
+        try:
+            measures = measure(model, validation.source)
+        except BaseException:
+            console.say(f"{options.output} is saved, and was not scored")
+            raise
         document["validation"] = {
             "rows": measures.n_rows,
             "accuracy": measures.accuracy,
@@ -59,7 +63,7 @@ def train(options, console):
 
 
 def _check(options):
-    """An error for options that don't go together."""
+    """An error for options that don't go together, and where the end would fail."""
     for name in ("solver", "early_stopping"):
         if options.cv and getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} doesn't go with --cv")
@@ -69,6 +73,9 @@ def _check(options):
         raise UsageError("--validation-labels needs --validation FILE")
     if not os.path.basename(options.output):
         raise UsageError(f"--output must name a file; got {options.output}")
+    read = (options.files, options.labels, options.validation, options.validation_labels)
+    check_output(options.output, [path for given in read for path in paths_of(given or ())])
+    require_safetensors()
 
 
 def _validation(options, console, opened):

@@ -21,7 +21,7 @@ from .. import __version__
 from .encoding import decode, encode
 from .replacing import replacing
 
-__all__ = ["load", "savable", "save"]
+__all__ = ["load", "require_safetensors", "savable", "save"]
 
 #: Raised when a file is written that an older fastsoftmax would misread.
 FORMAT_VERSION = 1
@@ -81,7 +81,7 @@ def save(estimator, path):
     OSError
         If the file can't be written, or what is there is no regular file.
     """
-    safetensors = _safetensors()
+    safetensors = require_safetensors()
     class_name = type(estimator).__name__
     if CLASSES.get(class_name) is not type(estimator):
         raise TypeError(
@@ -191,8 +191,18 @@ def load(path: str | os.PathLike[str]) -> Any:
 # --- Files ----------------------------------------------------------------------------------------
 
 
-def _safetensors():
-    """The library, or an error that names the extra."""
+def require_safetensors():
+    """Import the library that files are written with, or say what it takes.
+
+    Returns
+    -------
+    safetensors : module
+
+    Raises
+    ------
+    ImportError
+        If it is missing; it names the extra.
+    """
     try:
         import safetensors.numpy
     except ImportError as error:
@@ -210,7 +220,7 @@ def _replace_file(path, content):
 
 def _read_file(path):
     """Metadata and arrays of a safetensors file."""
-    safetensors = _safetensors()
+    safetensors = require_safetensors()
     if stat.S_ISDIR(os.stat(path).st_mode):  # the system's own error where there is none
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if not os.path.isfile(path):  # to read from a pipe may take for ever

@@ -70,8 +70,9 @@ class CsvSource(Source):
                 elif types.is_boolean(kind):
                     self._types.setdefault(name, bool_())
                 else:
+                    what = "weights" if name == sample_weight else "features"
                     raise ValueError(
-                        f"column {name!r} of {path} holds {kind}, and features must be numbers"
+                        f"column {name!r} of {path} holds {kind}, and {what} must be numbers"
                     )
 
     @property
