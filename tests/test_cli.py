@@ -28,7 +28,7 @@ from sklearn.metrics import (
 import fastsoftmax
 from fastsoftmax import SoftmaxClassifier, SoftmaxClassifierCV
 from fastsoftmax.__main__ import main
-from fastsoftmax.cli import reading
+from fastsoftmax.cli import formats
 from fastsoftmax.cli.measures import Measures
 from fastsoftmax.cli.reporting import Progress, as_json
 from fastsoftmax.sources import Source
@@ -666,7 +666,7 @@ def test_wrong_usage(arguments, said, capsys):
 )
 def test_bytes(text, size, run, monkeypatch):
     seen = []
-    monkeypatch.setattr(reading, "NpySource", lambda *_, max_memory: seen.append(max_memory))
+    monkeypatch.setattr(formats, "NpySource", lambda *_, max_memory: seen.append(max_memory))
     run("train train-X.npy --labels train-y.npy -o m", "--max-memory", text)
     assert seen == [size]
 
@@ -699,7 +699,7 @@ def test_what_went_wrong_unexpectedly(run, monkeypatch):
     def fail(*_, **__):
         raise KeyError("of a programmer")
 
-    monkeypatch.setattr(reading, "NpySource", fail)
+    monkeypatch.setattr(formats, "NpySource", fail)
     command = "train train-X.npy --labels train-y.npy -o m"
     status, _, err = run(command)
     assert (status, err) == (1, "fastsoftmax train: error: KeyError: 'of a programmer'\n")
@@ -709,7 +709,7 @@ def test_what_went_wrong_unexpectedly(run, monkeypatch):
     def too_large(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(reading, "NpySource", too_large)
+    monkeypatch.setattr(formats, "NpySource", too_large)
     assert "there is not enough memory; a lower --max-memory needs less" in run(command)[2]
 
 

@@ -2,7 +2,8 @@
 
 import time
 
-from .reading import named_blocks, open_model, open_rows, paths_of
+from .formats import paths_of
+from .reading import named_blocks, open_model, open_rows
 from .reporting import Result
 from .writing import check_output, columns_of, format_of, writing
 

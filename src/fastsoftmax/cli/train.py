@@ -7,8 +7,9 @@ import numpy as np
 
 from ..estimators import SoftmaxClassifier, SoftmaxClassifierCV
 from ..interchange.files import require_safetensors
+from .formats import paths_of
 from .measures import measure
-from .reading import held, open_rows, paths_of
+from .reading import held, open_rows
 from .reporting import Result, UsageError
 from .writing import check_output
 
