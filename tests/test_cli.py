@@ -241,6 +241,22 @@ def test_files_one_after_the_other(run, at):
         np.testing.assert_array_equal(coef, _fitted(kind).coef_)
 
 
+def test_a_model_reads_other_formats(model, run, at):
+    """Their features are taken by place, and their labels are where their format has them."""
+    own, rows = _fitted("csv"), PARTS["test"]
+    np.savez("names.npz", X=X[rows], y=LABELS[CODES[rows]])
+    np.savez("animals.npz", X=X[rows], animal=LABELS[CODES[rows]], y=np.zeros(N_TEST))
+    np.save("names.npy", LABELS[CODES[rows]])
+    for files in ("names.npz", "animals.npz", "test-X.npy --labels names.npy"):
+        status, out, err = run(f"evaluate model.safetensors {files} --json")
+        assert (status, err) == (0, "")
+        assert json.loads(out)["accuracy"] == own.score(X[rows], LABELS[CODES[rows]])
+    status, _, err = run("evaluate model.safetensors names.npz --label animal")
+    assert (status, "names.npz has no array 'animal'" in err) == (1, True)
+    assert run("predict model.safetensors test.svm -o out.npy")[0] == 0
+    assert np.load("out.npy").tolist() == own.predict(X[rows]).tolist()
+
+
 def test_features_are_found_by_name(model, run):
     frame = pd.read_csv("test.csv")
     frame[["comment", *NAMES[::-1]]].assign(x9=7).to_csv("other.csv", index=False)

@@ -69,6 +69,7 @@ class Asked:
 
     files: list
     label: str | None
+    is_label_given: bool
     labels: list | None
     weight: str | None
     features: list | None
@@ -238,6 +239,8 @@ def _of_archive(path, asked):
     except (ValueError, BadZipFile) as error:
         raise ValueError(f"{path} is no .npz file of plain arrays: {error}") from error
     label = asked.label or "y"
+    if not asked.is_label_given and label not in arrays:  # the model's, which had other files
+        label = "y"
     matrices = [name for name, array in arrays.items() if array.ndim == 2 and name != label]
     if "X" not in matrices and len(matrices) != 1:
         raise ValueError(f"{path} must hold a matrix X; it holds {sorted(arrays)}")

@@ -76,9 +76,11 @@ def open_rows(
     """
     files = paths_of(options.files if files is None else files)
     kind = options.format or format_of(files)
+    given = getattr(options, "label", None)
     asked = Asked(
         files=files,
-        label=getattr(options, "label", None) or label,
+        label=given or label,
+        is_label_given=given is not None,
         labels=getattr(options, "labels", None) if labels is None else labels,
         weight=getattr(options, "weight", None),
         features=features,
@@ -89,7 +91,7 @@ def open_rows(
     )
     if asked.labels and kind != "npy":
         raise UsageError(f"--labels goes with .npy files; these are {kind}")
-    if getattr(options, "label", None) and kind in ("npy", "svmlight"):
+    if given and kind in ("npy", "svmlight"):
         own = "by --labels FILE" if kind == "npy" else "in the text itself"
         raise UsageError(f"--label names a column, and {kind} has none; its labels are {own}")
     if asked.weight and kind not in ("csv", "tsv", "parquet"):
