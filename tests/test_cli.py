@@ -561,6 +561,37 @@ REFUSED = {
         2,
         "--early-stopping doesn't go with --cv",
     ),
+    "cv and checkpoint": (
+        "train train.npz --cv 3 --checkpoint c -o m",
+        2,
+        "--checkpoint doesn't go with --cv",
+    ),
+    "resume alone": ("train train.npz --resume -o m", 2, "--resume needs --checkpoint FILE"),
+    "checkpoint is input": (
+        "train train.npz --checkpoint train.npz -o m",
+        2,
+        "--checkpoint train.npz is a file that has another use here",
+    ),
+    "checkpoint is output": (
+        "train train.npz --checkpoint model.npy -o model.safetensors",
+        2,
+        "--checkpoint model.npy is a file that has another use here",
+    ),
+    "checkpoint will be output": (
+        "train train.npz --checkpoint ./m -o m",
+        2,
+        "--checkpoint ./m is a file that has another use here",
+    ),
+    "checkpoint nowhere": (
+        "train train.npz --checkpoint none/c -o m",
+        1,
+        "--checkpoint none/c: there is no folder",
+    ),
+    "no checkpoint": (
+        "train train.npz --checkpoint test.svm --resume -o m",
+        1,
+        "test.svm",
+    ),
     "stopping alone": (
         "train train.npz --early-stopping -o m",
         2,
@@ -584,9 +615,9 @@ REFUSED = {
     "output is labels": (
         "train train-X.npy --labels train-y.npy -o train-y.npy",
         2,
-        "--output train-y.npy is among the files that are read",
+        "--output train-y.npy is a file that has another use here",
     ),
-    "output is of a pattern": ("train trai*.npz -o train.npz", 2, "train.npz is among the files"),
+    "output is of a pattern": ("train trai*.npz -o train.npz", 2, "train.npz is a file that has"),
     "cv of much": (
         "train train.npz --cv 3 --max-memory 16KB -o m",
         1,
@@ -596,11 +627,11 @@ REFUSED = {
     "no folder": ("train train.npz -o none/m", 1, "--output none/m: there is no folder"),
     "output is a folder": ("train train.npz -o folder", 1, "--output folder is a folder"),
     "no name": ("train train.npz -o folder/", 2, "--output must name a file; got folder/"),
-    "output is input": ("train train.npz -o train.npz", 2, "--output train.npz is among the files"),
+    "output is input": ("train train.npz -o train.npz", 2, "--output train.npz is a file that"),
     "output is validation": (
         "train train.npz --validation test.npz -o test.npz",
         2,
-        "--output test.npz is among the files that are read",
+        "--output test.npz is a file that has another use here",
     ),
     "ending": (
         "predict model.safetensors test.csv -o out.txt",
@@ -610,7 +641,7 @@ REFUSED = {
     "output is model": (
         "predict model.npy test.csv -o model.npy",
         2,
-        "--output model.npy is among the files that are read",
+        "--output model.npy is a file that has another use here",
     ),
     "features": (
         "predict model.safetensors two.npz -o out.csv",
@@ -816,6 +847,22 @@ def test_ctrl_c_keeps_the_passes_done(run, monkeypatch):
     assert document["interrupted"] is True
     assert document["passes"] == model.n_iter_ > 1
     assert model.score(X, CODES) > 0.5
+
+
+def test_training_goes_on_from_a_checkpoint(run, monkeypatch):
+    command = "train train.npz --checkpoint kept --resume --tol 1e-7 --dtype float64 -o"
+    with monkeypatch.context() as context:
+        _interrupting(context, after=300)
+        status, _, err = run(f"{command} m.safetensors", *LITTLE)
+    assert status == 130
+    assert err.endswith("passes have learned; --resume goes on from there\n")
+    some = fastsoftmax.load("m.safetensors")
+    _, out, _ = run(f"{command} m.safetensors --json", *LITTLE)
+    assert json.loads(out)["converged"] is True
+    assert json.loads(out)["passes"] > some.n_iter_
+    assert run(f"{command.replace('kept', 'other')} undisturbed.safetensors", *LITTLE)[0] == 0
+    coef = [fastsoftmax.load(f"{name}.safetensors").coef_ for name in ("m", "undisturbed")]
+    np.testing.assert_array_equal(*coef)
 
 
 @pytest.mark.parametrize("folds", [[], ["--cv", "3"]])

@@ -65,6 +65,16 @@ def _add_train(commands):
         action="store_true",
         help="let the loss on the rows of --validation say when to stop; they are held in memory",
     )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="where to keep what passes give as they end, so that a killed training can go on",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from what --checkpoint has, if it is there; the end is the same to the bit",
+    )
     strength = parser.add_mutually_exclusive_group()
     strength.add_argument(
         "--alpha",

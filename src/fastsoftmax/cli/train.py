@@ -47,7 +47,10 @@ def train(options, console):
     document = _described(model, options, opened.source.n_rows, seconds)
     document["left_out"], document["interrupted"] = list(opened.left_out), interrupt
     if interrupt:
-        console.say(f"interrupted; {options.output} holds what {model.n_iter_} passes have learned")
+        more = "; --resume goes on from there" if options.checkpoint else ""
+        console.say(
+            f"interrupted; {options.output} holds what {model.n_iter_} passes have learned{more}"
+        )
         return Result(document, _text(document), status=130)
     if validation is not None:
         try:
@@ -65,17 +68,22 @@ def train(options, console):
 
 def _check(options):
     """An error for options that don't go together, and where the end would fail."""
-    for name in ("solver", "early_stopping"):
+    for name in ("solver", "early_stopping", "checkpoint"):
         if options.cv and getattr(options, name):
             raise UsageError(f"--{name.replace('_', '-')} doesn't go with --cv")
     if options.early_stopping and not options.validation:
         raise UsageError("--early-stopping needs --validation FILE")
     if options.validation_labels and not options.validation:
         raise UsageError("--validation-labels needs --validation FILE")
+    if options.resume and not options.checkpoint:
+        raise UsageError("--resume needs --checkpoint FILE")
     if not os.path.basename(options.output):
         raise UsageError(f"--output must name a file; got {options.output}")
     read = (options.files, options.labels, options.validation, options.validation_labels)
-    check_output(options.output, [path for given in read for path in paths_of(given or ())])
+    read = [path for given in read for path in paths_of(given or ())]
+    check_output(options.output, read)
+    if options.checkpoint:
+        check_output(options.checkpoint, [options.output, *read], "--checkpoint")
     require_safetensors()
 
 
@@ -101,14 +109,14 @@ def _parameters(options, names):
 def _fit(options, console, source, validation):
     """The classifier, and whether Ctrl-C ended it."""
     model = SoftmaxClassifier(**_parameters(options, OF_BOTH | OF_ONE))
-    rows = {}
+    more = {"checkpoint": options.checkpoint, "resume": options.resume}
     if options.early_stopping:
         X, y, weight = held(validation.source, "--early-stopping")
-        rows = {"X_val": X, "y_val": y, "sample_weight_val": weight}
+        more |= {"X_val": X, "y_val": y, "sample_weight_val": weight}
     if console.progress.is_shown:
         model.callbacks = [console.progress.epoch]
     try:
-        model.fit(source, **rows)
+        model.fit(source, **more)
     except KeyboardInterrupt:
         return model, True
     finally:

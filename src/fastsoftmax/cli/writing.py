@@ -19,18 +19,19 @@ __all__ = ["check_output", "columns_of", "format_of", "writing"]
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".npy": "npy"}
 
 
-def check_output(path, files):
-    """An error where a file can't be written to, or is one of those that are read."""
+def check_output(path, files, option="--output"):
+    """An error where a file can't be written to, or is one of those that have another use."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"--output {path}: there is no folder {folder}")
+        raise FileNotFoundError(f"{option} {path}: there is no folder {folder}")
     if os.path.isdir(path):
-        raise IsADirectoryError(f"--output {path} is a folder")
+        raise IsADirectoryError(f"{option} {path} is a folder")
     if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--output {path}: nothing may be written to {folder}")
+        raise PermissionError(f"{option} {path}: nothing may be written to {folder}")
     for file in files:
-        if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
-            raise UsageError(f"--output {path} is among the files that are read")
+        is_same = os.path.realpath(path) == os.path.realpath(file)
+        if is_same or (all(map(os.path.exists, (path, file))) and os.path.samefile(path, file)):
+            raise UsageError(f"{option} {path} is a file that has another use here")
 
 
 def format_of(path):
