@@ -3,13 +3,11 @@
 The tables are pyarrow's, which is imported where it is needed only.
 """
 
-import os
 from collections import Counter
-from glob import glob
 
 import numpy as np
 
-__all__ = ["Columns", "paths_of", "require_arrow"]
+__all__ = ["Columns", "require_arrow"]
 
 
 def require_arrow():
@@ -20,18 +18,6 @@ def require_arrow():
         raise ImportError(
             'Parquet and CSV need pyarrow: pip install "fastsoftmax[arrow]"'
         ) from error
-
-
-def paths_of(given):
-    """The files of a path, a pattern or a list, or an error where there are none."""
-    if isinstance(given, str | os.PathLike):
-        given = os.fspath(given)
-        paths = sorted(glob(given)) if "*" in given else [given]
-    else:
-        paths = [os.fspath(path) for path in given]
-    if not paths:
-        raise FileNotFoundError(f"paths: no file is named {given}")
-    return paths
 
 
 class Columns:

@@ -1,7 +1,8 @@
 """Rows of CSV text, parsed by pyarrow, part by part."""
 
-from .base import Block, Source
-from .columns import Columns, paths_of, require_arrow
+from .base import Block
+from .columns import Columns, require_arrow
+from .files import FileSource, paths_of
 from .reading import ahead
 
 __all__ = ["CsvSource"]
@@ -10,7 +11,7 @@ __all__ = ["CsvSource"]
 LEAST_BYTES = 1 << 16
 
 
-class CsvSource(Source):
+class CsvSource(FileSource):
     """Rows of CSV files with a line of names at the top; needs pyarrow, the extra ``arrow``.
 
     Text is parsed again in each pass, which takes longer than the pass: what is fitted often, or is
@@ -74,12 +75,6 @@ class CsvSource(Source):
                     raise ValueError(
                         f"column {name!r} of {path} holds {kind}, and {what} must be numbers"
                     )
-
-    @property
-    def name(self):
-        """What errors call it."""
-        more = f" and {len(self._paths) - 1} more" if len(self._paths) > 1 else ""
-        return f"{self._paths[0]}{more}"
 
     @property
     def feature_names(self):

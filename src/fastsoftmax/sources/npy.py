@@ -8,16 +8,16 @@ import itertools
 import mmap
 import os
 from dataclasses import dataclass
-from glob import glob
 
 import numpy as np
 
-from .base import Block, Source, rows_of_blocks
+from .base import Block, rows_of_blocks
+from .files import FileSource, paths_of
 
 __all__ = ["NpySource"]
 
 
-class NpySource(Source):
+class NpySource(FileSource):
     """Rows of ``.npy`` files.
 
     Parameters
@@ -41,7 +41,8 @@ class NpySource(Source):
 
     def __init__(self, X, y=None, sample_weight=None, *, max_memory=256 << 20):
         super().__init__(max_memory)
-        self._files = [_Array.of(path, 2) for path in _paths(X, "X")]
+        self._paths = paths_of(X, "X")
+        self._files = [_Array.of(path, 2) for path in self._paths]
         self._y = self._beside(y, "y")
         self._sample_weight = self._beside(sample_weight, "sample_weight")
         first = self._files[0]
@@ -56,12 +57,6 @@ class NpySource(Source):
             starts = rows_of_blocks(file.shape[0], file.bytes_of_row, self.block_bytes)
             self._blocks += [(number, *rows) for rows in itertools.pairwise(starts)]
         self.n_blocks = len(self._blocks)
-
-    @property
-    def name(self):
-        """What errors call it."""
-        more = f" and {len(self._files) - 1} more" if len(self._files) > 1 else ""
-        return f"{self._files[0].path}{more}"
 
     def read(self, number):
         """One :class:`Block`, of views of the files."""
@@ -87,7 +82,7 @@ class NpySource(Source):
         """The files of what each row has one of, or None."""
         if paths is None:
             return None
-        paths = _paths(paths, name)
+        paths = paths_of(paths, name)
         if len(paths) != len(self._files):
             raise ValueError(
                 f"{name} must have a file for each of the {len(self._files)} of X; got {len(paths)}"
@@ -153,15 +148,3 @@ class _Array:
         if hasattr(mmap, "MADV_WILLNEED"):
             mapped.madvise(mmap.MADV_WILLNEED)
         return np.frombuffer(mapped, self.dtype, size // self.dtype.itemsize, before).reshape(shape)
-
-
-def _paths(given, name):
-    """The files of a path, a pattern or a list, or an error where there are none."""
-    if isinstance(given, str | os.PathLike):
-        given = os.fspath(given)
-        paths = sorted(glob(given)) if "*" in given else [given]
-    else:
-        paths = [os.fspath(path) for path in given]
-    if not paths:
-        raise FileNotFoundError(f"{name}: no file is named {given}")
-    return paths

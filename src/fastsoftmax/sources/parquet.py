@@ -3,13 +3,14 @@
 Read by pyarrow, row group by row group.
 """
 
-from .base import Block, Source
-from .columns import Columns, paths_of, require_arrow
+from .base import Block
+from .columns import Columns, require_arrow
+from .files import FileSource, paths_of
 
 __all__ = ["ParquetSource"]
 
 
-class ParquetSource(Source):
+class ParquetSource(FileSource):
     """Rows of Parquet files; needs pyarrow, the extra ``arrow``.
 
     Parameters
@@ -46,12 +47,6 @@ class ParquetSource(Source):
                 self._columns.check(file.schema_arrow.names, path)
                 self._groups += [(path, group) for group in range(file.num_row_groups)]
         self.n_blocks = len(self._groups)
-
-    @property
-    def name(self):
-        """What errors call it."""
-        more = f" and {len(self._paths) - 1} more" if len(self._paths) > 1 else ""
-        return f"{self._paths[0]}{more}"
 
     @property
     def feature_names(self):

@@ -6,13 +6,13 @@ import os
 import numpy as np
 from sklearn.datasets import load_svmlight_file
 
-from .base import Block, Source
-from .columns import paths_of
+from .base import Block
+from .files import FileSource, paths_of
 
 __all__ = ["SvmlightSource"]
 
 
-class SvmlightSource(Source):
+class SvmlightSource(FileSource):
     """Rows of text files, ``label index:value index:value ...`` each.
 
     Text is parsed again in each pass, which takes many times as long as the pass: what is fitted
@@ -52,12 +52,6 @@ class SvmlightSource(Source):
             for start, stop in itertools.pairwise([*range(0, size, self.block_bytes), size])
         ]
         self.n_blocks = len(self._parts)
-
-    @property
-    def name(self):
-        """What errors call it."""
-        more = f" and {len(self._paths) - 1} more" if len(self._paths) > 1 else ""
-        return f"{self._paths[0]}{more}"
 
     def read(self, number):
         """One :class:`Block`."""
