@@ -209,6 +209,41 @@ def test_validation_rows_and_early_stopping():
         model.fit(ArraySource(X, y, max_memory=LITTLE))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_validation_rows_of_a_source(is_streamed, weighted):
+    X, y = _noisy()
+    weight = np.linspace(0, 2, 1000) if weighted else None
+    held_out = (X[:1000], y[:1000])
+    source = ArraySource(*held_out, weight, max_memory=LITTLE)
+    rows = (X[1000:], y[1000:])
+    data = (ArraySource(*rows, max_memory=LITTLE),) if is_streamed else rows
+    model = SoftmaxClassifier(early_stopping=True, random_state=0, max_iter=5)
+    scores = model.fit(*data, X_val=source).validation_scores_
+    given = {"X_val": held_out[0], "y_val": held_out[1], "sample_weight_val": weight}
+    in_memory = model.fit(*data, **given).validation_scores_
+    np.testing.assert_allclose(scores, in_memory, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "error"),
+    [
+        (ArraySource(np.ones((3, 8)), np.array([0, 1, 7])), {}, "y_val holds labels that are not"),
+        (ArraySource(np.ones((3, 7)), np.arange(3)), {}, "X_val has 7 features, and X has 8"),
+        (ArraySource(np.full((3, 8), np.nan), np.arange(3)), {}, "X contains NaN"),
+        (ArraySource(np.ones((3, 8)), np.arange(3)), {"y_val": [0]}, "y_val comes from the source"),
+        (ArraySource(np.ones((3, 8)), np.arange(3), np.zeros(3)), {}, "holds no rows of a weight"),
+        (IterableSource([]), {}, "X_val, list, holds no rows of a weight above 0"),
+    ],
+)
+def test_validation_rows_of_a_source_that_will_not_do(source, more, error):
+    model = SoftmaxClassifier()
+    with pytest.raises(ValueError, match=error):
+        model.fit(*_noisy(500), X_val=source, **more)
+    with pytest.raises(ValueError, match="scoring must be 'loss' where X_val is a source"):
+        SoftmaxClassifier(scoring="accuracy").fit(*_noisy(500), X_val=source)
+
+
 def test_warm_start_goes_on():
     X, y = _noisy()
     source = ArraySource(X, y, max_memory=LITTLE)

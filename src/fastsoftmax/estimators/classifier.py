@@ -345,7 +345,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
             Not negative, not all 0. Only their ratios matter.
         X_val, y_val : array-likes of shapes (n_val, n_features) and (n_val,), or both None
             Rows to score at the end of each epoch, with labels that y holds. They decide when to
-            stop if ``early_stopping`` is on.
+            stop if ``early_stopping`` is on. X_val may be a source, y_val then being None.
         sample_weight_val : array-like of shape (n_val,), float or None, default=None
             Not negative, not all 0.
         checkpoint : path or None, default=None

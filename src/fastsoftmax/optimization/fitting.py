@@ -14,6 +14,7 @@ import numpy as np
 from ..problem.held_out import Scoring, Validation
 from ..problem.objective import State
 from ..problem.posing import Formulation, Seen, pose
+from ..problem.validation_source import SourceHeldOut, SourceValidation
 from .history import NO_EPOCHS, History, joined_columns
 from .journal import NO_JOURNAL
 from .seeds import Seeded
@@ -206,9 +207,7 @@ def fit(data, settings, memory):
 
     validation = None
     if data.held_out is not None:
-        validation = Validation(
-            data.held_out, problem, settings.scoring, fitted, settings.early_stopping
-        )
+        validation = _validation(data.held_out, problem, settings, fitted)
     n_done = len(memory.history["epoch"])
     to_optimum = settings.to_optimum and not data.is_batch
     history, outcome = History(), None
@@ -258,6 +257,13 @@ def fit(data, settings, memory):
         rate_settings=memory.rate_settings,
     )
     return Fitted(memory, posed.scale, history, outcome, validation is not None)
+
+
+def _validation(held_out, problem, settings, fitted):
+    """What scores a state on the rows held out."""
+    if isinstance(held_out, SourceHeldOut):
+        return SourceValidation(held_out, problem, settings.early_stopping)
+    return Validation(held_out, problem, settings.scoring, fitted, settings.early_stopping)
 
 
 def _plan_in_units(plan, memory, rate_unit):

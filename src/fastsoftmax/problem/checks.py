@@ -34,6 +34,7 @@ from .rows import (
     well_behaved,
 )
 from .scan import Scan, scan
+from .validation_source import SourceHeldOut, rows_of_source
 from .weights import check_sample_weight
 
 __all__ = [
@@ -73,7 +74,7 @@ class CheckedData:
     is_batch : bool, default=False
         Whether it is one call of ``partial_fit``, others coming before or after: there may then be
         no row of weight above 0.
-    held_out : HeldOut or None, default=None
+    held_out : HeldOut, SourceHeldOut or None, default=None
         Rows to validate on.
     """
 
@@ -84,7 +85,7 @@ class CheckedData:
     dtype: np.dtype
     n_threads: int
     is_batch: bool = False
-    held_out: HeldOut | None = None
+    held_out: HeldOut | SourceHeldOut | None = None
 
     #: Whether all rows are in memory.
     is_held = True
@@ -125,12 +126,12 @@ class StreamedData:
     ----------
     scan : scan.Scan
     n_threads : int ≥ 1
-    held_out : HeldOut or None, default=None
+    held_out : HeldOut, SourceHeldOut or None, default=None
     """
 
     scan: Scan
     n_threads: int
-    held_out: HeldOut | None = None
+    held_out: HeldOut | SourceHeldOut | None = None
 
     #: Not all rows are in memory, and it is no call of ``partial_fit``.
     is_held = is_batch = False
@@ -220,10 +221,9 @@ def check_data(
         check_classification_targets(y)
     data = _checked(X, *classes_and_codes(y, "y"), sample_weight, dtype, n_jobs)
     if validates:
-        held_out = given_rows(
+        return _with_held_out(
             estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows=shows_rows
         )
-        return replace(data, held_out=held_out)
     if set_aside is None:
         return data
     held_out, train_weight = rows_set_aside(data, set_aside, given)
@@ -280,9 +280,17 @@ def check_source(
         data = StreamedData(scanned, n_threads)
     if not validates:
         return data
-    held_out = given_rows(
+    return _with_held_out(
         estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows=shows_rows
     )
+
+
+def _with_held_out(estimator, data, X_val, *of_validation, shows_rows):
+    """The data with the rows to validate on."""
+    if isinstance(X_val, Source):
+        held_out = rows_of_source(data, X_val, *of_validation[:2], shows_rows)
+    else:
+        held_out = given_rows(estimator, data, X_val, *of_validation, shows_rows=shows_rows)
     return replace(data, held_out=held_out)
 
 
@@ -368,6 +376,8 @@ def _checked(X, classes, codes, sample_weight, dtype, n_jobs, is_batch=False):
 
 def _check_validation_data(X_val, y_val, sample_weight_val):
     """Whether there are rows to validate on; an error where only a part of them is given."""
+    if isinstance(X_val, Source):
+        return True
     if (X_val is None) != (y_val is None):
         given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
         raise ValueError(f"X_val and y_val must be given together; got {given} without {missing}")

@@ -27,7 +27,7 @@ from .rows import (
 from .statistics import ColumnStatistics
 from .weights import check_sample_weight
 
-__all__ = ["Rows", "Scan", "SourceChanged", "scan"]
+__all__ = ["Rows", "Scan", "SourceChanged", "in_block", "scan"]
 
 #: Of ``max_memory``, what the sample has.
 SHARE_OF_SAMPLE = 4
@@ -65,7 +65,7 @@ class Rows:
     @classmethod
     def of(cls, block, source):
         """Those of a block, or an error that names it."""
-        with _in_block(block.number, source):
+        with in_block(block.number, source):
             return cls._of(block)
 
     @classmethod
@@ -117,7 +117,7 @@ def _bytes_of(labels):
 
 
 @contextmanager
-def _in_block(number, source):
+def in_block(number, source):
     """Errors within say in which block of the source they came up."""
     try:
         yield
@@ -233,7 +233,7 @@ def scan(source, dtype, n_threads, with_statistics, seed):
             dtype = computing_dtype(dtype, rows.X)
             sample = _Sample(source.max_memory // SHARE_OF_SAMPLE // max(1, rows.bytes_of_row))
             with_statistics = with_statistics or isinstance(rows.X, SparseRows)
-        with _in_block(rows.number, source):
+        with in_block(rows.number, source):
             _check_alike(rows, first)
             if len(rows.X) == 0:
                 continue
