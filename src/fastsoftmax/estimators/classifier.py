@@ -6,6 +6,7 @@ it was: attributes are set last.
 """
 
 import warnings
+from copy import copy
 from dataclasses import replace
 
 from sklearn.exceptions import ConvergenceWarning
@@ -436,14 +437,17 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
     def _fit(self, X, y, sample_weight, kept, *validation_rows):
         """All of fit but what it has to say at the end, which is said without callbacks around."""
         check_parameters(self)
+        data = None
+        if isinstance(X, Source):  # how many rows it has is known once it is read
+            data, seen = self._read_once(X, y, sample_weight, *validation_rows)
+        n_epochs = most_iterations(self, y if data is None else data)
+        task = FitTask.of(self, n_epochs, X, y, sample_weight=sample_weight)
+        settings = settings_of(self, n_epochs, task)
         with unchanged_on_failure(self):
-            data = None
-            if isinstance(X, Source):  # how many rows it has is known once it is read
-                data = self._read_once(X, y, sample_weight, *validation_rows)
-            n_epochs = most_iterations(self, y if data is None else data)
-            task = FitTask.of(self, n_epochs, X, y, sample_weight=sample_weight)
-            settings = settings_of(self, n_epochs, task)
-            if data is None:
+            if data is not None:
+                vars(self).pop("feature_names_in_", None)
+                vars(self).update(seen)
+            else:
                 data = check_data(
                     self,
                     X,
@@ -472,14 +476,15 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         return SetAside(self.validation_fraction, self.random_state)
 
     def _read_once(self, source, y, sample_weight, X_val, *of_validation):
-        """The data of a source."""
+        """The data of a source, and what the estimator is to know of its features."""
         if self.early_stopping and X_val is None:
             raise ValueError(
                 "early_stopping=True needs X_val and y_val with a source, which has no rows to set "
                 "aside"
             )
-        return check_source(
-            self,
+        other = copy(self)
+        data = check_source(
+            other,
             source,
             y,
             sample_weight,
@@ -490,6 +495,7 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
             standardize=self.standardize,
             shows_rows=self.scoring != "loss",
         )
+        return data, {"n_features_in_": other.n_features_in_}
 
     def _check_dual(self, data):
         """An error where dual coordinate ascent is asked for what it can't do."""
