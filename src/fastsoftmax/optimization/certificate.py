@@ -158,8 +158,7 @@ def _steps_of_likeliest(problem, likeliest, n_rows):
 
 def _intercept_hessian(problem, coef, intercept):
     """Mean of diag(p) − p pᵀ, or of p (1 − p) for logistic losses, over all rows."""
-    hessian = sum(_hessian_sum(part, coef, intercept) for part in problem.parts())
-    return hessian / problem.weight_sum
+    return problem.summed(_hessian_sum, coef, intercept) / problem.weight_sum
 
 
 def _hessian_sum(problem, coef, intercept):

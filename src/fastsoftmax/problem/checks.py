@@ -267,6 +267,8 @@ def check_source(
     scanned = scan(source, dtype, n_threads, bool(standardize), SEED)
     estimator.n_features_in_ = scanned.n_features
     vars(estimator).pop("feature_names_in_", None)
+    if scanned.feature_names is not None:
+        estimator.feature_names_in_ = scanned.feature_names
     if scanned.is_whole:
         data = CheckedData(
             X=rows_of(scanned.X, summed=True),

@@ -133,9 +133,12 @@ class Problem(Objective):
         """A Problem of rows in memory, each weighing as much as those that it stands for."""
         return self
 
-    def parts(self):
-        """Problems of rows in memory, one after another, which together are all rows."""
-        yield self
+    def summed(self, function, *arguments):
+        """Σ of ``function(part, *arguments)`` over parts of the rows, which here are all of them.
+
+        ``function`` gives a sum over the rows of a Problem, an array or a tuple of such.
+        """
+        return function(self, *arguments)
 
     @cached_property
     def column_statistics(self):

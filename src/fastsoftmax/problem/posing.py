@@ -15,7 +15,6 @@ from .objective import Problem
 from .rows import SparseRows, rows_of
 from .standardization import Units, measure, units_of
 from .statistics import ColumnStatistics
-from .streamed import StreamedProblem, StreamedRows
 from .weights import check_class_weight, mean_one, row_weights
 
 __all__ = ["Formulation", "Posed", "Seen", "pose"]
@@ -75,7 +74,7 @@ class Posed:
 
     Parameters
     ----------
-    problem : objective.Problem or streamed.StreamedProblem
+    problem : objective.Problem or streamed.OfBlocks
     units : standardization.Units
         That training runs in.
     unit : float
@@ -211,8 +210,9 @@ def _pose_streamed(data, formulation):
     unit = 1.0
     if units.shift is None:
         problem, units, unit = _in_chosen_units(problem, weight)
-    problem = StreamedProblem(
-        rows=StreamedRows(scan, class_weight, weight_sum / n_used),
+    problem = scan.problem(
+        class_weight,
+        weight_sum / n_used,
         sampled=problem,
         n_used=n_used,
         class_share=class_total / weight_sum,

@@ -2,12 +2,14 @@
 
 The sample is drawn without replacement, every row with the same chance, and of each class a few
 beyond that, so that rare ones are in it. A row's draw depends on its place and the seed alone.
-Called by checks.py.
+Called by checks.py. Rows that are elsewhere have a first pass of their own, of the same parts:
+see fastsoftmax.dask.
 """
 
 import itertools
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import singledispatch
 from zlib import crc32
 
 import numpy as np
@@ -25,9 +27,23 @@ from .rows import (
     well_behaved,
 )
 from .statistics import ColumnStatistics
+from .streamed import StreamedProblem, StreamedRows
 from .weights import check_sample_weight
 
-__all__ = ["Rows", "Scan", "SourceChanged", "in_block", "scan"]
+__all__ = [
+    "SHARE_OF_SAMPLE",
+    "Rows",
+    "Scan",
+    "Seen",
+    "SourceChanged",
+    "Totals",
+    "check_kind",
+    "draws",
+    "in_block",
+    "most_of_a_class",
+    "scan",
+    "settled",
+]
 
 #: Of ``max_memory``, what the sample has.
 SHARE_OF_SAMPLE = 4
@@ -65,11 +81,12 @@ class Rows:
     @classmethod
     def of(cls, block, source):
         """Those of a block, or an error that names it."""
-        with in_block(block.number, source):
-            return cls._of(block)
+        with in_block(block.number, source.name):
+            return cls.checked(block)
 
     @classmethod
-    def _of(cls, block):
+    def checked(cls, block):
+        """The same, with errors that don't name it."""
         X = well_behaved(block.X)
         if issparse(X):
             X = X.tocsr()
@@ -100,6 +117,11 @@ class Rows:
         return mark if self.sample_weight is None else crc32(self.sample_weight, mark)
 
     @property
+    def kind(self):
+        """What all blocks have in common: features, and what they are of."""
+        return self.X.shape[1], isinstance(self.X, SparseRows), self.X.dtype
+
+    @property
     def bytes_of_row(self):
         if isinstance(self.X, SparseRows):
             return 12 * self.X.values.shape[1] // max(1, len(self.X)) + 1
@@ -117,13 +139,13 @@ def _bytes_of(labels):
 
 
 @contextmanager
-def in_block(number, source):
-    """Errors within say in which block of the source they came up."""
+def in_block(number, name):
+    """Errors within say in which block of the source of that name they came up."""
     try:
         yield
     except (ValueError, TypeError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"block {number} of {source.name}: {error}") from error
+        raise kind(f"block {number} of {name}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -160,6 +182,7 @@ class Scan:
         Of the sample, in the order of the source.
     stands_for : float64 ndarray
         How many rows each row of the sample stands for; 1 of each where it is all of them.
+    feature_names : ndarray of str of shape (n_features,) or None, default=None
     """
 
     source: object
@@ -175,11 +198,25 @@ class Scan:
     codes: np.ndarray
     sample_weight: np.ndarray | None
     stands_for: np.ndarray
+    feature_names: np.ndarray | None = None
 
     @property
     def is_whole(self):
         """Whether the sample is all rows, those of weight 0 included."""
         return len(self.codes) == self.n_samples
+
+    def problem(self, class_weight, mean_weight, **of_all):
+        """What is minimised over all rows.
+
+        Parameters
+        ----------
+        class_weight : float64 ndarray of shape (n_classes,) or None for ones
+        mean_weight : float
+            Of sample weight times class weight over the rows used.
+        **of_all
+            ``sampled``, ``n_used`` and ``class_share`` of :class:`streamed.OfBlocks`.
+        """
+        return StreamedProblem(rows=StreamedRows(self, class_weight, mean_weight), **of_all)
 
     def blocks(self, seed=None):
         """The Rows of each block, once more; an error where they are others than they were."""
@@ -200,6 +237,7 @@ class Scan:
             )
 
 
+@singledispatch
 def scan(source, dtype, n_threads, with_statistics, seed):
     """Go through a source once.
 
@@ -223,7 +261,7 @@ def scan(source, dtype, n_threads, with_statistics, seed):
     ValueError, TypeError
         Names the block and what was wrong.
     """
-    sample, totals, seen = None, _Totals(), []
+    sample, totals, seen = None, Totals(), []
     statistics, first = None, None
     for block in source.blocks():
         rows = Rows.of(block, source)
@@ -233,87 +271,120 @@ def scan(source, dtype, n_threads, with_statistics, seed):
             dtype = computing_dtype(dtype, rows.X)
             sample = _Sample(source.max_memory // SHARE_OF_SAMPLE // max(1, rows.bytes_of_row))
             with_statistics = with_statistics or isinstance(rows.X, SparseRows)
-        with in_block(rows.number, source):
-            _check_alike(rows, first)
+        with in_block(rows.number, source.name):
+            check_kind(rows.kind, first.kind, first.number)
             if len(rows.X) == 0:
                 continue
             check_finite(rows.X, dtype, n_threads)
-            draw = np.random.default_rng([seed, rows.number]).random(len(rows.X))
-            codes = totals.add(rows.y, rows.sample_weight)
-            sample.add(rows, codes, draw, len(totals.labels))
+            of_block, positions = Totals.of(rows.y, rows.sample_weight)
+            codes = totals.add(of_block)[positions]
+            sample.add(rows, codes, draws(rows, seed), len(totals.labels))
         if with_statistics:
             of_block = ColumnStatistics.of(rows.X, rows.sample_weight, n_threads)
             statistics = of_block if statistics is None else statistics.merged(of_block)
-    if first is None or not totals.labels:
-        raise ValueError(f"{source.name} holds no rows")
-    classes, position = totals.sorted()
+    classes, class_total, class_count, codes_of = settled(totals, source.name)
     X, codes, weight, stands_for = sample.drawn()
-    scanned = Scan(
+    return Scan(
         source=source,
         classes=classes,
-        class_total=np.array(totals.weight)[position],
-        class_count=np.array(totals.count)[position],
+        class_total=class_total,
+        class_count=class_count,
         n_samples=sum(block.n_rows for block in seen),
         n_features=first.X.shape[1],
         dtype=dtype,
         statistics=statistics,
         seen=seen,
         X=X,
-        codes=np.argsort(position).astype(np.int32)[codes],
+        codes=codes_of[codes],
         sample_weight=weight,
         stands_for=stands_for,
     )
+
+
+def settled(totals, name):
+    """What all labels come to, those of the rows of a source of that name; or an error.
+
+    Returns
+    -------
+    classes, class_total, class_count : ndarrays of shape (n_classes,)
+        As in :class:`Scan`.
+    codes_of : int32 ndarray of shape (n_classes,)
+        The code of each label in the order in which they came.
+    """
+    if not totals.labels:
+        raise ValueError(f"{name} holds no rows")
+    classes, position = totals.sorted()
     if len(classes) < 2:
         raise ValueError(
-            f"a classifier needs at least 2 classes; {source.name} holds only 1 class, "
+            f"a classifier needs at least 2 classes; {name} holds only 1 class, "
             f"{classes.tolist()[0]!r}"
         )
-    if not scanned.class_total.any():
+    class_total = np.array(totals.weight)[position]
+    if not class_total.any():
         raise ValueError("sample_weight must be above 0 for at least one row; got zeros alone")
-    return scanned
+    codes_of = np.argsort(position).astype(np.int32)
+    return classes, class_total, np.array(totals.count)[position], codes_of
 
 
-def _check_alike(rows, first):
-    """An error where a block is of another kind than the first one."""
-    if rows.X.shape[1] != first.X.shape[1]:
+def draws(rows, seed):
+    """What each row of a block has drawn, in [0, 1); the lowest are in the sample."""
+    return np.random.default_rng([seed, rows.number]).random(len(rows.X))
+
+
+def most_of_a_class(n_rows, n_classes):
+    """Rows of each class that a sample of n_rows has at least, where there are so many."""
+    return min(max(n_rows // (SHARE_OF_CLASSES * n_classes), 1), MOST_OF_A_CLASS)
+
+
+def check_kind(kind, first, number):
+    """An error where a block is of another ``Rows.kind`` than the first one, of that number."""
+    if kind[0] != first[0]:
+        raise ValueError(f"X has {kind[0]} features, and block {number} has {first[0]}")
+    if kind != first:
         raise ValueError(
-            f"X has {rows.X.shape[1]} features, and block {first.number} has {first.X.shape[1]}"
-        )
-    if (type(rows.X), rows.X.dtype) != (type(first.X), first.X.dtype):
-        raise ValueError(
-            f"X is {_kind(rows.X)}, and block {first.number} is {_kind(first.X)}; all must be alike"
+            f"X is {_in_words(kind)}, and block {number} is {_in_words(first)}; all must be alike"
         )
 
 
-def _kind(X):
-    return f"{'sparse' if isinstance(X, SparseRows) else 'dense'} {X.dtype}"
+def _in_words(kind):
+    _, is_sparse, dtype = kind
+    return f"{'sparse' if is_sparse else 'dense'} {dtype}"
 
 
-class _Totals:
+class Totals:
     """Counts of the labels met so far, in the order in which they came."""
 
     def __init__(self):
         self.labels, self.weight, self.count = [], [], []
         self._place = {}
 
-    def add(self, y, sample_weight):
-        """Count a block's labels; gives each row's place among those met."""
+    @classmethod
+    def of(cls, y, sample_weight):
+        """Those of a block, and the place of each row's label among them."""
         labels, positions = np.unique(y, return_inverse=True)
         # Each twice, as it would warn of many classes in few rows, which all together may not have.
         check_classification_targets(np.repeat(labels, 2))
         weight = np.ones(len(y)) if sample_weight is None else sample_weight
-        totals = np.bincount(positions, weight, len(labels))
-        counts = np.bincount(positions, weight > 0, len(labels))
-        places = np.empty(len(labels), np.intp)
-        for k, label in enumerate(labels.tolist()):
-            places[k] = place = self._place.setdefault(label, len(self.labels))
+        totals = cls()
+        totals.labels = list(labels)
+        totals.weight = np.bincount(positions, weight, len(labels)).tolist()
+        totals.count = np.bincount(positions[weight > 0], None, len(labels)).tolist()
+        totals._place = {label: place for place, label in enumerate(labels.tolist())}
+        return totals, positions
+
+    def add(self, other):
+        """Count those of the rows that follow; gives the place of each of their labels here."""
+        places = np.empty(len(other.labels), np.intp)
+        for k, label in enumerate(other.labels):
+            key = label.item() if isinstance(label, np.generic) else label
+            places[k] = place = self._place.setdefault(key, len(self.labels))
             if place == len(self.labels):
-                self.labels.append(labels[k])
+                self.labels.append(label)
                 self.weight.append(0.0)
                 self.count.append(0)
-            self.weight[place] += totals[k]
-            self.count[place] += int(counts[k])
-        return places[positions]
+            self.weight[place] += other.weight[k]
+            self.count[place] += other.count[k]
+        return places
 
     def sorted(self):
         """The labels in ascending order, and where each was among those met."""
@@ -357,8 +428,7 @@ class _Sample:
         X, codes, weight, draw = self._joined()
         # Never above what was let pass before: of the rows beyond that, some are gone.
         self._limit = min(self._limit, _lowest(draw, self._n_rows))
-        most = self._n_rows // (SHARE_OF_CLASSES * self._n_classes)
-        most = min(max(most, 1), MOST_OF_A_CLASS)
+        most = most_of_a_class(self._n_rows, self._n_classes)
         order = np.argsort(codes, kind="stable")
         starts = np.searchsorted(codes[order], np.arange(self._n_classes + 1))
         for k, (start, stop) in enumerate(itertools.pairwise(starts)):

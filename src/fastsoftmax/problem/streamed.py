@@ -1,20 +1,23 @@
 """The problem over rows that are not in memory: sums over blocks, and a sample that stands for all.
 
-What solvers ask of a Problem, of a source. Blocks are summed in their order, so that a pass gives
-the same bits each time, whatever reads them. Built by posing.py.
+What solvers ask of a Problem, of rows in blocks. Those of a source are summed in their order, so
+that a pass gives the same bits each time, whatever reads them. Built by posing.py.
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from .labels import encode_labels
-from .objective import Objective, Problem
+from .objective import Objective, Problem, State
 from .rows import SparseRows
-from .scan import Scan
 
-__all__ = ["StreamedProblem", "StreamedRows"]
+if TYPE_CHECKING:
+    from .scan import Scan
+
+__all__ = ["OfBlocks", "StreamedProblem", "StreamedRows", "added", "coded", "part_of"]
 
 #: Of ``max_memory``, what is mixed at once in an epoch.
 SHARE_OF_MIXED = 4
@@ -32,7 +35,7 @@ class StreamedRows:
         Of sample weight times class weight over the rows used.
     """
 
-    scan: Scan
+    scan: "Scan"
     class_weight: np.ndarray | None
     mean_weight: float
 
@@ -41,14 +44,7 @@ class StreamedRows:
         for rows in self.scan.blocks(seed):
             if len(rows.X) == 0:
                 continue
-            codes = encode_labels(rows.y, self.scan.classes)
-            weight = rows.sample_weight
-            if self.class_weight is not None:
-                own = self.class_weight[codes]
-                weight = own if weight is None else weight * own
-            if weight is not None or self.mean_weight != 1:
-                weight = np.ones(len(codes)) if weight is None else weight
-                weight = weight / self.mean_weight
+            codes, weight = coded(rows, self.scan.classes, self.class_weight, self.mean_weight)
             if weight is None or weight.any():
                 yield rows.X, codes, weight
 
@@ -65,6 +61,19 @@ class StreamedRows:
             size += n_bytes
         if held:
             yield _joined(held)
+
+
+def coded(rows, classes, class_weight, mean_weight):
+    """Codes of a block's labels, and its rows' weights of training, in float64 or None for ones."""
+    codes = encode_labels(rows.y, classes)
+    weight = rows.sample_weight
+    if class_weight is not None:
+        own = class_weight[codes]
+        weight = own if weight is None else weight * own
+    if weight is not None or mean_weight != 1:
+        weight = np.ones(len(codes)) if weight is None else weight
+        weight = weight / mean_weight
+    return codes, weight
 
 
 def _n_bytes(X):
@@ -92,12 +101,14 @@ def _joined(parts):
 
 
 @dataclass(frozen=True)
-class StreamedProblem(Objective):
-    """What is minimised over the rows of a source.
+class OfBlocks(Objective):
+    """What is minimised over rows in blocks, wherever those are: all but how sums are taken.
+
+    A subclass has :meth:`summed`, ``column_statistics`` (of sparse rows alone, by sample weight)
+    and epochs.
 
     Parameters
     ----------
-    rows : StreamedRows
     sampled : objective.Problem
         Rows in memory that stand for all, and what the objective is.
     n_used : int
@@ -106,7 +117,6 @@ class StreamedProblem(Objective):
         Of the weights.
     """
 
-    rows: StreamedRows
     sampled: Problem
     n_used: int
     class_share: np.ndarray
@@ -159,36 +169,85 @@ class StreamedProblem(Objective):
         """Sum of the weights of the rows used: their mean is 1."""
         return float(self.n_used)
 
+    def summed(self, function, *arguments):
+        """Σ over blocks of ``function(part, *arguments)``.
+
+        Parameters
+        ----------
+        function : callable
+            Of a Problem of the rows of a block, without a penalty; gives an array, or a tuple of
+            arrays and numbers.
+        *arguments
+            Arrays and numbers.
+        """
+        raise NotImplementedError
+
+    def objective(self, state):
+        """The objective at fixed parameters over all rows, in one pass; nothing is updated."""
+        (loss,) = self.summed(_share_of_loss, self.weight_sum, state.coef, state.intercept)
+        return loss + self.penalty(state.coef)
+
+    def loss_gradient(self, coef, intercept, likeliest=None):
+        """As :meth:`objective.Problem.loss_gradient`; a row's likeliest classes aren't kept."""
+        rounded = coef.astype(self.dtype), intercept.astype(self.dtype)
+        loss, of_coef, of_intercept = self.summed(
+            _share_of_loss_gradient, self.weight_sum, *rounded
+        )
+        of_coef = of_coef + self.alpha * coef
+        return loss + self.penalty(coef), of_coef, of_intercept
+
+
+def _share_of_loss(part, weight_sum, coef, intercept):
+    """What the rows of a part have of the mean loss."""
+    return (part.weight_sum / weight_sum * part.objective(State.at(coef, intercept)),)
+
+
+def _share_of_loss_gradient(part, weight_sum, coef, intercept):
+    """The same, and of its gradient."""
+    share = part.weight_sum / weight_sum
+    return tuple(share * term for term in part.loss_gradient(coef, intercept))
+
+
+def added(total, terms):
+    """The sum of two results of a function that is summed; the first may be written to."""
+    if isinstance(total, tuple):
+        return tuple(added(*pair) for pair in zip(total, terms, strict=True))
+    total += terms
+    return total
+
+
+def part_of(sampled, X, codes, weight):
+    """The problem of the rows of a block, without a penalty."""
+    used = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
+    weight = None if weight is None else weight.astype(sampled.dtype)
+    return replace(sampled, X=X, rows=used, y_true=codes, sample_weight=weight, alpha=0.0)
+
+
+@dataclass(frozen=True)
+class StreamedProblem(OfBlocks):
+    """What is minimised over the rows of a source.
+
+    Parameters
+    ----------
+    rows : StreamedRows
+    sampled, n_used, class_share
+        As in :class:`OfBlocks`.
+    """
+
+    rows: StreamedRows
+
     @property
     def column_statistics(self):
         """Of the columns of X, by sample weight; of sparse rows alone."""
         return self.rows.scan.statistics
 
-    def parts(self):
-        """Problems of rows in memory, one after another, which together are all rows."""
-        for X, codes, weight in self.rows.blocks():
-            yield self._part(X, codes, weight)
-
-    def _part(self, X, codes, weight):
-        used = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
-        weight = None if weight is None else weight.astype(self.dtype)
-        return replace(self.sampled, X=X, rows=used, y_true=codes, sample_weight=weight, alpha=0.0)
-
-    def objective(self, state):
-        """The objective at fixed parameters over all rows, in one pass; nothing is updated."""
-        total = sum(part.objective(state) * part.weight_sum for part in self.parts())
-        return total / self.weight_sum + self.penalty(state.coef)
-
-    def loss_gradient(self, coef, intercept, likeliest=None):
-        """As :meth:`objective.Problem.loss_gradient`; a row's likeliest classes aren't kept."""
-        loss, of_coef, of_intercept = 0.0, self.alpha * coef, np.zeros(len(coef))
-        for part in self.parts():
-            share = part.weight_sum / self.weight_sum
-            of_part, *gradients = part.loss_gradient(coef, intercept)
-            loss += share * of_part
-            of_coef += share * gradients[0]
-            of_intercept += share * gradients[1]
-        return loss + self.penalty(coef), of_coef, of_intercept
+    def summed(self, function, *arguments):
+        """As :meth:`OfBlocks.summed`, one block after another."""
+        total = None
+        for block in self.rows.blocks():
+            of_block = function(part_of(self.sampled, *block), *arguments)
+            total = of_block if total is None else added(total, of_block)
+        return total
 
     # --- Epochs -----------------------------------------------------------------------------------
 
@@ -207,7 +266,7 @@ class StreamedProblem(Objective):
         """
         total, n_met = 0.0, 0
         for number, (X, codes, weight) in enumerate(self.rows.mixed(order)):
-            part = replace(self._part(X, codes, weight), alpha=self.alpha)
+            part = replace(part_of(self.sampled, X, codes, weight), alpha=self.alpha)
             used = part.rows
             if order is not None:
                 used = used[np.random.default_rng([order, number]).permutation(len(used))]

@@ -33,7 +33,7 @@ class SourceHeldOut:
         """Rows and codes of each block that has any."""
         for block in self.source.blocks():
             rows = Rows.of(block, self.source)
-            with in_block(rows.number, self.source):
+            with in_block(rows.number, self.source.name):
                 if len(rows.X):
                     yield rows, encode_labels(rows.y, self.classes, "y_val")
 
@@ -58,7 +58,7 @@ def rows_of_source(data, source, y_val, sample_weight_val, scorer):
         raise ValueError("scoring must be 'loss' where X_val is a source, which no scorer can see")
     held_out, n_features, total = SourceHeldOut(source, data.classes), data.coef_shape[1], 0.0
     for rows, _ in held_out.blocks():
-        with in_block(rows.number, source):
+        with in_block(rows.number, source.name):
             if rows.X.shape[1] != n_features:
                 raise ValueError(f"X_val has {rows.X.shape[1]} features, and X has {n_features}")
             check_finite(rows.X, data.dtype, data.n_threads)
