@@ -1,0 +1,81 @@
+"""The problem over rows on a cluster: sums by a tree over the blocks, and epochs over the sample.
+
+What solvers ask of a Problem. A pass is one round: weights go to the workers, each block gives its
+part of loss and gradient, and their sum comes back. Built by first_pass.py.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ..problem.rows import rows_of, well_behaved
+from ..problem.scan import Scan
+from ..problem.streamed import OfBlocks, added, part_of
+
+__all__ = ["ClusterProblem"]
+
+
+@dataclass(frozen=True)
+class ClusterProblem(OfBlocks):
+    """What is minimised over rows on a cluster.
+
+    Parameters
+    ----------
+    scan : ClusterScan
+    blocks : list of tuples
+        Futures of X, of codes and weights, and of what a part's problem is beside these.
+    sampled, n_used, class_share
+        As in :class:`streamed.OfBlocks`.
+    """
+
+    scan: Scan
+    blocks: Any
+
+    @classmethod
+    def of(cls, scan, blocks, sampled, **of_all):
+        """The problem of these blocks, each a tuple of futures of X and of codes and weights."""
+        source, none = scan.source, dict.fromkeys(("X", "rows", "y_true", "sample_weight"))
+        form = source.cluster.held(replace(sampled, n_threads=source.n_threads, **none))
+        blocks = [(form, *block) for block in blocks]
+        return cls(scan=scan, blocks=blocks, sampled=sampled, **of_all)
+
+    @property
+    def column_statistics(self):
+        """Of the columns of X, by sample weight; of sparse rows alone."""
+        return self.scan.statistics
+
+    def summed(self, function, *arguments):
+        """As :meth:`OfBlocks.summed`, by the workers that have the blocks."""
+        cluster = self.scan.source.cluster
+        return cluster.total(_on_part, added, self.blocks, function, arguments)
+
+    # --- Epochs -----------------------------------------------------------------------------------
+
+    def n_steps(self, batch_size):
+        """Minibatches of an epoch."""
+        return self.sampled.n_steps(batch_size)
+
+    def order(self, shuffle, random_state):
+        """In what order :meth:`run_epoch` takes the rows in."""
+        return self.sampled.order(shuffle, random_state)
+
+    def run_epoch(self, state, order, rates, plan):
+        """As :meth:`objective.Problem.run_epoch`, over the sample: no row travels."""
+        batch_size = min(plan.batch_size, self.sampled.n_used)
+        return self.sampled.run_epoch(state, order, rates, replace(plan, batch_size=batch_size))
+
+
+def _on_part(form, X, labels, function, arguments):
+    """A function's value for a block."""
+    X = well_behaved(X)
+    X = X.tocsr() if issparse(X) else X
+    units = {name: _aligned(getattr(form, name)) for name in ("shift", "inverse_scale")}
+    part = part_of(replace(form, **units), rows_of(X, summed=True), *map(_aligned, labels))
+    return function(part, *map(_aligned, arguments))
+
+
+def _aligned(value):
+    """The same, or a copy where it is an array that came over the network to an odd address."""
+    return np.require(value, requirements="A") if isinstance(value, np.ndarray) else value
