@@ -21,7 +21,7 @@ FLOORS = [
     ["optimization", "interchange", "displays"],
     ["estimators"],
     # Old names for what pickles hold, and what stands on all else.
-    ["estimator", "logistic", "selection", "onnx", "demo", "cli"],
+    ["estimator", "logistic", "selection", "onnx", "demo", "cli", "dask"],
     ["__main__"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

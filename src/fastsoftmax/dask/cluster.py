@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import dask
+import numpy as np
 from dask import delayed
 from distributed import get_client
 from distributed.comm import CommClosedError
@@ -17,7 +18,7 @@ from distributed.scheduler import KilledWorker
 
 from ..optimization.blas import one_blas_thread
 
-__all__ = ["Cluster", "ClusterError"]
+__all__ = ["Cluster", "ClusterError", "aligned"]
 
 #: Results that a task of the tree takes in. Fewer would be more tasks and more levels, and each
 #: level is a message to the scheduler and back; more would be more arrays on one worker at once.
@@ -119,7 +120,14 @@ def _itself(value):
 
 @one_blas_thread()
 def _with_shared(function, shared, *block):
-    return function(*block, *shared)
+    return function(*map(aligned, (*block, *shared)))
+
+
+def aligned(value):
+    """The same, or copies of arrays that came over the network to an odd address."""
+    if isinstance(value, tuple):
+        return tuple(map(aligned, value))
+    return np.require(value, requirements="A") if isinstance(value, np.ndarray) else value
 
 
 def _added_up(add, results):

@@ -45,7 +45,7 @@ class ClusterSource(Source):
         self._shape = tuple(int(size) if size == size else "?" for size in _shape(X))
         self._kind = type(X).__name__
         X = rows_of_collection(X)
-        self._parts = [list(X.to_delayed().ravel())]
+        self._parts = [_parts(X)]
         for name, given in (("y", y), ("sample_weight", sample_weight)):
             self._parts.append(self._beside(X, name, given))
         self.n_blocks = len(self._parts[0])
@@ -71,7 +71,7 @@ class ClusterSource(Source):
                 )
             if known and given.chunks[0] != rows:
                 given = given.rechunk((rows,))
-        parts = list(given.to_delayed().ravel())
+        parts = _parts(given)
         if len(parts) != len(rows):
             raise ValueError(
                 f"{name} must be in the blocks that X is in, {len(rows)} of them; got "
@@ -95,6 +95,12 @@ class ClusterSource(Source):
 def is_dask(X):
     """Whether it is a collection of Dask's."""
     return hasattr(X, "__dask_graph__") and hasattr(X, "to_delayed")
+
+
+def _parts(X):
+    """Delayed blocks of rows."""
+    parts = X.to_delayed()
+    return parts.ravel().tolist() if isinstance(parts, np.ndarray) else list(parts)
 
 
 def is_frame(X):

@@ -123,9 +123,13 @@ class OnCluster:
         if name != "predict":
             wide = self._predicts_wide_rows_in_float64 and X.dtype == np.float64
             dtype = np.dtype(np.float64) if wide else self.coef_.dtype
-        meta = np.empty((0,) if n_columns is None else (0, 0), dtype)
+        meta = np.empty((0,) if n_columns is None else (0, n_columns), dtype)
         return X.map_blocks(
-            partial(_predicted, name), model=delayed(model), dtype=dtype, meta=meta, **shape
+            partial(_predicted, name, meta=meta),
+            model=delayed(model),
+            dtype=dtype,
+            meta=meta,
+            **shape,
         )
 
     def _n_columns(self, name):
@@ -273,8 +277,10 @@ class LogisticRegression(OnCluster, in_memory.LogisticRegression):
     }
 
 
-def _predicted(name, X, model):
-    """What a method of a model gives of a block, on one thread."""
+def _predicted(name, X, model, meta):
+    """What a method of a model gives of a block, on one thread; ``meta`` is that of no rows."""
+    if X.shape[0] == 0:
+        return meta
     model.n_jobs = 1
     return getattr(model, name)(X)
 
@@ -282,10 +288,10 @@ def _predicted(name, X, model):
 def _hits(number, X, y, sample_weight, model, name):
     """Weight of the rows of a block that are predicted right, and of all."""
     rows = Rows.of(Block(number, X, y, sample_weight), _Named(name))
-    if len(rows.X) == 0:
-        return 0.0, 0.0
     weight = np.ones(len(rows.y)) if rows.sample_weight is None else rows.sample_weight
-    labels = _predicted("predict", X, model)
+    if not weight.any():
+        return 0.0, 0.0
+    labels = _predicted("predict", X, model, None)
     hit = accuracy_score(rows.y, labels, sample_weight=weight, normalize=False)
     return float(hit), float(weight.sum())
 

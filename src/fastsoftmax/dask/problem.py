@@ -7,12 +7,12 @@ part of loss and gradient, and their sum comes back. Built by first_pass.py.
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from scipy.sparse import issparse
 
 from ..problem.rows import rows_of, well_behaved
 from ..problem.scan import Scan
 from ..problem.streamed import OfBlocks, added, part_of
+from .cluster import aligned
 
 __all__ = ["ClusterProblem"]
 
@@ -69,13 +69,7 @@ class ClusterProblem(OfBlocks):
 
 def _on_part(form, X, labels, function, arguments):
     """A function's value for a block."""
-    X = well_behaved(X)
     X = X.tocsr() if issparse(X) else X
-    units = {name: _aligned(getattr(form, name)) for name in ("shift", "inverse_scale")}
-    part = part_of(replace(form, **units), rows_of(X, summed=True), *map(_aligned, labels))
-    return function(part, *map(_aligned, arguments))
-
-
-def _aligned(value):
-    """The same, or a copy where it is an array that came over the network to an odd address."""
-    return np.require(value, requirements="A") if isinstance(value, np.ndarray) else value
+    units = {name: aligned(getattr(form, name)) for name in ("shift", "inverse_scale")}
+    part = part_of(replace(form, **units), rows_of(well_behaved(X), summed=True), *labels)
+    return function(part, *arguments)

@@ -169,8 +169,8 @@ class LinearPrediction:
         correct = total = 0.0
         for block in source.blocks():
             rows = Rows.of(block, source)
-            if len(rows.X):
-                weight = np.ones(len(rows.y)) if rows.sample_weight is None else rows.sample_weight
+            weight = np.ones(len(rows.y)) if rows.sample_weight is None else rows.sample_weight
+            if weight.any():  # scikit-learn refuses zeros alone
                 hit = accuracy_score(
                     rows.y, self.predict(block.X), sample_weight=weight, normalize=False
                 )
