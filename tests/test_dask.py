@@ -57,8 +57,8 @@ def client(started):
 
 def _scaled(client, n_workers):
     """Wait until there are so many workers."""
-    client.cluster.scale(n_workers)
     end = time.monotonic() + PATIENCE
+    client.cluster.scale(n_workers)
     while len(client.scheduler_info(n_workers=-1)["workers"]) != n_workers:
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -109,6 +109,18 @@ def test_stub_of_a_source(name, body):
             assert said in ("...", repr(value))
 
 
+def test_stub_of_the_cluster():
+    dask = pytest.importorskip("fastsoftmax.dask", exc_type=ImportError)
+    text = files("fastsoftmax.dask").joinpath("__init__.pyi").read_text(encoding="utf-8")
+    classes = {node.name: node for node in ast.parse(text).body if isinstance(node, ast.ClassDef)}
+    assert set(classes) == set(dask.__all__)
+    for name, cls in classes.items():
+        for method in (node for node in cls.body if isinstance(node, ast.FunctionDef)):
+            real = list(inspect.signature(getattr(getattr(dask, name), method.name)).parameters)
+            stub = [argument.arg for argument in (*method.args.args, *method.args.kwonlyargs)]
+            assert stub[: len(real) - 1] == real[: len(real) - 1]
+
+
 @pytest.mark.parametrize("module", ESTIMATORS)
 def test_stub_has_every_public_method_and_parameter(module):
     estimator = ESTIMATORS[module]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastsoftmax
+import fastsoftmax.dask
 from fastsoftmax import SoftmaxClassifier, cross_entropy, softmax
 from fastsoftmax.estimators.base import LinearClassifier
 
@@ -45,6 +46,10 @@ assert_type(chosen.Cs_, NDArray[np.float64])
 
 model.save(Path("model.safetensors"))
 assert_type(fastsoftmax.load("model.safetensors"), LinearClassifier)
+
+distributed = fastsoftmax.dask.SoftmaxClassifier(client=None, alpha=1e-3).fit(X, y)
+assert_type(distributed, fastsoftmax.dask.SoftmaxClassifier)
+assert_type(distributed.to_local(), SoftmaxClassifier)
 
 assert_type(softmax([1.0, 2.0]), NDArray[Any])
 assert_type(cross_entropy([[1.0, 2.0]], [0]), float)
