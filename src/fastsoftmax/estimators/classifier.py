@@ -495,7 +495,8 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
             standardize=self.standardize,
             shows_rows=self.scoring != "loss",
         )
-        return data, {"n_features_in_": other.n_features_in_}
+        names = "n_features_in_", "feature_names_in_"
+        return data, {name: vars(other)[name] for name in names if name in vars(other)}
 
     def _check_dual(self, data):
         """An error where dual coordinate ascent is asked for what it can't do."""
