@@ -45,6 +45,8 @@ class Cluster:
     ------
     ClusterError
         If there is no client.
+    TypeError
+        If it is an asynchronous one.
     """
 
     def __init__(self, client=None):
@@ -54,6 +56,8 @@ class Cluster:
             raise ClusterError(
                 "there is no Dask client: make a distributed.Client first, or give it as client="
             ) from error
+        if self._client.asynchronous:
+            raise TypeError("client must be one that waits for results; got an asynchronous one")
 
     def started(self, tasks):
         """Futures of delayed values, for as long as they are kept."""

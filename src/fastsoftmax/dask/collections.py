@@ -40,7 +40,7 @@ class ClusterSource(Source):
         self.n_threads = n_threads
         self.cluster = Cluster(client)
         #: Of the rows, where that is known.
-        self.dtype = getattr(X, "dtype", None)
+        self.dtype = X.dtype if isinstance(X, da.Array) else None
         self.column_names = names_of(X)
         self._shape = tuple(int(size) if size == size else "?" for size in _shape(X))
         self._kind = type(X).__name__
@@ -168,7 +168,9 @@ def rows_of_frame(frame):
             columns.append(column.to_numpy())
             continue
         try:
-            lists = [np.asarray(value) for value in column.to_list()]
+            kind = getattr(getattr(column.dtype, "pyarrow_dtype", None), "value_type", None)
+            kind = None if kind is None else kind.to_pandas_dtype()
+            lists = [np.asarray(value, kind) for value in column.to_list()]
             values = np.stack(lists) if lists else np.empty((0, 0))
         except ValueError as error:
             raise ValueError(

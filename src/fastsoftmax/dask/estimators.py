@@ -86,6 +86,9 @@ class OnCluster:
                 f"X must be a Dask array or dataframe; got {type(X).__name__}, which "
                 f"fastsoftmax.{type(self).__name__} takes"
             )
+        for name, given in more.items():
+            if is_dask(given):
+                raise TypeError(f"{name} must be in memory; got {type(given).__name__}")
         self._check_solver()
         return super().fit(self._source(X, y, sample_weight), **more)
 
