@@ -19,6 +19,7 @@ pytest.importorskip("distributed")
 import dask
 import dask.array as da
 from distributed import Client, LocalCluster, wait
+from distributed.utils import get_mp_context
 
 from fastsoftmax.dask import ClusterError, LogisticRegression, SoftmaxClassifier
 
@@ -43,10 +44,13 @@ def _held(*arrays, n_rows=800):
 
 @pytest.fixture(scope="module")
 def started():
-    """A client of a cluster of processes, which all tests share: a worker starts in seconds."""
+    """A client of a cluster of processes, which all tests share."""
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
-    with LocalCluster(n_workers=2, **options) as cluster, Client(cluster) as client:
-        yield client
+    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+        # Forked from a process that has all imported, as that takes seconds, for each worker.
+        get_mp_context().set_forkserver_preload(["distributed", "fastsoftmax.dask"])
+        with LocalCluster(n_workers=2, **options) as cluster, Client(cluster) as client:
+            yield client
 
 
 @pytest.fixture
