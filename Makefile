@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CYTHON_SOURCES := $(shell find src -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 # Whose docstrings users read; the rest has house rules that numpydoc doesn't know.
-DOCSTRINGS := $(addprefix src/fastsoftmax/, onnx.py kernels/__init__.py \
+DOCSTRINGS := $(addprefix src/fastsoftmax/, onnx.py kernels/__init__.py dask/estimators.py \
 	$(addprefix functional/, losses.py preprocessing.py probabilities.py updates.py) \
 	$(addprefix estimators/, classifier.py cross_validation.py logistic_regression.py \
 	logistic_regression_cv.py prediction.py) \

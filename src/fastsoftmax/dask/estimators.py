@@ -39,6 +39,13 @@ class OnCluster:
     """What makes an estimator of rows in memory one of rows on a cluster.
 
     It comes before the estimator's class among the bases.
+
+    Parameters
+    ----------
+    client : distributed.Client or None, default=None
+    max_memory : int, default=256 MiB
+    **parameters
+        Of the estimator in memory.
     """
 
     def __init__(self, *, client=None, max_memory=256 << 20, **parameters):
@@ -102,18 +109,62 @@ class OnCluster:
 
     @_lazy
     def predict(self, X):
+        """Label of the largest raw prediction.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame, or as in memory
+
+        Returns
+        -------
+        labels : dask.array.Array or ndarray of shape (n_samples,)
+            Of a collection lazy, in its blocks.
+        """
         return super().predict(X)
 
     @_lazy
     def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame, or as in memory
+
+        Returns
+        -------
+        probability : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            Of a collection lazy, in its blocks.
+        """
         return super().predict_proba(X)
 
     @_lazy
     def predict_log_proba(self, X):
+        """Logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame, or as in memory
+
+        Returns
+        -------
+        log_probability : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            Of a collection lazy, in its blocks.
+        """
         return super().predict_log_proba(X)
 
     @_lazy
     def decision_function(self, X):
+        """Raw predictions X · coef_ᵀ + intercept_.
+
+        Parameters
+        ----------
+        X : dask.array.Array or dask.dataframe.DataFrame, or as in memory
+
+        Returns
+        -------
+        raw_prediction : dask.array.Array or ndarray of shape (n_samples, n_classes)
+            Or (n_samples,) for two classes. Of a collection lazy, in its blocks.
+        """
         return super().decision_function(X)
 
     def _by_blocks(self, name, X):
@@ -161,8 +212,9 @@ class OnCluster:
 
         Parameters
         ----------
-        X, y, sample_weight
-            As in ``fit``, or in memory.
+        X : dask.array.Array or dask.dataframe.DataFrame, or as in memory
+        y : dask.array.Array or dask.dataframe.Series, or as in memory
+        sample_weight : the same as y, or None
 
         Returns
         -------
@@ -237,6 +289,9 @@ class SoftmaxClassifier(OnCluster, in_memory.SoftmaxClassifier):
         "max_memory": [int, np.integer],
     }
 
+    def __init__(self, *, client=None, max_memory=256 << 20, **parameters):
+        super().__init__(client=client, max_memory=max_memory, **parameters)
+
     def _check_solver(self):
         if self.solver in ("sgd", "adagrad", "dual") or self.early_stopping:
             given = "early_stopping=True" if self.early_stopping else f"solver={self.solver!r}"
@@ -250,8 +305,7 @@ class SoftmaxClassifier(OnCluster, in_memory.SoftmaxClassifier):
 
         Parameters
         ----------
-        X, y, classes, sample_weight
-            As in ``SoftmaxClassifier.partial_fit``.
+        X, y, classes, sample_weight : as in ``SoftmaxClassifier.partial_fit``
 
         Returns
         -------
@@ -267,8 +321,9 @@ class LogisticRegression(OnCluster, in_memory.LogisticRegression):
 
     Parameters
     ----------
-    client, max_memory
-        As in :class:`SoftmaxClassifier` of this module.
+    client : distributed.Client or None, default=None
+    max_memory : int, default=256 MiB
+        Both as in :class:`SoftmaxClassifier` of this module.
     **parameters
         Of :class:`fastsoftmax.LogisticRegression`; ``n_jobs`` as in :class:`SoftmaxClassifier`.
     """
@@ -278,6 +333,9 @@ class LogisticRegression(OnCluster, in_memory.LogisticRegression):
         **in_memory.LogisticRegression._parameter_constraints,
         "max_memory": [int, np.integer],
     }
+
+    def __init__(self, *, client=None, max_memory=256 << 20, **parameters):
+        super().__init__(client=client, max_memory=max_memory, **parameters)
 
 
 def _predicted(name, X, model, meta):
