@@ -164,9 +164,10 @@ def killed(client, n_workers, n_times=10):
 
 def _made_whole(client, n_workers):
     """Wait for a worker in the place of the one that was killed."""
+    time.sleep(1)  # the scheduler has to notice first: else the next kill may be the last worker's
     try:
         client.wait_for_workers(n_workers, timeout=20)
-    except TimeoutError:  # its nanny may have missed that it was
+    except TimeoutError:  # its nanny may be stuck in starting another
         client.cluster.scale(0)
         client.cluster.scale(n_workers)
         client.wait_for_workers(n_workers, timeout=60)

@@ -68,7 +68,7 @@ def _scaled(client, n_workers):
             if len(client.scheduler_info(n_workers=-1)["workers"]) == n_workers:
                 return
             time.sleep(0.05)
-        client.cluster.scale(0)  # a nanny may have missed that its worker was killed
+        client.cluster.scale(0)  # a nanny may be stuck in starting another worker
     raise TimeoutError(f"the cluster has not come to {n_workers} workers")
 
 
