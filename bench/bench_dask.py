@@ -4,19 +4,15 @@ Run from the repository root::
 
     python -m bench.bench_dask [MEGABYTES] [WORKERS]
 
-Three tables. Seconds until the objective, evaluated outside the clock, is within 1e-4 of the
+Two tables. Seconds until the objective, evaluated outside the clock, is within 1e-4 of the
 minimum, of one-vs-rest losses that both minimise: fastsoftmax as it comes, and scikit-learn's
 SGDClassifier.partial_fit over one block after another, which is what dask_ml.wrappers.Incremental
 makes the cluster do, with the number of epochs that does it first, as if its user knew. Then what a
 pass costs beside arithmetic, as blocks grow in number, and as weights grow in size: a pass alone,
-without what the solver does between passes. Last, workers that are killed at random moments of a
-fit, whose coefficients have to be the same bits.
+without what the solver does between passes.
 """
 
-import os
-import signal
 import sys
-import threading
 import time
 
 import dask.array as da
@@ -145,45 +141,11 @@ def seconds_of_a_pass(blocks, X):
     return float(np.median(seconds))
 
 
-def killed(client, n_workers, n_times=10):
-    X, y = drawn(20_000, 64)
-    blocks = on_cluster(client, X, y, N_BLOCKS)
-    model = SoftmaxClassifier(tol=1e-6, random_state=0, max_memory=X.nbytes // 4)
-    start = time.perf_counter()
-    expected = model.fit(*blocks).coef_
-    seconds = time.perf_counter() - start
-    rng, same = np.random.default_rng(0), 0
-    for _ in range(n_times):
-        timer = threading.Timer(rng.uniform(0, seconds), _kill_one, (client, rng))
-        timer.start()
-        same += np.array_equal(model.fit(*blocks).coef_, expected)
-        timer.join()
-        _made_whole(client, n_workers)
-    print(f"{n_times} fits of {seconds:.1f} s, a worker killed in each: {same} with the same bits")
-
-
-def _made_whole(client, n_workers):
-    """Wait for a worker in the place of the one that was killed."""
-    time.sleep(1)  # the scheduler has to notice first: else the next kill may be the last worker's
-    try:
-        client.wait_for_workers(n_workers, timeout=20)
-    except TimeoutError:  # its nanny may be stuck in starting another
-        client.cluster.scale(0)
-        client.cluster.scale(n_workers)
-        client.wait_for_workers(n_workers, timeout=60)
-
-
-def _kill_one(client, rng):
-    pids = client.run(os.getpid)
-    os.kill(pids[rng.choice(sorted(pids))], signal.SIGKILL)
-
-
 def main(megabytes=1000.0, n_workers=2):
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
     with LocalCluster(n_workers=n_workers, **options) as cluster, Client(cluster) as client:
         to_the_optimum(client, megabytes)
         cost_of_a_pass(client)
-        killed(client, n_workers)
 
 
 if __name__ == "__main__":
