@@ -84,11 +84,6 @@ class Journal:
             self._begin(key)
         self._synced = monotonic()
 
-    @property
-    def n_replayed(self):
-        """Results that came from the file."""
-        return self._n_replayed
-
     def __enter__(self):
         return self
 
