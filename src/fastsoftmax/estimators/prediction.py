@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import kernels
 from ..kernels.threads import effective_n_threads
-from ..problem.checks import check_belongs_to_source
 from ..problem.labels import are_plain
 from ..problem.rows import (
     check_finite,
@@ -24,6 +23,7 @@ from ..problem.rows import (
     well_behaved,
 )
 from ..problem.scan import Rows
+from ..problem.validation_source import check_belongs_to_source
 from ..sources.base import Source
 from .coefficients import kernel_model
 from .overflow import predict_overflown
@@ -165,7 +165,7 @@ class LinearPrediction:
 
     def _score_source(self, source, y, sample_weight):
         """The same of a source."""
-        check_belongs_to_source(y, sample_weight)
+        check_belongs_to_source("X", y=y, sample_weight=sample_weight)
         correct = total = 0.0
         for block in source.blocks():
             rows = Rows.of(block, source)

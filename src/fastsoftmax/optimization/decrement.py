@@ -138,6 +138,9 @@ class Sample:
         self._probability = probabilities(
             problem, self._values, parameters[:, :-1], parameters[:, -1]
         )
+        self._by_class = None  # for the kernel; once, not in each product
+        if not issparse(self._values):
+            self._by_class = np.ascontiguousarray(self._probability.T)
         curvature = self._diagonal()
         with np.errstate(all="ignore"):
             return self._solve(gradient, precondition, curvature)
@@ -204,10 +207,10 @@ class Sample:
         kernels.implementation.hessian_product(
             values,
             rows=np.arange(len(values)),
-            sample_weight=self._weight[:, 0].copy(),
+            sample_weight=self._weight[:, 0],
             shift=None,
             inverse_scale=None,
-            probability=np.ascontiguousarray(self._probability.T),
+            probability=self._by_class,
             coef=np.ascontiguousarray(coef),
             intercept=np.ascontiguousarray(intercept),
             coef_out=products[0],

@@ -34,14 +34,13 @@ from .rows import (
     well_behaved,
 )
 from .scan import Scan, scan
-from .validation_source import SourceHeldOut, rows_of_source
+from .validation_source import SourceHeldOut, check_belongs_to_source, rows_of_source
 from .weights import check_sample_weight
 
 __all__ = [
     "CheckedData",
     "StreamedData",
     "check_batch",
-    "check_belongs_to_source",
     "check_data",
     "check_source",
     "check_warm_start",
@@ -261,7 +260,7 @@ def check_source(
     data : CheckedData or StreamedData
         The former where all rows take little of the source's ``max_memory``: they are in memory.
     """
-    check_belongs_to_source(y, sample_weight)
+    check_belongs_to_source("X", y=y, sample_weight=sample_weight)
     validates = _check_validation_data(X_val, y_val, sample_weight_val)
     n_threads = effective_n_threads(n_jobs)
     scanned = scan(source, dtype, n_threads, bool(standardize), SEED)
@@ -294,13 +293,6 @@ def _with_held_out(estimator, data, X_val, *of_validation, shows_rows):
     else:
         held_out = given_rows(estimator, data, X_val, *of_validation, shows_rows=shows_rows)
     return replace(data, held_out=held_out)
-
-
-def check_belongs_to_source(y, sample_weight):
-    """An error where labels or weights are given beside a source."""
-    for name, given in (("y", y), ("sample_weight", sample_weight)):
-        if given is not None:
-            raise ValueError(f"{name} comes from the source that is given as X; give it there")
 
 
 def check_batch(estimator, X, y, classes, known_classes, sample_weight, *, dtype, n_jobs, first):

@@ -11,8 +11,9 @@ import numpy as np
 from .labels import encode_labels
 from .rows import check_finite
 from .scan import Rows, in_block
+from .streamed import part_of
 
-__all__ = ["SourceHeldOut", "SourceValidation", "rows_of_source"]
+__all__ = ["SourceHeldOut", "SourceValidation", "check_belongs_to_source", "rows_of_source"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,15 @@ class SourceHeldOut:
                     yield rows, encode_labels(rows.y, self.classes, "y_val")
 
 
+def check_belongs_to_source(argument, **more):
+    """An error where labels or weights are given beside the argument that is a source."""
+    for name, given in more.items():
+        if given is not None:
+            raise ValueError(
+                f"{name} comes from the source that is given as {argument}; give it there"
+            )
+
+
 def rows_of_source(data, source, y_val, sample_weight_val, scorer):
     """SourceHeldOut of a source, which is gone through once, or an error.
 
@@ -51,9 +61,7 @@ def rows_of_source(data, source, y_val, sample_weight_val, scorer):
     scorer : bool
         Whether anything but the loss is asked for.
     """
-    for name, given in (("y_val", y_val), ("sample_weight_val", sample_weight_val)):
-        if given is not None:
-            raise ValueError(f"{name} comes from the source that is given as X_val; give it there")
+    check_belongs_to_source("X_val", y_val=y_val, sample_weight_val=sample_weight_val)
     if scorer:
         raise ValueError("scoring must be 'loss' where X_val is a source, which no scorer can see")
     held_out, n_features, total = SourceHeldOut(source, data.classes), data.coef_shape[1], 0.0
@@ -83,23 +91,15 @@ class SourceValidation:
     def __init__(self, held_out, problem, early_stopping):
         self.early_stopping = early_stopping
         self._held_out = held_out
-        self._problem = replace(problem.sampled, alpha=0.0, label_smoothing=0.0)
+        self._problem = replace(problem.sampled, label_smoothing=0.0)
 
     def score(self, state):
         """The loss with its sign turned."""
         total = total_weight = 0.0
         for rows, codes in self._held_out.blocks():
-            weight = rows.sample_weight
-            used = np.arange(len(codes)) if weight is None else np.flatnonzero(weight)
-            if len(used) == 0:
+            part = part_of(self._problem, rows.X, codes, rows.sample_weight)
+            if part.n_used == 0:
                 continue
-            part = replace(
-                self._problem,
-                X=rows.X,
-                rows=used,
-                y_true=codes,
-                sample_weight=None if weight is None else weight.astype(self._problem.dtype),
-            )
             total += part.objective(state) * part.weight_sum
             total_weight += part.weight_sum
         return -float(total / total_weight)

@@ -7,7 +7,9 @@ from collections import Counter
 
 import numpy as np
 
-__all__ = ["Columns", "require_arrow"]
+from .files import FileSource
+
+__all__ = ["Columns", "TableSource", "require_arrow"]
 
 
 def require_arrow():
@@ -66,6 +68,15 @@ class Columns:
             for name in (self.label, self.sample_weight)
         )
         return X, y, weight
+
+
+class TableSource(FileSource):
+    """A source of tables, of which ``self._columns`` says what is what."""
+
+    @property
+    def feature_names(self):
+        """Columns of features."""
+        return list(self._columns.features)
 
 
 def _some(names):

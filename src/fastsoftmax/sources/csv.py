@@ -1,8 +1,8 @@
 """Rows of CSV text, parsed by pyarrow, part by part."""
 
 from .base import Block
-from .columns import Columns, require_arrow
-from .files import FileSource, paths_of
+from .columns import Columns, TableSource, require_arrow
+from .files import paths_of
 from .reading import ahead
 
 __all__ = ["CsvSource"]
@@ -11,7 +11,7 @@ __all__ = ["CsvSource"]
 LEAST_BYTES = 1 << 16
 
 
-class CsvSource(FileSource):
+class CsvSource(TableSource):
     """Rows of CSV files with a line of names at the top; needs pyarrow, the extra ``arrow``.
 
     Text is parsed again in each pass, which takes longer than the pass: what is fitted often, or is
@@ -75,11 +75,6 @@ class CsvSource(FileSource):
                     raise ValueError(
                         f"column {name!r} of {path} holds {kind}, and {what} must be numbers"
                     )
-
-    @property
-    def feature_names(self):
-        """Columns of features."""
-        return list(self._columns.features)
 
     def blocks(self, seed=None):
         """All blocks, in the order that they have, whatever the seed."""

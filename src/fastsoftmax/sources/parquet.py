@@ -4,13 +4,13 @@ Read by pyarrow, row group by row group.
 """
 
 from .base import Block
-from .columns import Columns, require_arrow
-from .files import FileSource, paths_of
+from .columns import Columns, TableSource, require_arrow
+from .files import paths_of
 
 __all__ = ["ParquetSource"]
 
 
-class ParquetSource(FileSource):
+class ParquetSource(TableSource):
     """Rows of Parquet files; needs pyarrow, the extra ``arrow``.
 
     Parameters
@@ -47,11 +47,6 @@ class ParquetSource(FileSource):
                 self._columns.check(file.schema_arrow.names, path)
                 self._groups += [(path, group) for group in range(file.num_row_groups)]
         self.n_blocks = len(self._groups)
-
-    @property
-    def feature_names(self):
-        """Columns of features."""
-        return list(self._columns.features)
 
     def read(self, number):
         """One :class:`Block`."""
