@@ -215,7 +215,7 @@ def test_a_record_that_was_changed_is_not_believed(tmp_path):
 def test_other_arithmetic_is_found_out(tmp_path, monkeypatch):
     path = tmp_path / "fit.checkpoint"
     model = SoftmaxClassifier(random_state=0).fit(*_noisy(), checkpoint=path)
-    monkeypatch.setattr(journals, "_mark", lambda *arrays: 1)
+    monkeypatch.setattr(journals, "checksum", lambda *arrays: 1)
     with pytest.raises(JournalError, match="doesn't lead where this fit goes"):
         model.fit(*_noisy(), checkpoint=path, resume=True)
 

@@ -16,6 +16,8 @@ from zlib import crc32
 
 import numpy as np
 
+from ..problem.checksum import checksum
+
 __all__ = ["NO_JOURNAL", "Journal", "JournalError"]
 
 #: Begins the file, and a record: the length of what comes, and its checksum.
@@ -99,13 +101,13 @@ class Journal:
             value, *gradients = problem.loss_gradient(coef, intercept)
             return [np.float64(value), *gradients]
 
-        value, *gradients = self._result(compute, _mark(coef, intercept))
+        value, *gradients = self._result(compute, checksum(coef, intercept))
         return (float(value), *gradients)
 
     def run_epoch(self, problem, state, order, rates, plan):
         """As ``problem.run_epoch``."""
         arrays = state.coef, state.intercept, state.coef_state, state.intercept_state
-        mark = _mark(*arrays, rates)
+        mark = checksum(*arrays, rates)
 
         def compute():
             loss = problem.run_epoch(state, order, rates, plan)
@@ -192,14 +194,6 @@ class Journal:
             message = f"checkpoint {self._path} can't be written ({error.strerror}); what was "
             raise OSError(error.errno, message + "written before is still there") from error
         self._size += len(data)
-
-
-def _mark(*arrays):
-    """A number that other arrays would hardly have."""
-    mark = 0
-    for array in arrays:
-        mark = crc32(np.ascontiguousarray(array).view(np.uint8).ravel(), mark)
-    return mark
 
 
 def _packed(mark, arrays):

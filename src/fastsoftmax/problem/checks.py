@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from ..kernels.threads import effective_n_threads
 from ..sources.base import Source
+from .checksum import checksum
 from .held_out import HeldOut, given_rows, rows_set_aside
 from .labels import (
     are_plain,
@@ -45,9 +46,6 @@ __all__ = [
     "check_source",
     "check_warm_start",
 ]
-
-#: Rows whose checksum is taken at once.
-MARKED_ROWS = 4096
 
 #: Of the sample of a source: a fit doesn't depend on ``random_state`` where nothing else is drawn.
 SEED = 0
@@ -104,12 +102,7 @@ class CheckedData:
             parts += [self.X.values, self.X.indices[: self.X.indptr[-1]], self.X.indptr]
         else:
             parts.append(self.X)
-        mark = 0
-        for part in parts:
-            for start in range(0, 0 if part is None else len(part), MARKED_ROWS):
-                rows = np.ascontiguousarray(part[start : start + MARKED_ROWS])
-                mark = crc32(rows.view(np.uint8).ravel(), mark)
-        return mark
+        return checksum(*parts)
 
     @property
     def coef_shape(self):
@@ -145,8 +138,7 @@ class StreamedData:
     @property
     def mark(self):
         """A number that other labels or weights, or another sample, would hardly have."""
-        X = self.scan.X.data if self.is_sparse else self.scan.X
-        mark = crc32(np.ascontiguousarray(X).view(np.uint8).ravel())
+        mark = checksum(self.scan.X.data if self.is_sparse else self.scan.X)
         for block in self.scan.seen:
             mark = crc32(repr(block).encode(), mark)
         return mark
