@@ -51,8 +51,10 @@ def test_epoch_goes_on_from_where_it_is(kernel, update, n_features, dtype):
     ("n_features", "n_rows", "loss"),
     [
         (1401, 2, "logistic"),
+        (801, 4, "softmax"),
         (601, 10, "softmax"),
         (601, 26, "softmax"),
+        (601, 40, "softmax"),
         (601, 1, "logistic"),  # from here on so narrow that each thread has its own coefficients
         (54, 7, "softmax"),
         (16, 26, "softmax"),

@@ -16,6 +16,8 @@ from fastsoftmax.kernels import reference
 FEATURES = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 100]
 ROWS = [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 24, 25, 26]
 SAMPLES = [1, 3, 4, 15, 16, 17, 128]
+#: Classes and features: each way of the backward step on each build, and more than fits at once.
+LONG = [(1, 1601), (3, 801), (5, 400), (10, 785), (16, 769), (17, 500), (40, 401), (211, 416)]
 
 
 # --- stage ----------------------------------------------------------------------------------------
@@ -84,21 +86,33 @@ def test_stage_standardises_on_the_way(kernel, dtype):
 # --- forward --------------------------------------------------------------------------------------
 
 
+def check_forward(kernel, rng, dtype, n_rows, n_features, n_samples):
+    tile = rng.normal(size=(n_samples, n_features)).astype(dtype)
+    coef = rng.normal(size=(n_rows, n_features)).astype(dtype)
+    intercept = rng.normal(size=n_rows).astype(dtype)
+    raw, expected = twice(
+        (kernel, "forward"),
+        lambda out: (tile, coef, intercept, *out),
+        [np.full((n_rows, n_samples), np.nan, dtype)],
+    )
+    scale = np.abs(coef) @ np.abs(tile).T + np.abs(intercept)[:, None]
+    assert_close(raw[0], expected[0], scale, n_features + 1)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n_features", FEATURES)
 def test_forward(kernel, dtype, n_features):
     rng = np.random.default_rng(n_features)
     for n_rows, n_samples in itertools.product(ROWS, SAMPLES):
-        tile = rng.normal(size=(n_samples, n_features)).astype(dtype)
-        coef = rng.normal(size=(n_rows, n_features)).astype(dtype)
-        intercept = rng.normal(size=n_rows).astype(dtype)
-        raw, expected = twice(
-            (kernel, "forward"),
-            lambda out, t=tile, c=coef, b=intercept: (t, c, b, *out),
-            [np.full((n_rows, n_samples), np.nan, dtype)],
-        )
-        scale = np.abs(coef) @ np.abs(tile).T + np.abs(intercept)[:, None]
-        assert_close(raw[0], expected[0], scale, n_features + 1)
+        check_forward(kernel, rng, dtype, n_rows, n_features, n_samples)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n_rows", "n_features"), LONG)
+def test_forward_of_long_rows(kernel, dtype, n_rows, n_features):
+    rng = np.random.default_rng(n_features)
+    for n_samples in (1, 17, 130):
+        check_forward(kernel, rng, dtype, n_rows, n_features, n_samples)
 
 
 # --- loss and gradient ----------------------------------------------------------------------------
@@ -187,33 +201,46 @@ def test_a_lost_prediction_shows_in_its_loss(kernel, loss, bad):
 # --- backward and update --------------------------------------------------------------------------
 
 
+def check_backward(kernel, rng, dtype, update, with_intercept, n_rows, n_features, n_samples):
+    tile = rng.normal(size=(n_samples, n_features)).astype(dtype)
+    gradient = rng.normal(size=(n_rows, n_samples)).astype(dtype) / dtype(n_samples)
+    before = [
+        rng.normal(size=(n_rows, n_features)).astype(dtype),
+        rng.normal(size=n_rows).astype(dtype) if with_intercept else None,
+        rng.uniform(1, 2, (n_rows, n_features)).astype(dtype),
+        rng.uniform(1, 2, n_rows).astype(dtype) if with_intercept else None,
+    ]
+    actual, expected = twice(
+        (kernel, "backward_update"),
+        lambda out: (tile, gradient, *out, 0.1, 0.9, 1e-2, update),
+        before,
+    )
+    # The gradient's sum, then a handful of operations on numbers below |θ| + |state| + |g|.
+    size = np.abs(gradient) @ np.abs(tile) + 4
+    for index, array in enumerate(actual):
+        if array is None:
+            continue
+        scale = size if array.ndim == 2 else np.abs(gradient).sum(axis=1) + 4
+        scale = scale * (scale if update == "adagrad" else 1) + np.abs(before[index])
+        assert_close(array, expected[index], scale, n_samples + 8)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("update", reference.UPDATES)
 @pytest.mark.parametrize("with_intercept", [True, False])
 def test_backward_update(kernel, dtype, update, with_intercept):
     rng = np.random.default_rng(5)
-    for n_rows, n_features, n_samples in itertools.product(ROWS, FEATURES[::2], [1, 17, 128]):
-        tile = rng.normal(size=(n_samples, n_features)).astype(dtype)
-        gradient = rng.normal(size=(n_rows, n_samples)).astype(dtype) / dtype(n_samples)
-        before = [
-            rng.normal(size=(n_rows, n_features)).astype(dtype),
-            rng.normal(size=n_rows).astype(dtype) if with_intercept else None,
-            rng.uniform(1, 2, (n_rows, n_features)).astype(dtype),
-            rng.uniform(1, 2, n_rows).astype(dtype) if with_intercept else None,
-        ]
-        actual, expected = twice(
-            (kernel, "backward_update"),
-            lambda out, t=tile, g=gradient: (t, g, *out, 0.1, 0.9, 1e-2, update),
-            before,
-        )
-        # The gradient's sum, then a handful of operations on numbers below |θ| + |state| + |g|.
-        size = np.abs(gradient) @ np.abs(tile) + 4
-        for index, array in enumerate(actual):
-            if array is None:
-                continue
-            scale = size if array.ndim == 2 else np.abs(gradient).sum(axis=1) + 4
-            scale = scale * (scale if update == "adagrad" else 1) + np.abs(before[index])
-            assert_close(array, expected[index], scale, n_samples + 8)
+    for shape in itertools.product(ROWS, FEATURES[::2], [1, 17, 128]):
+        check_backward(kernel, rng, dtype, update, with_intercept, *shape)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("update", reference.UPDATES)
+@pytest.mark.parametrize(("n_rows", "n_features"), LONG)
+def test_backward_update_of_long_rows(kernel, dtype, update, n_rows, n_features):
+    rng = np.random.default_rng(n_features)
+    for n_samples in (1, 17, 130):
+        check_backward(kernel, rng, dtype, update, True, n_rows, n_features, n_samples)
 
 
 def test_sgd_leaves_the_state_alone(kernel):

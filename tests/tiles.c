@@ -34,9 +34,9 @@ typedef long double wide;
 enum {
     LANES = FS_VECTOR_BYTES / sizeof(real),
     SAMPLES = 32,
-    MAX_FEATURES = 17 * LANES, /* stripes of 8, 4, 2 and 1 vectors */
+    MAX_FEATURES = 49 * LANES, /* short rows and long ones; stripes of 8, 4, 2 and 1 vectors */
     STRIDE = MAX_FEATURES + LANES,
-    MAX_CLASSES = FS_BACKWARD_CLASSES,
+    MAX_CLASSES = FS_MANY_CLASSES + 2, /* each way of the backward step */
     POINTS = 65536
 };
 
@@ -130,18 +130,17 @@ static void test_half(void)
 /* Rows that the tiles read. */
 static real tile[SAMPLES * STRIDE];
 static const real *rows[SAMPLES];
-static fs_fetcher nothing; /* lines_per_step = 0 */
+static fs_fetcher nothing;
 
 /* A sum of n products is off by at most n roundings of the sum of their magnitudes. */
 static void test_forward(void)
 {
-    static real coef[FS_FORWARD_CLASSES * STRIDE], intercept[FS_FORWARD_CLASSES];
-    static real raw[FS_FORWARD_CLASSES * SAMPLES];
+    static real coef[MAX_CLASSES * STRIDE], intercept[MAX_CLASSES], raw[MAX_CLASSES * SAMPLES];
     wide worst = 0;
     fill(coef, sizeof coef / sizeof *coef);
-    fill(intercept, FS_FORWARD_CLASSES);
-    for (int n_classes = 1; n_classes <= FS_FORWARD_CLASSES; n_classes++)
-        for (int d = LANES; d <= MAX_FEATURES; d += 4 * LANES) {
+    fill(intercept, MAX_CLASSES);
+    for (int n_classes = 1; n_classes <= MAX_CLASSES; n_classes++)
+        for (int d = LANES; d <= MAX_FEATURES; d += 6 * LANES) {
             FS(forward)(rows, coef, STRIDE, d, intercept, raw, SAMPLES, SAMPLES, &nothing,
                         n_classes);
             for (int k = 0; k < n_classes; k++)
@@ -205,52 +204,65 @@ static void test_sigmoid(void)
     check("its logarithm, ULP", worst_log, 4);
 }
 
-/* The gradient of two parts of a minibatch and one step with it, for one class and feature. */
-static void test_backward(int update)
+/* The gradient of two parts of a minibatch and one step with it, for the features [first, last) of
+ * rows of n_features. */
+static wide backward_error(int update, int n_classes, int first, int last, int n_features)
 {
     static real gradient[MAX_CLASSES * SAMPLES], start[MAX_CLASSES * STRIDE];
     static real coef[MAX_CLASSES * STRIDE], state[MAX_CLASSES * STRIDE];
     static real partial[MAX_CLASSES * STRIDE];
-    static const char *const names[] = {"sgd", "momentum", "nesterov", "adagrad"};
+    static real room[2 * LANES * SAMPLES + FS_GRADIENT_BYTES / sizeof(real) + MAX_CLASSES * SAMPLES];
     const real rate = 0.125f, momentum = 0.75f, alpha = 0.03125f;
     const int first_part = 19;
-    char what[60];
     wide worst = 0;
     fill(gradient, sizeof gradient / sizeof *gradient);
     fill(start, sizeof start / sizeof *start);
-    for (int n_classes = 1; n_classes <= MAX_CLASSES; n_classes++) {
-        for (int i = 0; i < MAX_CLASSES * STRIDE; i++) {
-            coef[i] = start[i];
-            state[i] = 1 + start[i] * start[i];
-        }
-        FS(backward)(rows, STRIDE, gradient, SAMPLES, first_part, coef, state, partial, 1, 0, rate,
-                     momentum, alpha, update, &nothing, LANES, MAX_FEATURES, n_classes);
-        FS(backward)(rows + first_part, STRIDE, gradient + first_part, SAMPLES,
-                     SAMPLES - first_part, coef, state, partial, 0, 1, rate, momentum, alpha,
-                     update, &nothing, LANES, MAX_FEATURES, n_classes);
-        for (int k = 0; k < MAX_CLASSES; k++)
-            for (int j = 0; j < STRIDE; j++) {
-                const wide before = start[k * STRIDE + j], v = 1 + (real)before * (real)before;
-                const int touched = k < n_classes && j >= LANES && j < MAX_FEATURES;
-                wide g = alpha * before, size = fabsl(g), p = before, s = v;
-                for (int i = 0; touched && i < SAMPLES; i++) {
-                    g += (wide)gradient[k * SAMPLES + i] * rows[i][j];
-                    size += fabsl((wide)gradient[k * SAMPLES + i] * rows[i][j]);
-                }
-                if (touched && update == FS_SGD) {
-                    p -= rate * g;
-                } else if (touched && update == FS_ADAGRAD) {
-                    s += g * g;
-                    p -= rate * g / (sqrtl(s) + (wide)FS_ADAGRAD_EPSILON);
-                } else if (touched) {
-                    s = momentum * s + rate * g;
-                    p -= update == FS_NESTEROV ? momentum * s + rate * g : s;
-                }
-                const wide allowed = EPSILON * (touched ? (size + 4) * (size + 4) * SAMPLES : 4);
-                worst = larger(worst, fabsl(coef[k * STRIDE + j] - p) / allowed);
-                worst = larger(worst, fabsl(state[k * STRIDE + j] - s) / allowed);
-            }
+    for (int i = 0; i < MAX_CLASSES * STRIDE; i++) {
+        coef[i] = start[i];
+        state[i] = 1 + start[i] * start[i];
     }
+    FS(backward)(rows, STRIDE, gradient, SAMPLES, first_part, coef, state, partial, 1, 0, rate,
+                 momentum, alpha, update, &nothing, first, last, n_features, n_classes, room);
+    FS(backward)(rows + first_part, STRIDE, gradient + first_part, SAMPLES, SAMPLES - first_part,
+                 coef, state, partial, 0, 1, rate, momentum, alpha, update, &nothing, first, last,
+                 n_features, n_classes, room);
+    for (int k = 0; k < MAX_CLASSES; k++)
+        for (int j = 0; j < STRIDE; j++) {
+            const wide before = start[k * STRIDE + j], v = 1 + (real)before * (real)before;
+            const int touched = k < n_classes && j >= first && j < last;
+            wide g = alpha * before, size = fabsl(g), p = before, s = v;
+            for (int i = 0; touched && i < SAMPLES; i++) {
+                g += (wide)gradient[k * SAMPLES + i] * rows[i][j];
+                size += fabsl((wide)gradient[k * SAMPLES + i] * rows[i][j]);
+            }
+            if (touched && update == FS_SGD) {
+                p -= rate * g;
+            } else if (touched && update == FS_ADAGRAD) {
+                s += g * g;
+                p -= rate * g / (sqrtl(s) + (wide)FS_ADAGRAD_EPSILON);
+            } else if (touched) {
+                s = momentum * s + rate * g;
+                p -= update == FS_NESTEROV ? momentum * s + rate * g : s;
+            }
+            const wide allowed = EPSILON * (touched ? (size + 4) * (size + 4) * SAMPLES : 4);
+            worst = larger(worst, fabsl(coef[k * STRIDE + j] - p) / allowed);
+            worst = larger(worst, fabsl(state[k * STRIDE + j] - s) / allowed);
+        }
+    return worst;
+}
+
+static void test_backward(int update)
+{
+    static const char *const names[] = {"sgd", "momentum", "nesterov", "adagrad"};
+    char what[60];
+    wide worst = 0;
+    int taken[3] = {0};
+    for (int n_classes = 1; n_classes <= MAX_CLASSES; n_classes++)
+        for (int d = 17 * LANES; d <= MAX_FEATURES; d += MAX_FEATURES - 17 * LANES) {
+            taken[FS(backward_way)(n_classes, d)]++;
+            worst = larger(worst, backward_error(update, n_classes, LANES, d, d));
+        }
+    check("ways of the backward step not taken", !taken[0] + !taken[1] + !taken[2], 0);
     snprintf(what, sizeof what, "backward, %s, of the allowed", names[update]);
     check(what, worst, 1);
 }
@@ -258,6 +270,7 @@ static void test_backward(int update)
 int main(void)
 {
     printf("%d-byte numbers, %d-byte vectors\n", (int)sizeof(real), FS_VECTOR_BYTES);
+    fs_fetch_nothing(&nothing);
     fill(tile, sizeof tile / sizeof *tile);
     for (int i = 0; i < SAMPLES; i++)
         rows[i] = tile + (i * 7 % SAMPLES) * STRIDE; /* in another order than in memory */

@@ -8,7 +8,7 @@ from ._pool cimport (
     Work, add_patience, fs_team, is_patient, lead, team_at_hand, team_close, team_join, team_let_in,
     team_meet, team_open, team_plan, team_planned, worked_alone,
 )
-from .fetch cimport fs_fetch_between, fs_fetcher
+from .fetch cimport fs_fetcher
 from .vector cimport fs_curvature_lanes_f32, fs_curvature_lanes_f64
 from .team cimport fs_seconds
 
@@ -41,6 +41,7 @@ cdef struct Worker:  # what a thread has for itself where coefficients are few
     void *weight
     void *loss
     int32_t *codes
+    void *room  # of the backward step
     void *gradient  # of the minibatch
     void *column  # a vector a class, for the likeliest
     double loss_sum
@@ -73,6 +74,8 @@ cdef struct Training:  # what the threads of an epoch share
     void *weight
     void *loss
     int32_t *codes
+    void *rooms  # of the threads' backward steps, room_size bytes each
+    Py_ssize_t room_size
     # Where each thread keeps its own coefficients (_narrow.pxi)
     bint is_narrow
     Py_ssize_t share_rows
@@ -166,16 +169,16 @@ cdef void _train_part(
     cdef Py_ssize_t first = n_groups * thread // n_threads * GROUP
     cdef Py_ssize_t last = n_groups * (thread + 1) // n_threads * GROUP
     cdef Py_ssize_t lanes = _lanes(raw)
-    cdef Py_ssize_t n_stripes = (n_features + 2 * lanes - 1) // (2 * lanes)
+    cdef Py_ssize_t n_stripes = _up(n_features, 2 * lanes)
     cdef Py_ssize_t first_stripe = n_stripes * thread // n_threads
     cdef Py_ssize_t last_stripe = n_stripes * (thread + 1) // n_threads
     cdef fs_fetcher fetcher
     _aim(&t.X, t.numbers, model.n_rows, &fetcher, start + n + first,
-         min(start + n + last, t.n_numbers), last - first, (last_stripe - first_stripe) * n, lanes,
-         t.y_true)
+         min(start + n + last, t.n_numbers), last - first, n, 2 * (last_stripe - first_stripe),
+         t.y_true, unused)
     if first < last:
         _point(&t.X, numbers, first, min(last, n) - first, last - first, tile + first * stride,
-               stride, samples + first)
+               stride, samples + first, model.n_rows)
         _gather_targets(t, numbers, first, last, n, minibatch_size, weight, t.codes)
         _forward(samples + first, <const real *> model.coef, stride, n_features,
                  <const real *> model.intercept, model.n_rows, raw + first, t.part_rows,
@@ -183,7 +186,6 @@ cdef void _train_part(
         _finish_rows(t, start + first, min(last, n) - first, raw + first, model.n_rows,
                      t.codes + first, weight + first, loss + first, last - first,
                      _column(t, unused, thread))
-        fs_fetch_between(&fetcher)
     team_meet(&t.team, n_threads)
 
     # Features: each thread takes whole stripes of columns through the fourth.
@@ -197,7 +199,8 @@ cdef void _train_part(
     _backward_update(
         samples, stride, <const real *> raw, t.part_rows, n, <real *> model.coef,
         <real *> model.coef_state, <real *> model.coef_partial, model.n_rows, step, &fetcher,
-        first_stripe * 2 * lanes, min(last_stripe * 2 * lanes, _round_up(n_features, lanes)))
+        first_stripe * 2 * lanes, min(last_stripe * 2 * lanes, _round_up(n_features, lanes)),
+        n_features, <char *> t.rooms + thread * t.room_size)
     team_meet(&t.team, n_threads)
 
 
@@ -232,7 +235,7 @@ cdef inline Py_ssize_t _part_rows(
     With many classes a row is worked on for longer, and keeping partial gradients costs more than
     fetching it again.
     """
-    cdef Py_ssize_t n_bytes = PART_BYTES * n_threads * (1 if n_rows <= 32 else 2)
+    cdef Py_ssize_t n_bytes = PART_BYTES * n_threads * (1 if n_rows <= FS_DIRECT_CLASSES else 2)
     cdef Py_ssize_t fitting = n_bytes // row_bytes // (2 * GROUP) * (2 * GROUP)
     fitting = max(<Py_ssize_t> 2 * GROUP, min(<Py_ssize_t> MOST_PART_ROWS, fitting))
     return min(_round_up(batch_size, GROUP), fitting)
@@ -412,14 +415,12 @@ cdef double _epoch(
     model.stride = _stride(d, unused)
     model.coef = _packed(keep, w, n_rows, d)
     model.coef_state = _packed(keep, w_state, n_rows, d)
-    model.coef_partial = model.coef
+    model.coef_partial = _aligned(keep, n_rows * model.stride * item)
     n_threads = _useful_threads(
         n_threads, <double> min(t.batch_size, <Py_ssize_t> MOST_PART_ROWS) * d * n_rows,
         <double> t.n_numbers * d * n_rows)
     t.row_bytes = model.stride * item
     t.part_rows = _part_rows(t.batch_size, t.row_bytes, t.model.n_rows, n_threads)
-    if t.batch_size > _part_rows(t.batch_size, t.row_bytes, n_rows, 1):
-        model.coef_partial = _aligned(keep, n_rows * model.stride * item)
     model.intercept = _aligned(keep, intercept_size * item)
     model.intercept_state = _aligned(keep, intercept_size * item)
     model.intercept_partial = _aligned(keep, intercept_size * lanes * item)
@@ -432,6 +433,8 @@ cdef double _epoch(
     t.weight = _aligned(keep, t.part_rows * item)
     t.loss = _aligned(keep, t.part_rows * item)
     t.codes = <int32_t *> _aligned(keep, t.part_rows * sizeof(int32_t))
+    t.room_size = _round_up(_room(n_rows, t.part_rows, unused), LINE)
+    t.rooms = _aligned(keep, n_threads * t.room_size)
     if t.kept != NULL:
         t.columns = _aligned(keep, n_threads * n_rows * FS_VECTOR_BYTES)
     t.is_narrow = _is_narrow(model, unused)

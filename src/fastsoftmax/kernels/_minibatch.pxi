@@ -3,54 +3,69 @@
 # They work on padded tiles (_memory.pxi), on a range of samples or features that is one thread's
 # share, and know nothing of threads. Included by _kernels.pxi; called by _epoch.pxi, _passes.pxi.
 
-from .fetch cimport fs_fetch_row, fs_fetcher
-from .simd cimport FS_BACKWARD_CLASSES, FS_FORWARD_CLASSES, FS_FORWARD_SAMPLES
+from .backward cimport (
+    FS_BY_ROWS, fs_backward_f32, fs_backward_f64, fs_backward_room_f32, fs_backward_room_f64,
+    fs_backward_way_f32, fs_backward_way_f64,
+)
+from .fetch cimport FS_FETCH_STEPS, fs_fetch_nothing, fs_fetch_rows, fs_fetcher
+from .forward cimport fs_forward_f32, fs_forward_f64
+from .simd cimport (
+    FS_BACKWARD_CLASSES, FS_FORWARD_CLASSES, FS_FORWARD_SAMPLES, FS_ROWS_CLASSES,
+)
 from .vector cimport (
-    fs_add_lanes_f32, fs_add_lanes_f64, fs_backward_f32, fs_backward_f64, fs_forward_f32,
-    fs_forward_f64, fs_sigmoid_lanes_f32, fs_sigmoid_lanes_f64, fs_softmax_lanes_f32,
-    fs_softmax_lanes_f64, fs_step_array_f32, fs_step_array_f64,
+    fs_add_lanes_f32, fs_add_lanes_f64, fs_sigmoid_lanes_f32, fs_sigmoid_lanes_f64,
+    fs_softmax_lanes_f32, fs_softmax_lanes_f64, fs_step_array_f32, fs_step_array_f64,
 )
 
 # --- Forward --------------------------------------------------------------------------------------
 
-cdef void _forward(
+cdef inline void _forward(
     const real **samples, const real *coef, Py_ssize_t stride, Py_ssize_t n_features,
     const real *intercept, Py_ssize_t n_rows, real *raw, Py_ssize_t raw_stride,
     Py_ssize_t n_samples, fs_fetcher *fetcher,
 ) noexcept nogil:
-    """Raw predictions of a whole number of GROUPs, the classes in tiles of nearly equal size."""
-    cdef Py_ssize_t n_tiles = (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
-    cdef Py_ssize_t t, first, last
+    """Raw predictions of a whole number of GROUPs."""
     n_features = _round_up(n_features, _lanes(coef))
-    for t in range(n_tiles):
-        first = n_rows * t // n_tiles
-        last = n_rows * (t + 1) // n_tiles
-        if real is float:
-            fs_forward_f32(samples, coef + first * stride, stride, n_features, intercept + first,
-                           raw + first * raw_stride, raw_stride, n_samples, fetcher,
-                           last - first)
-        else:
-            fs_forward_f64(samples, coef + first * stride, stride, n_features, intercept + first,
-                           raw + first * raw_stride, raw_stride, n_samples, fetcher,
-                           last - first)
+    if real is float:
+        fs_forward_f32(samples, coef, stride, n_features, intercept, raw, raw_stride, n_samples,
+                       fetcher, n_rows)
+    else:
+        fs_forward_f64(samples, coef, stride, n_features, intercept, raw, raw_stride, n_samples,
+                       fetcher, n_rows)
+
+
+cdef inline bint _is_by_rows(
+    Py_ssize_t n_rows, Py_ssize_t n_features, const real *unused
+) noexcept nogil:
+    """Whether the backward step takes a few rows after another (backward.h)."""
+    n_features = _round_up(n_features, _lanes(unused))
+    if real is float:
+        return fs_backward_way_f32(n_rows, n_features) == FS_BY_ROWS
+    else:
+        return fs_backward_way_f64(n_rows, n_features) == FS_BY_ROWS
+
+
+cdef inline Py_ssize_t _up(Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """How many of this size hold n."""
+    return (n + size - 1) // size
 
 
 cdef void _aim(
     const Rows *X, const intptr_t *numbers, Py_ssize_t n_rows, fs_fetcher *fetcher,
-    Py_ssize_t first, Py_ssize_t last, Py_ssize_t n_samples, Py_ssize_t n_backward,
-    Py_ssize_t lanes, const int32_t *y_true,
+    Py_ssize_t first, Py_ssize_t last, Py_ssize_t n_forward, Py_ssize_t n_backward,
+    Py_ssize_t n_vectors, const int32_t *y_true, const real *unused,
 ) noexcept nogil:
     """Aim a thread's fetcher at the rows [first, last) that it will stage next.
 
-    It will be called once for every vector of features of each tile of the forward step over
-    n_samples, and n_backward times for each tile of classes in the backward step. Where numbers is
-    NULL, the rows are consecutive.
+    It is called once in FS_FETCH_STEPS steps of a tile: of the forward step over n_forward samples,
+    and of the backward step over n_vectors vectors of features of n_backward samples. Where numbers
+    is NULL, the rows are consecutive.
     """
-    cdef Py_ssize_t n_lines, n_steps
+    cdef Py_ssize_t n_lines, n_calls, calls_a_row = _up(X.n_features, _lanes(unused))
     cdef ptrdiff_t span = (X.n_features - 1) * X.item_stride  # of either sign
-    fetcher.lines_per_step = 0
     if first >= last or labs(X.item_stride) > min(<Py_ssize_t> LINE, labs(X.row_stride)):
-        return  # the end, or items too far apart for a line to hold several
+        fs_fetch_nothing(fetcher)  # the end, or items too far apart for a line to hold several
+        return
     fetcher.data = X.data + min(span, <ptrdiff_t> 0)
     fetcher.rows = NULL
     fetcher.y_true = y_true
@@ -61,20 +76,17 @@ cdef void _aim(
     fetcher.n_rows = last - first
     fetcher.row_stride = X.row_stride
     fetcher.row_size = labs(span) + X.item_size
-    n_lines = (last - first) * (fetcher.row_size + LINE) // LINE  # a row may start within a line
-    n_steps = max(<Py_ssize_t> 1, (
-        (n_rows + FS_FORWARD_CLASSES - 1) // FS_FORWARD_CLASSES
-        * (n_samples // FS_FORWARD_SAMPLES) * (_round_up(X.n_features, lanes) // lanes)
-        + (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES * n_backward
-    ))
-    # As few a step as will do, with up to a quarter asked for between forward and backward: twice
-    # as many as needed would be asked for in half of the time, more than the core can wait for.
-    fetcher.lines_per_step = max(<Py_ssize_t> 1, n_lines // n_steps)
-    fetcher.lines_between = max(<Py_ssize_t> 0, n_lines - fetcher.lines_per_step * n_steps)
-    if 4 * fetcher.lines_between > n_lines:
-        fetcher.lines_per_step += 1
-        fetcher.lines_between = 0
-    fs_fetch_row(fetcher)
+    n_lines = (last - first) * (_up(fetcher.row_size, LINE) + 1)  # it may start within a line
+    calls_a_row //= FS_FETCH_STEPS
+    n_calls = _up(n_rows, FS_FORWARD_CLASSES) * (n_forward // FS_FORWARD_SAMPLES) * calls_a_row
+    if _is_by_rows(n_rows, X.n_features, unused):
+        n_calls += _up(n_rows, FS_ROWS_CLASSES) * _up(n_backward, 4) * n_vectors // FS_FETCH_STEPS
+    else:
+        n_calls += (_up(n_rows, FS_BACKWARD_CLASSES) * _up(n_vectors, 2)
+                    * (n_backward // FS_FETCH_STEPS))
+    fetcher.due = 0
+    fetcher.pace = 256 * n_lines // max(<Py_ssize_t> 1, n_calls)
+    fs_fetch_rows(fetcher)
 
 
 # --- Loss and gradient, in place ------------------------------------------------------------------
@@ -164,30 +176,38 @@ cdef struct Step:  # one optimiser step
     bint is_last
 
 
-cdef void _backward_update(
+cdef inline Py_ssize_t _room(
+    Py_ssize_t n_rows, Py_ssize_t n_samples, const real *unused
+) noexcept nogil:
+    """Bytes that the backward step over so many samples needs of a thread's own."""
+    if real is float:
+        return fs_backward_room_f32(n_rows, n_samples) * <Py_ssize_t> sizeof(real)
+    else:
+        return fs_backward_room_f64(n_rows, n_samples) * <Py_ssize_t> sizeof(real)
+
+
+cdef inline void _backward_update(
     const real **samples, Py_ssize_t stride, const real *gradient, Py_ssize_t gradient_stride,
     Py_ssize_t n_samples, real *coef, real *state, real *partial, Py_ssize_t n_rows,
     const Step *step, fs_fetcher *fetcher, Py_ssize_t first, Py_ssize_t last,
+    Py_ssize_t n_features, void *room,
 ) noexcept nogil:
-    """Sum the gradient of the features [first, last) over the samples and step with it."""
-    cdef Py_ssize_t n_tiles = (n_rows + FS_BACKWARD_CLASSES - 1) // FS_BACKWARD_CLASSES
-    cdef Py_ssize_t t, k, n_classes
-    for t in range(n_tiles):
-        k = n_rows * t // n_tiles
-        n_classes = n_rows * (t + 1) // n_tiles - k
-        if real is float:
-            fs_backward_f32(
-                samples, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
-                coef + k * stride, state + k * stride, partial + k * stride, step.is_first,
-                step.is_last, <float> step.learning_rate, <float> step.momentum,
-                <float> step.alpha, step.update, fetcher, first, last,
-                n_classes)
-        else:
-            fs_backward_f64(
-                samples, stride, gradient + k * gradient_stride, gradient_stride, n_samples,
-                coef + k * stride, state + k * stride, partial + k * stride, step.is_first,
-                step.is_last, step.learning_rate, step.momentum, step.alpha, step.update,
-                fetcher, first, last, n_classes)
+    """Sum the gradient of the features [first, last) over the samples and step with it.
+
+    `partial` keeps the sums until a minibatch's last part, and is no array but this one's.
+    """
+    n_features = _round_up(n_features, _lanes(coef))
+    if real is float:
+        fs_backward_f32(
+            samples, stride, gradient, gradient_stride, n_samples, coef, state, partial,
+            step.is_first, step.is_last, <float> step.learning_rate, <float> step.momentum,
+            <float> step.alpha, step.update, fetcher, first, last, n_features, n_rows,
+            <float *> room)
+    else:
+        fs_backward_f64(
+            samples, stride, gradient, gradient_stride, n_samples, coef, state, partial,
+            step.is_first, step.is_last, step.learning_rate, step.momentum, step.alpha,
+            step.update, fetcher, first, last, n_features, n_rows, <double *> room)
 
 
 cdef void _intercept_update(

@@ -8,7 +8,7 @@
 # _epoch.pxi.
 
 from ._pool cimport team_meet, team_planned
-from .fetch cimport fs_fetch_between, fs_fetcher
+from .fetch cimport fs_fetcher
 from .vector cimport fs_add_shares_f32, fs_add_shares_f64, fs_step_array_f32, fs_step_array_f64
 
 cdef inline bint _is_narrow(const Model *model, const real *unused) noexcept nogil:
@@ -26,6 +26,7 @@ cdef int _give_room(
     worker.weight = _aligned(keep, rows * item)
     worker.loss = _aligned(keep, rows * item)
     worker.codes = <int32_t *> _aligned(keep, rows * sizeof(int32_t))
+    worker.room = _aligned(keep, _room(n_rows, rows, unused))
     return 0
 
 
@@ -102,15 +103,15 @@ cdef double _take_share(
         if done + size < n:
             from_row = start + done + size
             to_row = min(from_row + t.part_rows, start + n)
-        _aim(&t.X, t.numbers, model.n_rows, &fetcher, from_row, to_row, padded,
-             (d + 2 * lanes - 1) // (2 * lanes) * size, lanes, t.y_true)
-        _point(&t.X, numbers, 0, size, padded, tile, stride, samples)
+        _aim(&t.X, t.numbers, model.n_rows, &fetcher, from_row, to_row, padded, size,
+             _up(d, lanes), t.y_true, <const real *> NULL)
+        _point(&t.X, numbers, 0, size, padded, tile, stride, samples,
+               model.n_rows)
         _gather_targets(t, numbers, 0, padded, size, minibatch_size, weight, w.codes)
         _forward(samples, <const real *> model.coef, stride, d, <const real *> model.intercept,
                  model.n_rows, raw, t.part_rows, padded, &fetcher)
         _finish_rows(t, start + done, size, raw, model.n_rows, w.codes, weight, loss, padded,
                      <real *> w.column)
-        fs_fetch_between(&fetcher)
         step.is_first = done == 0
         if t.fit_intercept:
             _intercept_update(raw, t.part_rows, size, <real *> NULL, <real *> NULL,
@@ -119,7 +120,7 @@ cdef double _take_share(
         # which C doesn't let one add.
         _backward_update(
             samples, stride, <const real *> raw, t.part_rows, size, gradient, gradient, gradient,
-            model.n_rows, step, &fetcher, 0, _round_up(d, lanes))
+            model.n_rows, step, &fetcher, 0, _round_up(d, lanes), d, w.room)
         for i in range(size):
             total += loss[i]
         done += size

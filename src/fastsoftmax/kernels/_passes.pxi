@@ -5,7 +5,7 @@
 
 from ._pool cimport ShareWork, Work, run, share_out
 from .convert cimport fs_all_finite_f32, fs_all_finite_f64
-from .fetch cimport fs_fetch_between, fs_fetcher
+from .fetch cimport fs_fetcher
 from .team cimport fs_raise_flag, fs_take
 
 cdef enum:
@@ -99,15 +99,15 @@ cdef void _pass_block(
     cdef const Training *t = &p.samples
     cdef Py_ssize_t start = block * PREDICTION_ROWS
     cdef Py_ssize_t n = min(<Py_ssize_t> PREDICTION_ROWS, t.n_numbers - start)
-    cdef Py_ssize_t padded = _round_up(n, GROUP), lanes = _lanes(unused)
+    cdef Py_ssize_t padded = _round_up(n, GROUP)
     cdef (const real *)[PREDICTION_ROWS] samples
     cdef fs_fetcher fetcher
     _aim(&t.X, t.numbers, p.n_rows, &fetcher, next_block * PREDICTION_ROWS,
-         min((next_block + 1) * PREDICTION_ROWS, t.n_numbers), padded, 0, lanes, NULL)
-    _point(&t.X, t.numbers, start, n, padded, tile, p.stride, &samples[0])
+         min((next_block + 1) * PREDICTION_ROWS, t.n_numbers), padded, 0, 0, NULL, unused)
+    _point(&t.X, t.numbers, start, n, padded, tile, p.stride, &samples[0],
+           p.n_rows)
     _forward(&samples[0], <const real *> p.coef, p.stride, t.X.n_features,
              <const real *> p.intercept, p.n_rows, raw, PREDICTION_ROWS, padded, &fetcher)
-    fs_fetch_between(&fetcher)
     _finish_block(p, block, raw)
 
 

@@ -86,7 +86,7 @@ cdef void _restricted_rows(
     cdef (const real *)[KEPT_ROWS] samples
     cdef real weight
     cdef double total = 0
-    _point(&r.X, r.numbers, start, n, n, tile, r.stride, &samples[0])
+    _point(&r.X, r.numbers, start, n, n, tile, r.stride, &samples[0], 1)
     for i in range(n * FS_KEPT):
         excess[i] = intercept[kept[i]] if probability[i] != 0 else 0
     for s in range((n_features + width - 1) // width):
@@ -130,7 +130,7 @@ cdef void _restricted_features(
     for chunk in range(r.n_chunks):
         start = chunk * KEPT_ROWS
         n = min(<Py_ssize_t> KEPT_ROWS, r.n - start)
-        _point(&columns, r.numbers, start, n, n, tile, width, &samples[0])
+        _point(&columns, r.numbers, start, n, n, tile, width, &samples[0], 1)
         if real is float:
             fs_scatter_f32(&samples[0], n, excess + start * FS_KEPT, probability + start * FS_KEPT,
                            r.kept + start * FS_KEPT, gradient, r.stride, n_vectors)

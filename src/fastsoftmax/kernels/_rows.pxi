@@ -8,6 +8,7 @@ from .convert cimport (
     fs_bfloat16, fs_bfloat16_to_float, fs_half, fs_half_to_float, fs_halves_to_floats,
 )
 from .fetch cimport fs_prefetch
+from .simd cimport FS_DIRECT_CLASSES
 
 ctypedef fused item:  # what X may hold
     uint8_t
@@ -175,27 +176,31 @@ cdef void _stage(
         _stage_items(<const fs_bfloat16 *> NULL, X, numbers, first, n, tile, stride, by_column)
 
 
-cdef bint _is_direct(const Rows *X, const real *unused) noexcept nogil:
-    """Whether rows of X are whole vectors of `real` already, so that nothing is to be staged."""
+cdef bint _is_direct(const Rows *X, Py_ssize_t n_classes, const real *unused) noexcept nogil:
+    """Whether rows of X are read where they lie: they are whole vectors of `real` already.
+
+    For more than a few classes, each value is read so often that a copy on the cache's own lines,
+    rows of which fall into different sets of it, is worth its time.
+    """
     cdef int dtype = cnp.NPY_FLOAT64
     if real is float:
         dtype = cnp.NPY_FLOAT32
     return (
         X.dtype == dtype and X.item_stride == sizeof(real) and X.shift == NULL
-        and X.n_features % _lanes(unused) == 0
+        and X.n_features % _lanes(unused) == 0 and n_classes <= FS_DIRECT_CLASSES
     )
 
 
 cdef void _point(
     const Rows *X, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t n, Py_ssize_t padded,
-    real *tile, Py_ssize_t stride, const real **samples,
+    real *tile, Py_ssize_t stride, const real **samples, Py_ssize_t n_classes,
 ) noexcept nogil:
     """samples[i] is row first + i as the next steps read it, in X or staged in the tile.
 
     From n to padded they point at the first row, which is as good as any: their weight is 0.
     """
     cdef Py_ssize_t i
-    cdef bint is_direct = _is_direct(X, tile)
+    cdef bint is_direct = _is_direct(X, n_classes, tile)
     if not is_direct:
         _stage(X, numbers, first, n, tile, stride)
     for i in range(padded):

@@ -2,7 +2,7 @@
 #
 # They copy into padded tiles and back and are not fast. Included by _kernels.pxi.
 
-from .fetch cimport fs_fetcher
+from .fetch cimport fs_fetch_nothing, fs_fetcher
 
 
 def stage(cnp.ndarray X, cnp.ndarray rows, shift, inverse_scale, cnp.ndarray tile_out):
@@ -55,7 +55,7 @@ cdef int _forward_arrays(
     cdef real *raw = <real *> _aligned(keep, n_rows * size * sizeof(real))
     cdef real *out = <real *> _out(raw_out, "raw_prediction_out", dtype, (n_rows, n))
     cdef fs_fetcher nothing
-    nothing.lines_per_step = 0
+    fs_fetch_nothing(&nothing)
     with nogil:
         _forward(samples, w, _stride(d, x), d, b, n_rows, raw, size, size, &nothing)
         for k in range(n_rows):
@@ -150,11 +150,13 @@ cdef int _backward_arrays(
     cdef real *v = <real *> _out(coef_state, "coef_state_inplace", dtype, (n_rows, d))
     cdef real *packed_w = _packed(keep, <const real *> w, n_rows, d)
     cdef real *packed_v = _packed(keep, <const real *> v, n_rows, d)
+    cdef real *partial = <real *> _aligned(keep, n_rows * _stride(d, x) * sizeof(real))
+    cdef void *room = _aligned(keep, _room(n_rows, n, x))
     cdef fs_fetcher nothing
-    nothing.lines_per_step = 0
+    fs_fetch_nothing(&nothing)
     with nogil:
-        _backward_update(samples, _stride(d, x), g, n, n, packed_w, packed_v, packed_w,
-                         n_rows, step, &nothing, 0, _round_up(d, _lanes(x)))
+        _backward_update(samples, _stride(d, x), g, n, n, packed_w, packed_v, partial, n_rows,
+                         step, &nothing, 0, _round_up(d, _lanes(x)), d, room)
         _unpack(<const real *> packed_w, w, n_rows, d)
         _unpack(<const real *> packed_v, v, n_rows, d)
     return 0

@@ -1,66 +1,88 @@
 /* Rows that are needed next, asked for from memory while there is arithmetic to do.
  *
  * Nothing is computed, and nothing read but row numbers. Where a fetcher starts and how fast it goes
- * is for _minibatch.pxi to say; the tiles of vector.h call it. Included by simd.h.
+ * is for _minibatch.pxi to say; the tiles of forward.h and backward.h call it. Included by simd.h.
  */
 #ifndef FS_FETCH_H
 #define FS_FETCH_H
 
 #define FS_FETCH_LEVEL 2 /* into the second-level cache: a part does not fit the first */
+/* Rows that are asked for in turn, a line of each: from rows in random order the memory answers a
+ * third faster so than to one row after the other, whose lines wait for the same page of it. */
+#define FS_FETCH_ROWS 8
+#define FS_FETCH_LINES 4 /* asked for at once */
+/* Tiles ask once in so many steps. Always as many, as a processor foresees the end of a loop only
+ * where it has seen it before; and in line, as a call would drop the sums from their registers. */
+#define FS_FETCH_STEPS 4
 
-/* Rows of X that will be staged next, asked for line by line while these ones are computed: the
- * tiles call fs_fetch once a step, so that the memory is kept busy and never flooded. */
+/* Rows of X that will be staged next. What falls due at each call is its share of them all, so that
+ * the memory is kept busy and never flooded. */
 typedef struct {
-    const char *line, *end;   /* the next line to ask for, and the end of its row */
+    const char *row[FS_FETCH_ROWS]; /* those under way */
+    ptrdiff_t turn;           /* whose line is next, */
+    ptrdiff_t at;             /* and where in its row, in bytes */
+    ptrdiff_t due;            /* lines that weren't asked for yet, in 256ths */
+    ptrdiff_t pace;           /* what a call adds to them; 0 where nothing is left */
     const char *data;         /* X, or its next row where there are no numbers */
     const intptr_t *rows;     /* row numbers from the next row on, or NULL */
     const int32_t *y_true;    /* a row's class code is asked for with it, or NULL */
-    ptrdiff_t n_rows;         /* how many are left after this row */
+    ptrdiff_t n_rows;         /* how many are left after those under way */
     ptrdiff_t row_stride;     /* bytes */
     ptrdiff_t row_size;       /* bytes */
-    ptrdiff_t lines_per_step; /* 0: nothing left */
-    ptrdiff_t lines_between;  /* to ask for between the forward and the backward step */
 } fs_fetcher;
 
-FS_INLINE void fs_fetch_row(fs_fetcher *f)
+/* Make it ask for nothing. */
+FS_INLINE void fs_fetch_nothing(fs_fetcher *f)
 {
+    f->due = f->pace = 0;
+}
+
+/* Go on to the next rows. Where fewer are left, the first of them stands for the others: what was
+ * asked for already costs nothing. */
+FS_INLINE void fs_fetch_rows(fs_fetcher *f)
+{
+    f->turn = f->at = 0;
     if (f->n_rows <= 0) {
-        f->lines_per_step = 0;
+        fs_fetch_nothing(f);
         return;
     }
-    const char *row = f->data;
-    if (f->rows) {
-        if (f->y_true)
-            __builtin_prefetch(f->y_true + *f->rows, 0, FS_FETCH_LEVEL);
-        row += *f->rows++ * f->row_stride;
-    } else {
-        f->data += f->row_stride;
+    for (ptrdiff_t i = 0; i < FS_FETCH_ROWS; i++) {
+        if (i >= f->n_rows) {
+            f->row[i] = f->row[0];
+            continue;
+        }
+        f->row[i] = f->data;
+        if (f->rows) {
+            if (f->y_true)
+                __builtin_prefetch(f->y_true + *f->rows, 0, FS_FETCH_LEVEL);
+            f->row[i] += *f->rows++ * f->row_stride;
+        } else {
+            f->data += f->row_stride;
+        }
     }
-    f->line = (const char *)((uintptr_t)row & ~(uintptr_t)63);
-    f->end = row + f->row_size;
-    f->n_rows--;
+    f->n_rows -= FS_FETCH_ROWS;
 }
 
 FS_INLINE void fs_fetch(fs_fetcher *f)
 {
-    for (ptrdiff_t i = 0; i < f->lines_per_step; i++) {
-        __builtin_prefetch(f->line, 0, FS_FETCH_LEVEL);
-        f->line += 64;
-        if (f->line >= f->end)
-            fs_fetch_row(f);
+    f->due += f->pace;
+    while (f->due >= FS_FETCH_LINES * 256) {
+        const char *const *row = f->row + f->turn;
+        f->due -= FS_FETCH_LINES * 256;
+        FS_UNROLL
+        for (int i = 0; i < FS_FETCH_LINES; i++)
+            __builtin_prefetch(row[i] + f->at, 0, FS_FETCH_LEVEL);
+        f->turn += FS_FETCH_LINES;
+        if (f->turn < FS_FETCH_ROWS)
+            continue;
+        /* Its last byte at the end, as a row may start within a line. */
+        const ptrdiff_t last = f->row_size - 1, next = f->at + 64;
+        f->turn = 0;
+        if (f->at == last)
+            fs_fetch_rows(f);
+        else
+            f->at = next < last ? next : last;
     }
-}
-
-/* What the steps alone would leave for the stage to wait for. */
-FS_INLINE void fs_fetch_between(fs_fetcher *f)
-{
-    const ptrdiff_t lines_per_step = f->lines_per_step;
-    if (!lines_per_step)
-        return;
-    f->lines_per_step = f->lines_between;
-    fs_fetch(f);
-    if (f->lines_per_step || !f->lines_between)
-        f->lines_per_step = lines_per_step;
 }
 
 #endif

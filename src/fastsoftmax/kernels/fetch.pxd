@@ -4,6 +4,8 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, intptr_t
 
 cdef extern from "simd.h" nogil:
+    const int FS_FETCH_STEPS
+
     ctypedef struct fs_fetcher:
         const char *data
         const intptr_t *rows
@@ -11,11 +13,11 @@ cdef extern from "simd.h" nogil:
         ptrdiff_t n_rows
         ptrdiff_t row_stride
         ptrdiff_t row_size
-        ptrdiff_t lines_per_step
-        ptrdiff_t lines_between
+        ptrdiff_t due
+        ptrdiff_t pace
 
-    void fs_fetch_row(fs_fetcher *fetcher) noexcept
-    void fs_fetch_between(fs_fetcher *fetcher) noexcept
+    void fs_fetch_rows(fs_fetcher *fetcher) noexcept
+    void fs_fetch_nothing(fs_fetcher *fetcher) noexcept
 
 cdef extern from * nogil:  # the compiler's own
     void fs_prefetch "__builtin_prefetch" (const void *address) noexcept

@@ -20,35 +20,69 @@
 #define FS_INLINE static inline __attribute__((always_inline, unused))
 #define FS_NOINLINE static __attribute__((noinline, unused))
 #define FS_UNROLL _Pragma("GCC unroll 32")
+#define FS_KEEP_LOOP _Pragma("GCC unroll 1")
 /* What `array` holds is in memory, and the compiler knows nothing of it. */
 #define FS_FORGET(array) __asm__ __volatile__("" : : "r"(array) : "memory")
 
 /* Tile shapes leave about a quarter of the registers for operands. FORWARD: this many classes x 4
- * samples, and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features. */
+ * samples, and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features.
+ * ROWS: this many classes x 4 samples, which is how up to FEW classes are taken where rows are long;
+ * from more than MANY on, stripes are packed (backward.h). */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
 #define FS_FORWARD_CLASSES 7 /* one tile of all registers beats one of four and one of three */
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_BACKWARD_CLASSES 12
+#define FS_ROWS_CLASSES 5
+#define FS_FEW_CLASSES 5
+#define FS_MANY_CLASSES 36
 #elif defined(__AVX2__)
 #define FS_VECTOR_BYTES 32
 #define FS_FORWARD_CLASSES 3
 #define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_BACKWARD_CLASSES 6
+#define FS_ROWS_CLASSES 3
+#define FS_FEW_CLASSES 16
+#define FS_MANY_CLASSES 16
 #elif defined(__aarch64__)
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 6
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_BACKWARD_CLASSES 12
+#define FS_ROWS_CLASSES 5
+#define FS_FEW_CLASSES 5
+#define FS_MANY_CLASSES 36
 #else
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 2
 #define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_BACKWARD_CLASSES 4
+#define FS_ROWS_CLASSES 2
+#define FS_FEW_CLASSES 10
+#define FS_MANY_CLASSES 16
 #endif
 #define FS_FORWARD_SAMPLES 4
+#define FS_GROUP_SAMPLES 8 /* that all class tiles take in turn */
 #define FS_FORWARD_SUMS 28 /* the most that any tile holds */
 #define FS_BACKWARD_SUMS 24
+
+/* How large what stays in a cache may be: a row's block of features, of which there are
+ * FS_GROUP_SAMPLES in the first cache; the coefficients that these are multiplied with; the sums
+ * that rows are added to; the gradients of the classes that share a packed stripe; coefficients
+ * that needn't be asked for. LONG_ROW: vectors of features. */
+#define FS_BLOCK_BYTES 3072
+#define FS_CHUNK_BYTES 196608
+#define FS_ROWS_BYTES 98304
+#define FS_GRADIENT_BYTES 98304
+#define FS_NEAR_BYTES 65536
+#define FS_LONG_ROW_VECTORS 24
+#define FS_DIRECT_CLASSES 24 /* of no more than so many, rows are read where they lie */
+
+/* In how many parts of at most `most` to take n. */
+FS_INLINE ptrdiff_t fs_parts(ptrdiff_t n, ptrdiff_t most)
+{
+    return n <= most ? 1 : (n + most - 1) / most;
+}
 
 /* Rows of up to so many classes, at least a vector, are taken in blocks (short_rows.h). Measured: at
  * 32 blocks are slower, as their stores of 16 bytes go to too many places at once. */
@@ -66,6 +100,9 @@
 #define FS_RUNGS 32
 #define FS_SCATTER_VECTORS 8
 #define FS_AHEAD 4
+
+/* Ways of the backward step (backward.h). */
+enum { FS_BY_ROWS, FS_BY_STRIPES, FS_BY_PACKED_STRIPES };
 
 /* What a step does with the gradient; the order is that of UPDATES in reference/dense.py. */
 enum { FS_SGD, FS_MOMENTUM, FS_NESTEROV, FS_ADAGRAD };
@@ -228,6 +265,8 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 /* (log((1+s)/(1-s)) - 2s)/s in powers of s², lowest first: error 2^-34 (fdlibm's e_logf.c). */
 #define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
 #include "vector.h"
+#include "forward.h"
+#include "backward.h"
 #include "sparse.h"
 #include "dual.h"
 #include "rows.h"
@@ -261,6 +300,8 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
     2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01, \
     6.666666666666735130e-01
 #include "vector.h"
+#include "forward.h"
+#include "backward.h"
 #include "sparse.h"
 #include "dual.h"
 #include "rows.h"

@@ -5,6 +5,8 @@ cdef extern from "simd.h" nogil:
     const int FS_FORWARD_SAMPLES
     const int FS_FORWARD_CLASSES
     const int FS_BACKWARD_CLASSES
+    const int FS_ROWS_CLASSES
+    const int FS_DIRECT_CLASSES
     const int FS_SGD
     const int FS_MOMENTUM
     const int FS_NESTEROV

@@ -1,8 +1,5 @@
-/* Vectors, exp, log1p and tiles, once for float and once for double: included twice by simd.h.
- *
- * Contract of all tiles: `samples` points to rows of whole vectors, the padding being zeros, as it
- * is in coef. What a tile computes for one sample or feature never depends on its neighbours, so
- * splitting the work among threads changes no bit.
+/* Vectors, exp, log1p, and what is done to vectors of samples or of parameters: included twice by
+ * simd.h, once for float and once for double. The tiles are in forward.h and backward.h.
  */
 #define VEC FS_(vec)
 #define IVEC FS_(ivec)
@@ -118,78 +115,6 @@ FS_INLINE void FS_(sum4)(VEC a, VEC b, VEC c, VEC d, REAL base, REAL *out)
 #endif
 }
 
-/* raw[c][s] = coef row c · sample s + intercept[c] for n_samples samples, 4, 8 or 16, and n_classes
- * classes. */
-FS_INLINE void FS_(forward_tile)(const REAL *const *samples, const REAL *coef, ptrdiff_t stride,
-                                 ptrdiff_t n_features, const REAL *intercept, REAL *raw,
-                                 ptrdiff_t raw_stride, fs_fetcher *fetcher, const int n_classes,
-                                 const int n_samples)
-{
-    VEC sum[FS_FORWARD_SUMS];
-    FS_UNROLL
-    for (int t = 0; t < n_classes * n_samples; t++)
-        sum[t] = (VEC){0};
-    fs_fetcher f = *fetcher; /* a copy, for registers */
-    for (ptrdiff_t j = 0; j < n_features; j += LANES) {
-        fs_fetch(&f);
-        /* The fewer operands are the ones that stay in registers beside the sums. */
-        if (n_classes < n_samples) {
-            VEC w[FS_FORWARD_SUMS];
-            FS_UNROLL
-            for (int c = 0; c < n_classes; c++)
-                w[c] = FS_(load)(coef + c * stride + j);
-            FS_UNROLL
-            for (int s = 0; s < n_samples; s++) {
-                VEC x = FS_(load)(samples[s] + j);
-                FS_UNROLL
-                for (int c = 0; c < n_classes; c++)
-                    sum[c * n_samples + s] += w[c] * x;
-            }
-        } else {
-            VEC x[FS_FORWARD_SUMS];
-            FS_UNROLL
-            for (int s = 0; s < n_samples; s++)
-                x[s] = FS_(load)(samples[s] + j);
-            FS_UNROLL
-            for (int c = 0; c < n_classes; c++) {
-                VEC w = FS_(load)(coef + c * stride + j);
-                FS_UNROLL
-                for (int s = 0; s < n_samples; s++)
-                    sum[c * n_samples + s] += w * x[s];
-            }
-        }
-    }
-    *fetcher = f;
-    FS_UNROLL
-    for (int t = 0; t < n_classes * n_samples; t += 4) {
-        int c = t / n_samples, s = t % n_samples;
-        FS_(sum4)(sum[t], sum[t + 1], sum[t + 2], sum[t + 3], intercept[c],
-                  raw + c * raw_stride + s);
-    }
-}
-
-/* Raw predictions of n_samples samples, a multiple of 16, for n_classes ≤ FS_FORWARD_CLASSES. One
- * and two classes take more samples at once, to have enough sums under way. */
-FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrdiff_t stride,
-                              ptrdiff_t n_features, const REAL *intercept, REAL *raw,
-                              ptrdiff_t raw_stride, ptrdiff_t n_samples, fs_fetcher *fetcher,
-                              int n_classes)
-{
-#define FS_CASE(n, samples_at_once)                                                             \
-    case n:                                                                                     \
-        if (n <= FS_FORWARD_CLASSES)                                                            \
-            for (ptrdiff_t s = 0; s < n_samples; s += samples_at_once)                          \
-                FS_(forward_tile)(samples + s, coef, stride, n_features, intercept, raw + s,    \
-                                  raw_stride, fetcher, n <= FS_FORWARD_CLASSES ? n : 1,         \
-                                  samples_at_once);                                             \
-        break;
-    switch (n_classes) {
-        FS_CASE(1, 8) FS_CASE(2, FS_FORWARD_PAIR_SAMPLES)
-        FS_CASE(3, 4) FS_CASE(4, 4) FS_CASE(5, 4) FS_CASE(6, 4) FS_CASE(7, 4)
-    }
-#undef FS_CASE
-}
-
 /* raw becomes scale · softmax over the classes, one sample a lane; the sum and the maximum that
  * the loss needs are given back. raw and n_classes as forward leaves them. */
 FS_INLINE void FS_(softmax_lanes)(REAL *raw, ptrdiff_t raw_stride, ptrdiff_t n_classes,
@@ -262,92 +187,6 @@ FS_INLINE void FS_(step_array)(const REAL *gradient, REAL *parameter, REAL *stat
     for (ptrdiff_t i = 0; i < n; i += LANES)
         FS_(step)(FS_(load)(gradient + i), parameter + i, state + i, learning_rate, momentum,
                   alpha, update);
-}
-
-/* Gradient of n_classes classes × n_vectors vectors of features, summed over the samples in
- * registers; then stepped with at once, or kept in `partial` where more samples are to come. */
-FS_INLINE void FS_(backward_tile)(const REAL *const *samples, ptrdiff_t first_feature,
-                                  ptrdiff_t stride, const REAL *gradient,
-                                  ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
-                                  REAL *state, REAL *partial, int is_first, int is_last,
-                                  REAL learning_rate, REAL momentum, REAL alpha, int update,
-                                  fs_fetcher *fetcher, const int n_classes, const int n_vectors)
-{
-    VEC sum[FS_BACKWARD_SUMS], total[FS_BACKWARD_SUMS];
-    FS_UNROLL
-    for (int c = 0; c < n_classes; c++)
-        FS_UNROLL
-        for (int v = 0; v < n_vectors; v++)
-            sum[c * n_vectors + v] =
-                is_first ? (VEC){0} : FS_(load)(partial + c * stride + v * LANES);
-    fs_fetcher f = *fetcher;
-    for (ptrdiff_t i = 0; i < n_samples; i++) {
-        fs_fetch(&f);
-        VEC x[8];
-        FS_UNROLL
-        for (int v = 0; v < n_vectors; v++)
-            x[v] = FS_(load)(samples[i] + first_feature + v * LANES);
-        FS_UNROLL
-        for (int c = 0; c < n_classes; c++) {
-            VEC g = FS_(broadcast)(gradient[c * gradient_stride + i]);
-            FS_UNROLL
-            for (int v = 0; v < n_vectors; v++)
-                sum[c * n_vectors + v] += g * x[v];
-        }
-    }
-    *fetcher = f;
-    FS_UNROLL
-    for (int t = 0; t < n_classes * n_vectors; t++)
-        total[t] = sum[t];
-    /* By way of memory: what the step needs would take registers away from the loop above, and
-     * with the sixteen of AVX2 a sum would be left without one. */
-    FS_FORGET(total);
-    for (int c = 0; c < n_classes; c++)
-        FS_UNROLL
-        for (int v = 0; v < n_vectors; v++) {
-            const ptrdiff_t at = c * stride + v * LANES;
-            if (is_last)
-                FS_(step)(total[c * n_vectors + v], coef + at, state + at, learning_rate,
-                          momentum, alpha, update);
-            else
-                FS_(store)(partial + at, total[c * n_vectors + v]);
-        }
-}
-
-/* backward_tile over the features [first, last), for n_classes ≤ FS_BACKWARD_CLASSES; few classes
- * take more features at once, to have enough sums under way. */
-FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, const REAL *gradient,
-                               ptrdiff_t gradient_stride, ptrdiff_t n_samples, REAL *coef,
-                               REAL *state, REAL *partial, int is_first, int is_last,
-                               REAL learning_rate, REAL momentum, REAL alpha, int update,
-                               fs_fetcher *fetcher, ptrdiff_t first, ptrdiff_t last, int n_classes)
-{
-#define FS_STRIPE(n, v)                                                                         \
-    FS_(backward_tile)(samples, j, stride, gradient, gradient_stride, n_samples, coef + j,      \
-                       state + j, partial + j, is_first, is_last, learning_rate, momentum,      \
-                       alpha, update, fetcher, (n) <= FS_BACKWARD_CLASSES ? (n) : 1, v)
-#define FS_CASE(n)                                                                              \
-    case n:                                                                                     \
-        if (n <= FS_BACKWARD_CLASSES) {                                                         \
-            ptrdiff_t j = first;                                                                \
-            if (n == 1)                                                                         \
-                for (; j + 8 * LANES <= last; j += 8 * LANES)                                   \
-                    FS_STRIPE(1, 8);                                                            \
-            if (n <= 3)                                                                         \
-                for (; j + 4 * LANES <= last; j += 4 * LANES)                                   \
-                    FS_STRIPE((n <= 3 ? n : 1), 4);                                             \
-            for (; j + 2 * LANES <= last; j += 2 * LANES)                                       \
-                FS_STRIPE(n, 2);                                                                \
-            if (j < last)                                                                       \
-                FS_STRIPE(n, 1);                                                                \
-        }                                                                                       \
-        break;
-    switch (n_classes) {
-        FS_CASE(1) FS_CASE(2) FS_CASE(3) FS_CASE(4) FS_CASE(5) FS_CASE(6)
-        FS_CASE(7) FS_CASE(8) FS_CASE(9) FS_CASE(10) FS_CASE(11) FS_CASE(12)
-    }
-#undef FS_CASE
-#undef FS_STRIPE
 }
 
 FS_INLINE REAL FS_(sum_lanes)(VEC x)

@@ -1,0 +1,135 @@
+/* Raw predictions: coef times a few samples, in register tiles. Included by simd.h after vector.h.
+ *
+ * Contract of tiles here and in backward.h: `samples` points to rows of whole vectors, the padding
+ * being zeros, as it is in coef. What a tile computes for one sample or feature never depends on
+ * its neighbours, so that splitting the work among threads changes no bit.
+ *
+ * The order of the loops is that of a matrix product: a chunk of classes, whose coefficients stay
+ * in the second cache; a block of features, which depends on their number alone; a few samples,
+ * whose block stays in the first cache; and for these all class tiles of the chunk.
+ */
+
+typedef struct { /* what a tile multiplies */
+    const REAL *const *samples;
+    const REAL *coef; /* from the tile's first class on, as intercept and raw are */
+    ptrdiff_t stride;
+    const REAL *intercept;
+    REAL *raw;
+    ptrdiff_t raw_stride;
+    ptrdiff_t first, last; /* features */
+    fs_fetcher *fetcher;
+} FS_(forward_work);
+
+/* One vector of features of each sample and class. */
+FS_INLINE void FS_(forward_vector)(const REAL *const *x, const REAL *coef, ptrdiff_t stride,
+                                   VEC *sum, ptrdiff_t j, const int n_classes, const int n_samples)
+{
+    /* The fewer operands are the ones that stay in registers beside the sums. */
+    VEC few[FS_FORWARD_SUMS];
+    if (n_classes < n_samples) {
+        FS_UNROLL
+        for (int c = 0; c < n_classes; c++)
+            few[c] = FS_(load)(coef + c * stride + j);
+        FS_UNROLL
+        for (int s = 0; s < n_samples; s++) {
+            const VEC of_sample = FS_(load)(x[s] + j);
+            FS_UNROLL
+            for (int c = 0; c < n_classes; c++)
+                sum[c * n_samples + s] += few[c] * of_sample;
+        }
+    } else {
+        FS_UNROLL
+        for (int s = 0; s < n_samples; s++)
+            few[s] = FS_(load)(x[s] + j);
+        FS_UNROLL
+        for (int c = 0; c < n_classes; c++) {
+            const VEC of_class = FS_(load)(coef + c * stride + j);
+            FS_UNROLL
+            for (int s = 0; s < n_samples; s++)
+                sum[c * n_samples + s] += of_class * few[s];
+        }
+    }
+}
+
+/* raw[c][i + s] = coef row c · sample i + s + intercept[c], or from the second block of features
+ * on, what is there plus the product. n_samples is a multiple of 4. */
+FS_INLINE void FS_(forward_tile)(const FS_(forward_work) *work, ptrdiff_t i, const int n_classes,
+                                 const int n_samples)
+{
+    const REAL *const coef = work->coef, *x[FS_FORWARD_SUMS];
+    const ptrdiff_t stride = work->stride, last = work->last;
+    const int is_first = work->first == 0;
+    VEC sum[FS_FORWARD_SUMS];
+    FS_UNROLL
+    for (int t = 0; t < n_classes * n_samples; t++)
+        sum[t] = (VEC){0};
+    FS_UNROLL
+    for (int s = 0; s < n_samples; s++)
+        x[s] = work->samples[i + s];
+    ptrdiff_t j = work->first;
+    while (j + FS_FETCH_STEPS * LANES <= last) {
+        fs_fetch(work->fetcher);
+        FS_KEEP_LOOP
+        for (int step = 0; step < FS_FETCH_STEPS; step++, j += LANES)
+            FS_(forward_vector)(x, coef, stride, sum, j, n_classes, n_samples);
+    }
+    for (; j < last; j += LANES)
+        FS_(forward_vector)(x, coef, stride, sum, j, n_classes, n_samples);
+    FS_UNROLL
+    for (int t = 0; t < n_classes * n_samples; t += 4) {
+        const int c = t / n_samples, s = t % n_samples;
+        REAL *raw = work->raw + c * work->raw_stride + i + s, out[4];
+        FS_(sum4)(sum[t], sum[t + 1], sum[t + 2], sum[t + 3],
+                  is_first ? work->intercept[c] : (REAL)0, out);
+        for (int l = 0; l < 4; l++)
+            raw[l] = is_first ? out[l] : raw[l] + out[l];
+    }
+}
+
+/* forward_tile of samples [first, last), a multiple of 8, for n_classes ≤ FS_FORWARD_CLASSES. One
+ * and two classes take more samples at once, to have enough sums under way. */
+FS_NOINLINE void FS_(forward_tiles)(const FS_(forward_work) *work, ptrdiff_t first, ptrdiff_t last,
+                                    ptrdiff_t n_classes)
+{
+#define FS_CASE(n, samples_at_once)                                                             \
+    case n:                                                                                     \
+        if (n <= FS_FORWARD_CLASSES)                                                            \
+            for (ptrdiff_t i = first; i < last; i += samples_at_once)                           \
+                FS_(forward_tile)(work, i, n <= FS_FORWARD_CLASSES ? n : 1, samples_at_once);   \
+        break;
+    switch (n_classes) {
+        FS_CASE(1, 8) FS_CASE(2, FS_FORWARD_PAIR_SAMPLES)
+        FS_CASE(3, 4) FS_CASE(4, 4) FS_CASE(5, 4) FS_CASE(6, 4) FS_CASE(7, 4)
+    }
+#undef FS_CASE
+}
+
+/* raw[c][i] = coef row c · sample i + intercept[c] for n_samples samples, a multiple of 8, and any
+ * number of classes. n_features is that of whole vectors. */
+FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrdiff_t stride,
+                              ptrdiff_t n_features, const REAL *intercept, REAL *raw,
+                              ptrdiff_t raw_stride, ptrdiff_t n_samples, fs_fetcher *fetcher,
+                              ptrdiff_t n_classes)
+{
+    FS_(forward_work) work = {samples, coef, stride, intercept, raw, raw_stride, 0, 0, fetcher};
+    const ptrdiff_t n_vectors = n_features / LANES;
+    const ptrdiff_t n_blocks = fs_parts(n_features * ITEM, FS_BLOCK_BYTES);
+    const ptrdiff_t tile_bytes = n_features / n_blocks * FS_FORWARD_CLASSES * ITEM;
+    const ptrdiff_t n_tiles = fs_parts(n_classes, FS_FORWARD_CLASSES);
+    const ptrdiff_t n_chunks = fs_parts(n_tiles * tile_bytes, FS_CHUNK_BYTES);
+    for (ptrdiff_t chunk = 0; chunk < n_chunks; chunk++)
+        for (ptrdiff_t block = 0; block < n_blocks; block++) {
+            const ptrdiff_t end = n_tiles * (chunk + 1) / n_chunks;
+            work.first = n_vectors * block / n_blocks * LANES;
+            work.last = n_vectors * (block + 1) / n_blocks * LANES;
+            for (ptrdiff_t i = 0; i < n_samples; i += FS_GROUP_SAMPLES)
+                for (ptrdiff_t t = n_tiles * chunk / n_chunks; t < end; t++) {
+                    const ptrdiff_t c = n_classes * t / n_tiles;
+                    work.coef = coef + c * stride;
+                    work.intercept = intercept + c;
+                    work.raw = raw + c * raw_stride;
+                    FS_(forward_tiles)(&work, i, i + FS_GROUP_SAMPLES,
+                                       n_classes * (t + 1) / n_tiles - c);
+                }
+        }
+}
