@@ -5,7 +5,8 @@ One kernel source is compiled once an instruction set. FASTSOFTMAX_SANITIZE=addr
 """
 
 import os
-import platform
+import shutil
+import sysconfig
 from pathlib import Path
 
 import numpy
@@ -17,7 +18,6 @@ KERNELS = "src/fastsoftmax/kernels"
 INCLUDED = (".pxi", ".pxd", ".h")
 # Not -ffast-math: it drops NaN checks and, when linked, flips denormals for the whole process.
 COMMON_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
-COMMON_FLAGS += ["-pthread"]
 SANITIZERS = os.environ.get("FASTSOFTMAX_SANITIZE", "")
 SANITIZER_FLAGS = [f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=all"]
 # Later flags win. Lines are known, and calls stay calls, so that a report tells where it was.
@@ -27,9 +27,17 @@ AVX2_FLAGS = ["-mavx2", "-mfma", "-mf16c"]
 AVX512_FLAGS = [*AVX2_FLAGS, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
 AVX512_FLAGS += ["-mprefer-vector-width=512"]
 
+# What is built for, which a cross compiler's caller says in _PYTHON_HOST_PLATFORM: linux-x86_64,
+# macosx-11.0-arm64, win-amd64. Where it is two CPUs at once (universal2), flags of one won't do.
+PLATFORM = sysconfig.get_platform()
+
 ISA_FLAGS = {"baseline": []}
-if SANITIZERS != "thread" and platform.machine().lower() in ("x86_64", "amd64"):
+if SANITIZERS != "thread" and PLATFORM.endswith(("-x86_64", "-amd64")):
     ISA_FLAGS |= {"avx2": AVX2_FLAGS, "avx512": AVX512_FLAGS}
+
+WINDOWS = PLATFORM.startswith("win")
+#: What modules are linked with: mathematics and threads, or Windows' sleep on an address.
+LIBRARIES = ["synchronization"] if WINDOWS else ["m", "pthread"]
 
 DIRECTIVES = {
     "language_level": 3,
@@ -43,7 +51,7 @@ DIRECTIVES = {
 }
 
 
-def extension(name, flags=(), more=()):
+def extension(name, flags=(), more=(), macros=()):
     """One compiled module of the kernels package."""
     return Extension(
         f"fastsoftmax.kernels.{name}",
@@ -51,29 +59,45 @@ def extension(name, flags=(), more=()):
         include_dirs=[KERNELS, numpy.get_include()],
         depends=[str(path) for path in sorted(Path(KERNELS).glob("*")) if path.suffix in INCLUDED],
         extra_compile_args=[*COMMON_FLAGS, *flags],
-        extra_link_args=["-pthread"],
-        libraries=["m"],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+        libraries=LIBRARIES,
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), *macros],
     )
 
 
 class BuildExtensions(build_ext):
-    """build_ext that compiles in parallel, and for sanitizers where they are asked for."""
+    """build_ext in parallel, by clang on Windows, and for sanitizers where they are asked for."""
 
     def build_extensions(self):
         """Build every extension alike."""
         self.parallel = self.parallel or os.cpu_count()
+        if self.compiler.compiler_type == "msvc":
+            self._use_clang_cl()
         if SANITIZERS:
             for ext in self.extensions:
                 ext.extra_compile_args += SANITIZED_FLAGS
                 ext.extra_link_args += SANITIZER_FLAGS
         super().build_extensions()
 
+    def _use_clang_cl(self):
+        """Microsoft's compiler has no vector extensions; LLVM's that takes its flags does."""
+        clang = shutil.which("clang-cl")
+        if clang is None:
+            raise RuntimeError(
+                "fastsoftmax is compiled by clang-cl on Windows, of LLVM or of Visual Studio's "
+                "component 'C++ Clang tools'; there is none on the path"
+            )
+        self.compiler.initialize(self.plat_name)
+        self.compiler.cc = clang
+        target = "aarch64" if PLATFORM == "win-arm64" else "x86_64"
+        for ext in self.extensions:
+            flags = [f"/clang:{flag}" for flag in ext.extra_compile_args]
+            ext.extra_compile_args = [f"--target={target}-pc-windows-msvc", *flags]
+
 
 setup(
     ext_modules=cythonize(
         [
-            extension("_cpu"),
+            extension("_cpu", macros=[("FS_BUILD_AVX2", "1")] if "avx2" in ISA_FLAGS else []),
             extension("_pool", more=[f"{KERNELS}/pool.c"]),
             *(extension(f"_{isa}", flags) for isa, flags in ISA_FLAGS.items()),
         ],

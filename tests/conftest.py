@@ -12,9 +12,9 @@ cores, and the mark does nothing.
 No data, no helpers.
 """
 
-import fcntl
 import os
 import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -22,6 +22,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from fastsoftmax import kernels
+
+if sys.platform != "win32":
+    import fcntl
 
 
 @pytest.fixture(params=(*kernels.available, "reference"))
@@ -60,6 +63,8 @@ def no_newton(monkeypatch):
 def pytest_configure(config):
     """In a process that xdist started, have its tests wait for those that run alone."""
     if hasattr(config, "workerinput"):
+        if sys.platform == "win32":
+            raise pytest.UsageError("Windows lacks the locks of several processes: run in one")
         config.pluginmanager.register(_Turns(config.workerinput["testrunuid"]))
 
 

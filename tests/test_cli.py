@@ -7,7 +7,6 @@ test_command_line_page.py.
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -898,6 +897,7 @@ def test_ctrl_c_while_predictions_are_written(model, run, at, monkeypatch):
 @pytest.mark.alone
 def test_ctrl_c_at_a_terminal(at):
     """With progress on the terminal, and the model saved in the end."""
+    pty = pytest.importorskip("pty")
     command = "train train.npz -o m.safetensors --tol 0 --dtype float64 --max-iter 1000000"
     command += " --solver sgd --max-memory 16KB"
     ours, theirs = pty.openpty()

@@ -13,6 +13,9 @@ import pytest
 
 from fastsoftmax import kernels
 
+if sys.platform != "win32":
+    import resource
+
 #: `results(n_threads)`: what every kernel that has threads gives, of work that is enough for them.
 RESULTS = """
 import sys

@@ -43,19 +43,20 @@ def replacing(path):
         yield temporary
         if os.path.exists(path):
             shutil.copymode(path, temporary)
-        _on_disk(temporary)
+        _on_disk(temporary, os.O_RDWR)  # Windows syncs only what may be written to
         os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
-    # The new name itself is on the disk only once the folder is.
-    _on_disk(folder)
+    # The new name itself is on the disk only once the folder is. Windows opens no folders.
+    if os.name != "nt":
+        _on_disk(folder, os.O_RDONLY)
 
 
-def _on_disk(path):
+def _on_disk(path, how):
     """Wait until a file or folder is where a power cut leaves it."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, how)
     try:
         os.fsync(descriptor)
     finally:

@@ -45,7 +45,7 @@ struct worker {
     int number;  /* in the pool */
     struct worker *next;      /* of the pool */
     struct worker *next_one;  /* of those that the call has taken */
-    pthread_t handle;
+    fs_thread handle;
 };
 
 static struct worker *workers;
@@ -58,8 +58,6 @@ static long n_calls, n_came, n_impatient;
 
 /* --- Waiting ------------------------------------------------------------------------------------ */
 
-static double seconds_now(void) { return fs_clock(CLOCK_MONOTONIC); }
-
 /* Spin for so long; whether the word has changed. */
 static int has_changed(const int *word, int value, double seconds)
 {
@@ -70,7 +68,7 @@ static int has_changed(const int *word, int value, double seconds)
                 return 1;
             fs_pause();
         }
-        const double now = seconds_now();
+        const double now = fs_seconds();
         if (end == 0)
             end = now + seconds;
         if (now >= end)
@@ -155,18 +153,18 @@ static void move_apart(struct call *call, int thread)
 static void take_part(struct worker *self)
 {
     struct call *call = self->call;
-    const double before = call->is_judged ? fs_clock(CLOCK_THREAD_CPUTIME_ID) : 0;
+    const double before = call->is_judged ? fs_thread_seconds() : 0;
     __atomic_fetch_add(&n_came, 1, __ATOMIC_RELAXED);
     fesetenv(&call->environment);
     move_apart(call, self->thread);
     call->work(call->context, call->type, self->thread);
     if (call->is_judged)
         __atomic_fetch_add(
-            &call->gained, (int64_t)(1e9 * (fs_clock(CLOCK_THREAD_CPUTIME_ID) - before)),
+            &call->gained, (int64_t)(1e9 * (fs_thread_seconds() - before)),
             __ATOMIC_RELAXED);
 }
 
-static void *live(void *argument)
+static FS_THREAD_RESULT live(void *argument)
 {
     struct worker *self = argument;
     fs_name_thread(self->number);
@@ -177,7 +175,7 @@ static void *live(void *argument)
             take_part(self);
             change(&self->state, TAKEN, &self->n_asleep);
         } else if (state == ENDED)
-            return NULL;
+            return 0;
         else
             wait_for_change(&self->state, state, &self->n_asleep);
     }
@@ -205,7 +203,7 @@ static void end(void)
         if (__atomic_compare_exchange_n(&one->state, &state, ENDED, 0, __ATOMIC_SEQ_CST,
                                         __ATOMIC_RELAXED)) {
             wake_sleepers(&one->state, &one->n_asleep);
-            pthread_join(one->handle, NULL);
+            fs_join(one->handle);
         }
     }
 }
@@ -219,10 +217,8 @@ static struct worker *hire(int most)
             return NULL;
     while (!__atomic_compare_exchange_n(&n_workers, &number, number + 1, 0, __ATOMIC_RELAXED,
                                         __ATOMIC_RELAXED));
-    if (__atomic_exchange_n(&is_registered, 1, __ATOMIC_ACQ_REL) == 0) {
-        pthread_atfork(NULL, NULL, forget);
-        atexit(end);
-    }
+    if (__atomic_exchange_n(&is_registered, 1, __ATOMIC_ACQ_REL) == 0)
+        fs_watch_process(forget, end);
     struct worker *one = calloc(1, sizeof *one);
     if (one != NULL) {
         one->state = TAKEN;
@@ -297,11 +293,11 @@ static void run(int n_threads, fs_work work, void *context, const void *type, in
     __atomic_fetch_add(&n_calls, 1, __ATOMIC_RELAXED);
     struct worker *taken = send_for(&call, n_threads - 1);
     work(context, type, 0);
-    const double before = is_judged ? seconds_now() : 0;
+    const double before = is_judged ? fs_seconds() : 0;
     dismiss(taken);
     if (is_judged)
         fs_add_patience(1e-9 * (double)__atomic_load_n(&call.gained, __ATOMIC_RELAXED)
-                        - (seconds_now() - before));
+                        - (fs_seconds() - before));
 }
 
 void fs_run(int n_threads, fs_work work, void *context, const void *type)
@@ -310,9 +306,9 @@ void fs_run(int n_threads, fs_work work, void *context, const void *type)
         run(n_threads, work, context, type, n_threads > 1);
         return;
     }
-    const double before = seconds_now();
+    const double before = fs_seconds();
     work(context, type, 0);
-    fs_worked_alone(seconds_now() - before);
+    fs_worked_alone(fs_seconds() - before);
 }
 
 void fs_lead(int n_threads, fs_work work, void *context, const void *type)

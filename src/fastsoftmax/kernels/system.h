@@ -1,8 +1,7 @@
 /* What the pool needs of the system: threads, and sleep until a number in memory changes.
  *
- * The place to add another system at: Windows has WaitOnAddress and WakeByAddressAll, which mean
- * the same, and _beginthreadex. POSIX threads are all that is needed here; on Linux a futex sleeps.
- * Included by pool.c alone.
+ * POSIX threads, and Windows' own; on Linux a futex sleeps, on Windows WaitOnAddress, which means
+ * the same, and elsewhere one condition variable. Included by pool.c alone.
  */
 #ifndef FS_SYSTEM_H
 #define FS_SYSTEM_H
@@ -10,24 +9,25 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <errno.h>
 #include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#if defined(_WIN32)
+#include <process.h>
+#else
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <time.h>
+#endif
 #if defined(__linux__)
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
-
-static inline double fs_clock(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static inline void fs_pause(void)
 {
@@ -37,6 +37,8 @@ static inline void fs_pause(void)
     __asm__ __volatile__("yield");
 #endif
 }
+
+/* --- Sleep -------------------------------------------------------------------------------------- */
 
 #if defined(__linux__)
 /* Sleep while *word is `value`; may also end for no reason. */
@@ -50,6 +52,13 @@ static inline void fs_wake(int *word)
 {
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
+#elif defined(_WIN32)
+static inline void fs_sleep_on(int *word, int value)
+{
+    WaitOnAddress(word, &value, sizeof value, INFINITE);
+}
+
+static inline void fs_wake(int *word) { WakeByAddressAll(word); }
 #else
 static pthread_mutex_t fs_bed_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t fs_bed = PTHREAD_COND_INITIALIZER;
@@ -71,24 +80,61 @@ static inline void fs_wake(int *word)
 }
 #endif
 
-/* In a forked child: nobody sleeps, and nobody holds a lock. */
-static inline void fs_forget_sleepers(void)
-{
-#if !defined(__linux__)
-    pthread_mutex_init(&fs_bed_lock, NULL);
-    pthread_cond_init(&fs_bed, NULL);
+/* --- Threads ------------------------------------------------------------------------------------ */
+
+#if defined(_WIN32)
+typedef HANDLE fs_thread;
+#define FS_THREAD_RESULT unsigned __stdcall /* of what a thread does, which returns 0 */
+#else
+typedef pthread_t fs_thread;
+#define FS_THREAD_RESULT void *
 #endif
-}
 
 /* Start a thread that gets no signals, which are for the program's own. 0, or an error's number. */
-static inline int fs_start(pthread_t *thread, void *(*live)(void *), void *argument)
+static inline int fs_start(fs_thread *thread, FS_THREAD_RESULT (*live)(void *), void *argument)
 {
+#if defined(_WIN32)
+    const uintptr_t started = _beginthreadex(NULL, 0, live, argument, 0, NULL);
+    *thread = (HANDLE)started;
+    return started == 0 ? errno : 0;
+#else
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const int error = pthread_create(thread, NULL, live, argument);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return error;
+#endif
+}
+
+static inline void fs_join(fs_thread thread)
+{
+#if defined(_WIN32)
+    WaitForSingleObject(thread, INFINITE);
+#else
+    pthread_join(thread, NULL);
+#endif
+}
+
+/* Have `forget` called in a forked child, and `end` at exit. Windows does not fork, and has ended
+ * all threads but one by the time a library hears of the exit. */
+static inline void fs_watch_process(void (*forget)(void), void (*end)(void))
+{
+#if defined(_WIN32)
+    (void)forget, (void)end;
+#else
+    pthread_atfork(NULL, NULL, forget);
+    atexit(end);
+#endif
+}
+
+/* In a forked child: nobody sleeps, and nobody holds a lock. */
+static inline void fs_forget_sleepers(void)
+{
+#if !defined(__linux__) && !defined(_WIN32)
+    pthread_mutex_init(&fs_bed_lock, NULL);
+    pthread_cond_init(&fs_bed, NULL);
+#endif
 }
 
 /* Name the calling thread, as `top -H` shows it. */
@@ -105,7 +151,9 @@ static inline void fs_name_thread(int number)
 #endif
 }
 
-/* The core that the calling thread is on; -1 where that can't be known. */
+/* --- Cores -------------------------------------------------------------------------------------- */
+
+/* The core that the calling thread is on; -1 where that isn't asked. */
 static inline int fs_core(void)
 {
 #if defined(__linux__)

@@ -1,4 +1,4 @@
-/* A counter and a flag that threads share, and a clock.
+/* A counter and a flag that threads share; clock.h has a clock.
  *
  * Who they are, how they come together and wait for each other is in pool.h. Declared in team.pxd.
  */
@@ -6,20 +6,13 @@
 #define FS_TEAM_H
 
 #include <stddef.h>
-#include <time.h>
+
+#include "clock.h"
 
 /* Add n to a counter that threads share; gives what it was. */
 static inline ptrdiff_t fs_take(ptrdiff_t *counter, ptrdiff_t n)
 {
     return __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
-}
-
-/* Seconds on a clock that only goes forward. */
-static inline double fs_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
 /* Sets a flag that several threads may set. */

@@ -1,4 +1,4 @@
-# team.h: a counter and a flag that threads share, and a clock.
+# team.h: a counter and a flag that threads share; clock.h comes with it.
 
 from libc.stddef cimport ptrdiff_t
 

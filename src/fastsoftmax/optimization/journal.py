@@ -164,7 +164,10 @@ class Journal:
         self._size = 0
         self._write(MAGIC)
         self._append(json.dumps(key).encode())
+        self._file.close()  # Windows renames no file that is open
         os.replace(beside, self._path)
+        self._file = open(self._path, "r+b")  # noqa: SIM115
+        self._file.seek(self._size)
 
     def _check_key(self, kept, key):
         """An error where the records are of another fit."""
