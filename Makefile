@@ -13,20 +13,25 @@ DOCSTRINGS := $(addprefix src/fastsoftmax/, onnx.py kernels/__init__.py dask/est
 	logistic_regression_cv.py prediction.py) \
 	$(addprefix interchange/, files.py portable.py) \
 	$(addprefix displays/, coefficients.py learning_rate.py loss_curve.py))
-SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') setup.py pyproject.toml
+SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') src/fastsoftmax/kernels/pool.c setup.py \
+	pyproject.toml
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test fuzz sanitize lint bench clean
+.PHONY: help demo test test-threads test-aarch64 fuzz sanitize lint bench bench-compare wheels clean
 
 help:
 	@echo "make demo    train on handwritten digits, compare, draw the loss curve; from files too"
 	@echo "make test    run the tests on every instruction set this machine has"
+	@echo "make test-threads  run tests in eight threads at once, on free-threaded Python too"
+	@echo "make test-aarch64  run tests on an emulated Arm; from Debian's packages"
 	@echo "make fuzz    throw anything at the public functions and estimators (FUZZ=2000 examples each)"
 	@echo "make sanitize  look for wrong reads and writes, undefined behaviour and races in the kernels"
 	@echo "make lint    check style, docstrings and types"
 	@echo "make bench   time against NumPy, PyTorch and scikit-learn, as ratios"
+	@echo "make bench-compare BASE=revision  find out whether this has become slower than that"
+	@echo "make wheels  build self-contained wheels for Linux, x86-64 and Arm, in dist/"
 	@echo "make clean   remove all that was built, .venv included"
 	@echo "Another Python than python3: make PYTHON=python3.13 demo"
 
@@ -37,6 +42,14 @@ demo: $(VENV)/stamp-built
 # pytest-benchmark, where `make bench` has brought it, warned before 5.3 that it is idle there.
 test: $(VENV)/stamp-test
 	@$(BIN)/python -m pytest --numprocesses=2 -p no:benchmark
+
+# Each test is called by eight threads at once. Where Python has a GIL they take turns.
+THREADED := $(addprefix tests/test_, estimator.py functional.py kernels.py at_once.py process.py)
+test-threads: $(VENV)/stamp-test
+	@$(BIN)/python -m pytest -p no:benchmark --parallel-threads=8 $(THREADED)
+
+test-aarch64: $(VENV)/stamp-wheels
+	@$(BIN)/python packaging/test_aarch64.py
 
 # Examples a test; the seed is new each time, and a failure prints what to call it with.
 FUZZ ?= 2000
@@ -55,11 +68,25 @@ lint: $(VENV)/stamp-dev
 	@$(BIN)/mypy --strict tests/type_checks
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/numpydoc lint $(DOCSTRINGS)
+	@$(BIN)/actionlint $(wildcard .github/workflows/*.yml)
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+		$(filter-out %/config.yml, $(wildcard .github/ISSUE_TEMPLATE/*.yml)) > /dev/null
+	@$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff > /dev/null
 
 bench: $(VENV)/stamp-bench
 	@mkdir -p bench/results
 	@$(BIN)/python -m pytest bench -W default --benchmark-json=bench/results/latest.json
 	@$(BIN)/python -m bench.report
+
+# Builds that revision below build/compare, and exits with 1 where this is slower.
+bench-compare: $(VENV)/stamp-bench
+	@test -n "$(BASE)" || { echo "Name a revision: make bench-compare BASE=main" >&2; exit 1; }
+	@$(BIN)/python -m bench.compare $(BASE)
+
+wheels: $(VENV)/stamp-wheels
+	@$(BIN)/python packaging/build_wheels.py
+	@$(BIN)/check-wheel-contents dist
+	@$(BIN)/twine check --strict dist/*.whl
 
 clean:
 	@rm -rf $(VENV) build dist demo-output bench/results src/*.egg-info
