@@ -28,8 +28,8 @@ from scipy.stats import wilcoxon
 
 ROOT = Path(__file__).resolve().parent.parent
 PAIRS = 10
-TURNS = 5
-ROUND_SECONDS = 0.03  # of calls that one answer is about
+TURNS = 9
+ROUND_SECONDS = 0.01  # of calls that one answer is about
 NOTABLE = 1.05
 LEVEL = 0.01
 

@@ -30,25 +30,28 @@ def rows():
     from fastsoftmax import LogisticRegression, SoftmaxClassifier, functional
 
     small = _dense(300, 20, 4)
-    digits = _dense(2500, 784, 10)
+    digits = _dense(1200, 784, 10)
     rng = np.random.default_rng(1)
-    text = random_array((2000, 20_000), density=0.003, format="csr", rng=rng, dtype=np.float32)
-    topics = np.asarray(text[:, :10].sum(axis=1) > 0).ravel() + 2 * rng.integers(2, size=2000)
+    text = random_array((1000, 10_000), density=0.005, format="csr", rng=rng, dtype=np.float32)
+    topics = np.asarray(text[:, :10].sum(axis=1) > 0).ravel() + 2 * rng.integers(2, size=1000)
     raw = rng.normal(size=(20_000, 100)).astype(np.float32)
     codes = rng.integers(100, size=len(raw))
 
-    def one_epoch(X, y):
-        settings = {"solver": "sgd", "max_iter": 1, "tol": None, "learning_rate": 0.1}
+    def fit(X, y, **settings):
+        # Another random state would take another number of steps.
         return lambda: SoftmaxClassifier(**settings, n_jobs=1, random_state=0).fit(X, y)
+
+    def one_epoch(X, y):
+        return fit(X, y, solver="sgd", max_iter=1, tol=None, learning_rate=0.1)
 
     fitted = one_epoch(*digits)()
     return {
-        "small fit": lambda: SoftmaxClassifier(n_jobs=1).fit(*small),
+        "small fit": fit(*small),
         "small LogisticRegression": lambda: LogisticRegression().fit(*small),
-        "dense fit": lambda: SoftmaxClassifier(n_jobs=1).fit(*digits),
-        "sparse fit": lambda: SoftmaxClassifier(n_jobs=1).fit(text, topics),
-        "epoch, 10 classes": one_epoch(*_dense(10_000, 784, 10)),
-        "epoch, 100 classes": one_epoch(*_dense(2500, 768, 100)),
+        "dense fit": fit(*digits),
+        "sparse fit": fit(text, topics),
+        "epoch, 10 classes": one_epoch(*_dense(5000, 784, 10)),
+        "epoch, 100 classes": one_epoch(*_dense(1000, 768, 100)),
         "predict": lambda: fitted.predict(digits[0]),
         "predict one row": lambda: fitted.predict(digits[0][:1]),
         "softmax": lambda: functional.softmax(raw, n_jobs=1),

@@ -100,6 +100,8 @@ def test_the_headers_compile_without_a_warning(tmp_path, compiler, isa):
         pytest.skip(f"{compiler} is not installed")
     if isa != "baseline" and platform.machine() != "x86_64":
         pytest.skip(f"{isa} is for x86-64 alone")
+    if not (HEADER / "simd.h").exists():
+        pytest.skip("a wheel has no headers")
     source = tmp_path / "headers.c"
     source.write_text('#include "simd.h"\n#include "convert.h"\n#include "team.h"\n')
     command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=fast"]

@@ -15,6 +15,7 @@ import fastsoftmax.kernels
 from fastsoftmax import kernels
 
 SOURCE = Path(__file__).parent / "tiles.c"
+HEADERS = Path(fastsoftmax.kernels.__file__).parent
 FLAGS = ["-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=fast", "-fno-math-errno"]
 CROSS_COMPILER = "aarch64-linux-gnu-gcc"
 EMULATORS = ("qemu-aarch64", "qemu-aarch64-static")
@@ -27,10 +28,11 @@ ISA_FLAGS = {
 
 def compiled(compiler, flags, dtype, folder):
     """Build tiles.c for a dtype, without a warning; gives the program."""
+    if not (HEADERS / "simd.h").exists():
+        pytest.skip("a wheel has no headers")
     program = folder / "tiles"
     define = ["-DDOUBLE"] if dtype == "double" else []
-    include = f"-I{Path(fastsoftmax.kernels.__file__).parent}"
-    command = [compiler, *FLAGS, *flags, *define, include, SOURCE, "-lm", "-o", program]
+    command = [compiler, *FLAGS, *flags, *define, f"-I{HEADERS}", SOURCE, "-lm", "-o", program]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     return program
