@@ -45,7 +45,7 @@ test: $(VENV)/stamp-test
 
 # Each test is called by eight threads at once. Where Python has a GIL they take turns.
 THREADED := $(addprefix tests/test_, estimator.py functional.py kernels.py at_once.py process.py)
-test-threads: $(VENV)/stamp-test
+test-threads: $(VENV)/stamp-threads
 	@$(BIN)/python -m pytest -p no:benchmark --parallel-threads=8 $(THREADED)
 
 test-aarch64: $(VENV)/stamp-wheels
