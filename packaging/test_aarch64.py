@@ -84,9 +84,13 @@ def install(python, packages):
         run(*pip, "--upgrade", "--no-deps", wheel)
 
 
-#: What is run by default, by the name of the file: every kernel, their accuracy, the functions, and
-#: fits of each solver.
-FILES = ()
+#: What is run by default, by the name of the file: the kernels and their accuracy, the functions,
+#: each solver, the pool, files. Left out: everything around an estimator that no CPU changes.
+FILES = (
+    *("accuracy", "kernels", "kernel_passes", "kernel_epochs", "functional", "conversion", "isa"),
+    *("csr", "sparse", "dual", "newton", "restricted", "passes"),
+    *("estimator", "sparse_estimator", "solver", "threads", "pool", "checkpoint", "saving"),
+)
 
 
 def main(arguments):

@@ -1,7 +1,7 @@
 # What this CPU and this build can do. Built with baseline flags alone, so that it can be imported
 # anywhere; computes nothing. Called by kernels/__init__.py. setup.py says by FS_BUILD_AVX2 that
-# there are builds to choose. The CPU is asked by hand as the compilers' __builtin_cpu_supports needs
-# a part of their run-time library that not all of them link.
+# there are builds to choose from. The CPU is asked by hand: the compilers' __builtin_cpu_supports
+# needs a part of their run-time library that not all of them link.
 
 cdef extern from *:
     """
