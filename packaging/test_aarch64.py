@@ -60,7 +60,9 @@ def make_environment():
     packages = ENVIRONMENT / "lib" / program.name / "site-packages"
     python.parent.mkdir(parents=True, exist_ok=True)
     packages.mkdir(parents=True, exist_ok=True)
-    (ENVIRONMENT / "pyvenv.cfg").write_text(f"home = {program.parent}\n")
+    (ENVIRONMENT / "pyvenv.cfg").write_text(
+        f"home = {program.parent}\ninclude-system-site-packages = false\n"
+    )
     # A script, so that what tests start by sys.executable is emulated too.
     python.write_text(f'#!/bin/sh\nexec qemu-aarch64 -L {SYSTEM} -0 {python} {program} "$@"\n')
     python.chmod(0o755)
