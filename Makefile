@@ -79,7 +79,7 @@ bench: $(VENV)/stamp-bench
 	@$(BIN)/python -m bench.report
 
 # Builds that revision below build/compare, and exits with 1 where this is slower.
-bench-compare: $(VENV)/stamp-bench
+bench-compare: $(VENV)/stamp-built
 	@test -n "$(BASE)" || { echo "Name a revision: make bench-compare BASE=main" >&2; exit 1; }
 	@$(BIN)/python -m bench.compare $(BASE)
 
