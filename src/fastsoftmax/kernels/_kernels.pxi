@@ -16,7 +16,7 @@ cimport numpy as cnp
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport INFINITY, isfinite, sqrt, sqrtf
 from libc.stddef cimport ptrdiff_t
-from libc.stdlib cimport labs
+from libc.stdlib cimport llabs as labs  # of ptrdiff_t, which on Windows is longer than long
 from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, intptr_t, uint8_t, uint32_t, uintptr_t,
 )
