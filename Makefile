@@ -44,7 +44,7 @@ test: $(VENV)/stamp-test
 	@$(BIN)/python -m pytest --numprocesses=2 -p no:benchmark
 
 # Each test is called by eight threads at once. Where Python has a GIL they take turns.
-THREADED := $(addprefix tests/test_, estimator.py functional.py kernels.py at_once.py process.py)
+THREADED := $(addprefix tests/test_, estimator.py functional.py at_once.py)
 test-threads: $(VENV)/stamp-threads
 	@$(BIN)/python -m pytest -p no:benchmark --parallel-threads=8 $(THREADED)
 
