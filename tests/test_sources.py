@@ -1,5 +1,7 @@
 """Rows that are not in memory: the minimum is that of the same rows in memory."""
 
+import os
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -742,6 +744,57 @@ def test_memory_does_not_grow_with_the_rows():
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
     assert peaks[1] < 16 * X.nbytes / 2
+
+
+RESIDENT = """
+import sys
+import numpy as np
+from fastsoftmax import SoftmaxClassifier
+from fastsoftmax.sources import NpySource
+
+def status(name):
+    with open("/proc/self/status") as file:
+        (line,) = (line for line in file if line.startswith(name))
+    return int(line.split()[1]) << 10
+
+folder, max_memory = sys.argv[1], int(sys.argv[2])
+before = None
+for pattern in ("0", "0", "*"):  # the first fit brings in what any fit needs
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # begin anew with the largest resident memory
+    before = before or status("VmRSS")
+    source = NpySource(*(f"{folder}/{name}_{pattern}.npy" for name in "Xy"), max_memory=max_memory)
+    SoftmaxClassifier(random_state=0, n_jobs=1).fit(source)
+    print(status("VmHWM") - before)
+"""
+
+
+@pytest.mark.alone
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="it has no /proc")
+def test_resident_memory_does_not_grow_with_the_files(tmp_path):
+    """What is mapped of the files counts as well, and so does the model of the curvature."""
+    max_memory, n_files = 4 << 20, 4
+    for number in range(n_files):
+        X, y = _noisy(20_000, n_features=100, n_classes=3, seed=number)
+        np.save(tmp_path / f"X_{number}.npy", X.astype(np.float32))
+        np.save(tmp_path / f"y_{number}.npy", y)
+    command = [sys.executable, "-W", "ignore", "-c", RESIDENT, os.fspath(tmp_path)]
+    run = subprocess.run([*command, str(max_memory)], check=True, capture_output=True, text=True)
+    _, of_one, of_all = map(int, run.stdout.split())
+    assert of_all < of_one + max_memory
+    assert of_all < n_files * X.nbytes / 2
+
+
+def test_codes_are_kept_while_there_is_memory_for_them():
+    X, y = _noisy(8000)
+    for max_memory, n_kept in ((1 << 17, 8000), (1 << 16, 4096)):
+        found = scan(ArraySource(X, y, max_memory=max_memory), None, 1, False, 0)
+        kept = [found.codes_of_block(number) for number in range(len(found.seen))]
+        assert not found.is_whole
+        lengths = [0 if codes is None else len(codes) for codes in kept]
+        assert n_kept - found.seen[0].n_rows < sum(lengths) <= n_kept
+        codes = np.concatenate([codes for codes in kept if codes is not None])
+        np.testing.assert_array_equal(codes, y[: len(codes)])
 
 
 def test_reading_ahead():

@@ -8,7 +8,7 @@ see fastsoftmax.dask.
 
 import itertools
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import singledispatch
 from zlib import crc32
 
@@ -17,6 +17,7 @@ from scipy.sparse import csr_array, issparse, vstack
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from .labels import are_plain
 from .rows import (
     READ_IN_PLACE,
     SparseRows,
@@ -47,6 +48,10 @@ __all__ = [
 
 #: Of ``max_memory``, what the sample has.
 SHARE_OF_SAMPLE = 4
+
+#: Of ``max_memory``, what the codes of labels have: those of the blocks that it has no more room
+#: for are looked up anew in each pass, which takes a sort of each block's labels.
+SHARE_OF_CODES = 16
 
 #: Rows of a class in it beyond those that come by chance, at most, and how much of it all classes
 #: may have of such.
@@ -102,7 +107,7 @@ class Rows:
         X = rows_of(X, summed=True)
         if block.y is None:
             raise ValueError("y must be labels to fit; got None")
-        y = column_or_1d(block.y)
+        y = block.y if are_plain(block.y, len(X)) else column_or_1d(block.y)
         if len(y) != len(X):
             raise ValueError(f"y must have a label for each of {len(X)} rows; got {len(y)}")
         weight = None
@@ -182,6 +187,11 @@ class Scan:
         Of the sample, in the order of the source.
     stands_for : float64 ndarray
         How many rows each row of the sample stands for; 1 of each where it is all of them.
+    kept_codes : dict of ndarrays
+        By the number of a block, the place of each row's label among those met, of as many blocks
+        as there is memory for.
+    codes_of : int32 ndarray of shape (n_classes,)
+        The code of each of these places.
     feature_names : ndarray of str of shape (n_features,) or None, default=None
     """
 
@@ -198,6 +208,8 @@ class Scan:
     codes: np.ndarray
     sample_weight: np.ndarray | None
     stands_for: np.ndarray
+    kept_codes: dict = field(default_factory=dict)
+    codes_of: np.ndarray | None = None
     feature_names: np.ndarray | None = None
 
     @property
@@ -217,6 +229,11 @@ class Scan:
             ``sampled``, ``n_used`` and ``class_share`` of :class:`streamed.OfBlocks`.
         """
         return StreamedProblem(rows=StreamedRows(self, class_weight, mean_weight), **of_all)
+
+    def codes_of_block(self, number):
+        """Class codes, int32, of the rows of a block, or None where they weren't kept."""
+        kept = self.kept_codes.get(number)
+        return None if kept is None else self.codes_of[kept]
 
     def blocks(self, seed=None):
         """The Rows of each block, once more; an error where they are others than they were."""
@@ -263,6 +280,7 @@ def scan(source, dtype, n_threads, with_statistics, seed):
     """
     sample, totals, seen = None, Totals(), []
     statistics, first = None, None
+    kept_codes, n_left = {}, source.max_memory // SHARE_OF_CODES
     for block in source.blocks():
         rows = Rows.of(block, source)
         seen.append(Seen(len(rows.X), rows.mark))
@@ -279,6 +297,10 @@ def scan(source, dtype, n_threads, with_statistics, seed):
             of_block, positions = Totals.of(rows.y, rows.sample_weight)
             codes = totals.add(of_block)[positions]
             sample.add(rows, codes, draws(rows, seed), len(totals.labels))
+            kept = codes.astype(np.min_scalar_type(len(totals.labels) - 1))
+            n_left -= kept.nbytes
+            if n_left >= 0:
+                kept_codes[rows.number] = kept
         if with_statistics:
             of_block = ColumnStatistics.of(rows.X, rows.sample_weight, n_threads)
             statistics = of_block if statistics is None else statistics.merged(of_block)
@@ -298,6 +320,8 @@ def scan(source, dtype, n_threads, with_statistics, seed):
         codes=codes_of[codes],
         sample_weight=weight,
         stands_for=stands_for,
+        kept_codes=kept_codes,
+        codes_of=codes_of,
     )
 
 
@@ -425,7 +449,7 @@ class _Sample:
 
     def _prune(self):
         """Keep what is among the lowest draws."""
-        X, codes, weight, draw = self._joined()
+        codes, draw = (np.concatenate([piece[k] for piece in self._pieces]) for k in (1, 3))
         # Never above what was let pass before: of the rows beyond that, some are gone.
         self._limit = min(self._limit, _lowest(draw, self._n_rows))
         most = most_of_a_class(self._n_rows, self._n_classes)
@@ -433,20 +457,19 @@ class _Sample:
         starts = np.searchsorted(codes[order], np.arange(self._n_classes + 1))
         for k, (start, stop) in enumerate(itertools.pairwise(starts)):
             self._limits[k] = min(self._limits[k], _lowest(draw[order[start:stop]], most))
-        kept = draw < np.maximum(self._limit, self._limits[codes])
-        self._pieces = [(X[kept], codes[kept], weight[kept], draw[kept])]
-        self._n_held = int(kept.sum())
-
-    def _joined(self):
-        X, *others = zip(*self._pieces, strict=True)
-        X = csr_array(vstack(X, format="csr")) if issparse(X[0]) else np.concatenate(X)
-        return X, *(np.concatenate(parts) for parts in others)
+        self._n_held = 0
+        for number, piece in enumerate(self._pieces):  # one by one, as all are much of the memory
+            kept = piece[3] < np.maximum(self._limit, self._limits[piece[1]])
+            self._pieces[number] = tuple(array[kept] for array in piece)
+            self._n_held += np.count_nonzero(kept)
 
     def drawn(self):
         """X, places of the labels, weights or None, and how many rows each stands for."""
         if self._n_held > self._n_rows:
             self._prune()
-        X, codes, weight, _ = self._joined()
+        X, codes, weight, _ = zip(*self._pieces, strict=True)
+        X = csr_array(vstack(X, format="csr")) if issparse(X[0]) else np.concatenate(X)
+        codes, weight = np.concatenate(codes), np.concatenate(weight)
         chance = np.maximum(self._limit, self._limits[codes])
         return X, codes, None if (weight == 1).all() else weight, 1 / chance
 

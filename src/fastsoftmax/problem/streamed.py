@@ -44,28 +44,82 @@ class StreamedRows:
         for rows in self.scan.blocks(seed):
             if len(rows.X) == 0:
                 continue
-            codes, weight = coded(rows, self.scan.classes, self.class_weight, self.mean_weight)
+            codes = self.scan.codes_of_block(rows.number)
+            codes, weight = coded(
+                rows, self.scan.classes, self.class_weight, self.mean_weight, codes
+            )
             if weight is None or weight.any():
                 yield rows.X, codes, weight
 
     def mixed(self, seed):
         """The same, several blocks at once, as many as memory is set aside for."""
-        most = self.scan.source.max_memory // SHARE_OF_MIXED
-        held, size = [], 0
+        joined = _Joined(self.scan.source.max_memory // SHARE_OF_MIXED)
         for part in self.blocks(seed):
-            n_bytes = _n_bytes(part[0])
-            if held and size + n_bytes > most:
-                yield _joined(held)
-                held, size = [], 0
-            held.append(part)
-            size += n_bytes
-        if held:
-            yield _joined(held)
+            if joined.is_full_for(part[0]):
+                yield joined.taken()
+            joined.add(*part)
+        if joined:
+            yield joined.taken()
 
 
-def coded(rows, classes, class_weight, mean_weight):
-    """Codes of a block's labels, and its rows' weights of training, in float64 or None for ones."""
-    codes = encode_labels(rows.y, classes)
+class _Joined:
+    """Rows of several blocks, one after the other, up to so many bytes of X or of a single block.
+
+    Dense rows are copied as they come, into room that serves again and again: a block that was is
+    not held beside its copy.
+    """
+
+    def __init__(self, most):
+        self._most, self._room = most, None
+        self._X, self._codes, self._weight = [], [], []
+        self._size = 0
+
+    def __len__(self):
+        return sum(map(len, self._codes))
+
+    def is_full_for(self, X):
+        """Whether these rows would be too many beside those that are there."""
+        return bool(self._codes) and self._size + _n_bytes(X) > self._most
+
+    def add(self, X, codes, weight):
+        """Take in a block."""
+        self._size += _n_bytes(X)
+        if not isinstance(X, SparseRows) and self._size <= self._most:
+            if self._room is None:
+                self._room = np.empty((self._most // max(1, X[0].nbytes), X.shape[1]), X.dtype)
+            place = slice(len(self), len(self) + len(X))
+            self._room[place] = X
+            X = self._room[place]
+        self._X.append(X)
+        self._codes.append(codes)
+        self._weight.append(weight)
+
+    def taken(self):
+        """X, codes and weights of all that was added; the next begins anew."""
+        X, codes, weight, n_rows = self._X, self._codes, self._weight, len(self)
+        self._X, self._codes, self._weight, self._size = [], [], [], 0
+        if len(X) == 1:
+            return X[0], codes[0], weight[0]
+        if isinstance(X[0], SparseRows):
+            X = (csr_array((x.data, x.indices, x.indptr), shape=x.shape) for x in X)
+            X = SparseRows.of(csr_array(vstack(list(X), format="csr")))
+        else:
+            X = self._room[:n_rows]
+        if any(part is not None for part in weight):
+            weight = np.concatenate(
+                [np.ones(len(c)) if w is None else w for c, w in zip(codes, weight, strict=True)]
+            )
+        else:
+            weight = None
+        return X, np.concatenate(codes), weight
+
+
+def coded(rows, classes, class_weight, mean_weight, codes=None):
+    """Codes of a block's labels, and its rows' weights of training, in float64 or None for ones.
+
+    The codes are those given, where they are known.
+    """
+    codes = encode_labels(rows.y, classes) if codes is None else codes
     weight = rows.sample_weight
     if class_weight is not None:
         own = class_weight[codes]
@@ -80,24 +134,6 @@ def _n_bytes(X):
     if isinstance(X, SparseRows):
         return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
     return X.nbytes
-
-
-def _joined(parts):
-    """X, codes and weights of several blocks."""
-    if len(parts) == 1:
-        return parts[0]
-    X, codes, weight = zip(*parts, strict=True)
-    if isinstance(X[0], SparseRows):
-        X = (csr_array((x.data, x.indices, x.indptr), shape=x.shape) for x in X)
-        X = SparseRows.of(csr_array(vstack(list(X), format="csr")))
-    else:
-        X = np.concatenate(X)
-    has_weight = any(part is not None for part in weight)
-    if has_weight:
-        weight = np.concatenate(
-            [np.ones(len(c)) if w is None else w for c, w in zip(codes, weight, strict=True)]
-        )
-    return X, np.concatenate(codes), weight if has_weight else None
 
 
 @dataclass(frozen=True)

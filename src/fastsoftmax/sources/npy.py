@@ -4,9 +4,12 @@ What is mapped is a block, not a file, so that neither the address space nor the
 grows with the files.
 """
 
+import errno
 import itertools
 import mmap
 import os
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +18,18 @@ from .base import Block, rows_of_blocks
 from .files import FileSource, paths_of
 
 __all__ = ["NpySource"]
+
+#: Of ``max_memory``, what a block has at most: two are resident at once, no more, as the next is
+#: in the system's cache alone until its turn.
+SHARE_OF_BLOCK = 8
+
+#: Bytes that the system is asked to read ahead at once: of more it may leave out the rest, as Linux
+#: does from where the disk's own read-ahead ends (``force_page_cache_ra``).
+ASKED_AT_ONCE = 1 << 20
+
+#: ``MADV_POPULATE_READ``, which Python doesn't name: pages are put in the table in one call, where
+#: the kernels would stop at every sixteenth. Linux 5.14 and newer; others answer EINVAL.
+POPULATE_READ = 22
 
 
 class NpySource(FileSource):
@@ -58,25 +73,34 @@ class NpySource(FileSource):
             self._blocks += [(number, *rows) for rows in itertools.pairwise(starts)]
         self.n_blocks = len(self._blocks)
 
+    @property
+    def block_bytes(self):
+        """How many bytes of X a block has, at most."""
+        return max(1, self.max_memory // SHARE_OF_BLOCK)
+
     def read(self, number):
-        """One :class:`Block`, of views of the files."""
+        """One :class:`Block`, of a view of its file."""
+        return self._read(number)[0]
+
+    def _read(self, number):
+        """The same, and the map behind it."""
         file, start, stop = self._blocks[number]
-        X = self._files[file].rows(start, stop)
+        X, mapped = self._files[file].view(start, stop)
         beside = (
-            None if files is None else np.array(files[file].rows(start, stop))
+            None if files is None else files[file].values(start, stop)
             for files in (self._y, self._sample_weight)
         )
-        return Block(number, X, *beside)
+        return Block(number, X, *beside), mapped
 
     def _read_all(self, numbers):
         """As there, by no thread: the system reads what is mapped, one block ahead."""
         ready = None
         for number in numbers:
-            block, ready = ready, self.read(number)
-            if block is not None:
-                yield block
+            now, ready = ready, self._read(number)
+            if now is not None:
+                yield _populated(*now)
         if ready is not None:
-            yield ready
+            yield _populated(*ready)
 
     def _beside(self, paths, name):
         """The files of what each row has one of, or None."""
@@ -131,20 +155,51 @@ class _Array:
     def bytes_of_row(self):
         return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
 
-    def rows(self, start, stop):
-        """A view of some rows; the system is told to read them at once."""
-        first, size = self.offset + start * self.bytes_of_row, (stop - start) * self.bytes_of_row
-        shape = (stop - start, *self.shape[1:])
+    def view(self, start, stop):
+        """A view of some rows and the map behind it, which the system is told to read at once."""
+        shape, (first, size) = (stop - start, *self.shape[1:]), self._extent(start, stop)
         if size == 0:
-            return np.empty(shape, self.dtype)
-        with open(self.path, "rb") as file:
-            # Memory that is mapped beyond the end of a file ends the process where it is read.
-            if os.fstat(file.fileno()).st_size < first + size:
-                raise ValueError(f"{self.path} ends before row {stop}, which it had")
+            return np.empty(shape, self.dtype), None
+        with self._opened(first + size, stop) as file:
             before = first % mmap.ALLOCATIONGRANULARITY
             mapped = mmap.mmap(
                 file.fileno(), size + before, access=mmap.ACCESS_READ, offset=first - before
             )
         if hasattr(mmap, "MADV_WILLNEED"):
-            mapped.madvise(mmap.MADV_WILLNEED)
-        return np.frombuffer(mapped, self.dtype, size // self.dtype.itemsize, before).reshape(shape)
+            for place in range(0, len(mapped), ASKED_AT_ONCE):
+                length = min(ASKED_AT_ONCE, len(mapped) - place)
+                mapped.madvise(mmap.MADV_WILLNEED, place, length)
+        values = np.frombuffer(mapped, self.dtype, size // self.dtype.itemsize, before)
+        return values.reshape(shape), mapped
+
+    def values(self, start, stop):
+        """A copy of some values of an array of one dimension."""
+        first, size = self._extent(start, stop)
+        if size == 0:
+            return np.empty(stop - start, self.dtype)
+        with self._opened(first + size, stop) as file:
+            return np.fromfile(file, self.dtype, stop - start, offset=first)
+
+    def _extent(self, start, stop):
+        """Where some rows begin in the file, and their bytes."""
+        return self.offset + start * self.bytes_of_row, (stop - start) * self.bytes_of_row
+
+    @contextmanager
+    def _opened(self, n_bytes, stop):
+        """The file; an error where it has fewer bytes than that, and so ends before that row."""
+        with open(self.path, "rb", buffering=0) as file:
+            # Memory that is mapped beyond the end of a file ends the process where it is read.
+            if os.fstat(file.fileno()).st_size < n_bytes:
+                raise ValueError(f"{self.path} ends before row {stop}, which it had")
+            yield file
+
+
+def _populated(block, mapped):
+    """The block, its pages in the process's table: read, if the system is not done with it."""
+    if mapped is not None and sys.platform == "linux":
+        try:
+            mapped.madvise(POPULATE_READ)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+    return block
