@@ -30,7 +30,7 @@ from fastsoftmax.__main__ import main
 from fastsoftmax.cli import formats
 from fastsoftmax.cli.measures import Measures
 from fastsoftmax.cli.reporting import Progress, as_json
-from fastsoftmax.sources import Source
+from fastsoftmax.sources import ArraySource, Source
 
 pytest.importorskip("safetensors")
 pa = pytest.importorskip("pyarrow")
@@ -366,6 +366,23 @@ def test_alpha_by_folds(kind, run):
     assert f"alpha {own.alpha_:.4g} chosen by cross-validation\n" in out
 
 
+def test_folds_and_early_stopping_of_what_is_larger_than_memory(run):
+    train, test = PARTS["train"], PARTS["test"]
+    options = " ".join(LITTLE)
+    assert run(f"train train.npz --cv 3 {options} -o m.safetensors")[0] == 0
+    source = ArraySource(X[train], CODES[train], max_memory=16_000)
+    own = SoftmaxClassifierCV(cv=3, random_state=0).fit(source)
+    model = fastsoftmax.load("m.safetensors")
+    np.testing.assert_array_equal(model.scores_, own.scores_)
+    np.testing.assert_array_equal(model.coef_, own.coef_)
+    stopping = f"--validation test.npz --early-stopping --max-iter 9 {options}"
+    assert run(f"train train.npz {stopping} -o m.safetensors")[0] == 0
+    own = SoftmaxClassifier(early_stopping=True, max_iter=9, random_state=0)
+    own.fit(source, X_val=ArraySource(X[test], CODES[test]))
+    scores = fastsoftmax.load("m.safetensors").validation_scores_
+    np.testing.assert_allclose(scores, own.validation_scores_, rtol=1e-6)
+
+
 # --- Measures -------------------------------------------------------------------------------------
 
 
@@ -617,10 +634,10 @@ REFUSED = {
         "--output train-y.npy is a file that has another use here",
     ),
     "output is of a pattern": ("train trai*.npz -o train.npz", 2, "train.npz is a file that has"),
-    "cv of much": (
-        "train train.npz --cv 3 --max-memory 16KB -o m",
+    "cv of few blocks": (
+        "train train.csv --label animal --cv 3 --max-memory 16KB -o m",
         1,
-        "in memory, and they take more than half of --max-memory, 0.016MB; raise it, or leave --cv",
+        "cv=3 needs at least 2 folds and as many blocks; train.csv has 1, and a source is split",
     ),
     "dual": ("train train.npz --solver dual -o m", 1, "solver='dual' needs X to be sparse"),
     "no folder": ("train train.npz -o none/m", 1, "--output none/m: there is no folder"),

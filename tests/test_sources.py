@@ -11,6 +11,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.datasets import dump_svmlight_file
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from fastsoftmax import (
     LogisticRegression,
@@ -554,6 +555,114 @@ def test_predictions_are_those_of_the_rows():
         SoftmaxClassifier().predict(source)
 
 
+# --- Folds of blocks ------------------------------------------------------------------------------
+
+
+#: So little that 4000 rows of 8 features are streamed, of 16 blocks.
+SOME = 1 << 18
+
+
+def _rows_of_folds(source, n_folds):
+    """What a number of folds of blocks is of rows."""
+    of_row = np.repeat(np.arange(source.n_blocks), [len(block.y) for block in source.blocks()])
+    every = np.arange(len(of_row))
+    return [(every[of_row % n_folds != k], every[of_row % n_folds == k]) for k in range(n_folds)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "form"),
+    [
+        ({"scoring": "loss"}, "dense"),
+        ({"class_weight": "balanced", "scoring": "accuracy"}, "dense"),
+        ({"standardize": True, "scoring": "loss"}, "sparse"),
+        ({"alphas": [1e-3, 1e-1], "label_smoothing": 0.1}, "weighted"),
+    ],
+    ids=["loss", "balanced", "sparse", "weighted"],
+)
+@pytest.mark.parametrize("max_memory", [SOME, 1 << 24], ids=["streamed", "held"])
+def test_folds_of_blocks_are_those_of_their_rows(max_memory, parameters, form):
+    X, y = _noisy(4000)
+    weight = np.linspace(0, 2, len(y)) if form == "weighted" else None
+    if form == "sparse":
+        X[np.abs(X) < 1] = 0
+        X = csr_array(X)
+    source = ArraySource(X, y, weight, max_memory=SOME)
+    folds = _rows_of_folds(source, 3)
+    if max_memory > SOME:
+        blocks = [(block.X, block.y, block.sample_weight) for block in source.blocks()]
+        source = IterableSource(blocks, max_memory=max_memory)
+    model = SoftmaxClassifierCV(
+        **{"alphas": 4, "cv": 3, "tol": 1e-8, "random_state": 0, **parameters}
+    )
+    with Threads():
+        scores = model.fit(source).scores_
+    alphas, coef, alpha = model.alphas_, model.coef_, model.alpha_
+    held = model.set_params(cv=folds).fit(X, y, weight)
+    np.testing.assert_allclose(alphas, held.alphas_, rtol=1e-6)
+    np.testing.assert_allclose(scores, held.scores_, rtol=2e-3 if scores.max() > 0 else 1e-4)
+    assert alpha == pytest.approx(held.alpha_)
+    np.testing.assert_allclose(coef, held.coef_, atol=2e-3 * np.abs(held.coef_).max())
+
+
+def test_folds_of_what_can_only_be_read_from_its_beginning():
+    X, y = _noisy(4000)
+    model = SoftmaxClassifierCV(alphas=3, cv=2, random_state=0, scoring="loss", tol=1e-7)
+    of_array = model.fit(ArraySource(X, y, max_memory=SOME)).scores_
+    blocks = [(b.X, b.y) for b in ArraySource(X, y, max_memory=SOME).blocks()]
+    np.testing.assert_array_equal(
+        model.fit(IterableSource(blocks, max_memory=SOME)).scores_, of_array
+    )
+
+
+def test_a_fold_without_a_class():
+    """Its rows count as misses, or as the greatest loss, as they do in memory."""
+    X, y = _noisy(4000, n_classes=3)
+    y[:64] = 3
+    source = ArraySource(X, y, max_memory=SOME)
+    assert source.read(0).X.shape[0] >= 64
+    for scoring in ("loss", "accuracy"):
+        model = SoftmaxClassifierCV(
+            alphas=[0.01, 0.1], cv=3, scoring=scoring, tol=1e-8, random_state=0
+        )
+        scores = model.fit(source).scores_
+        held = model.set_params(cv=_rows_of_folds(source, 3)).fit(X, y).scores_
+        np.testing.assert_allclose(scores, held, rtol=2e-3 if scoring == "accuracy" else 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "error"),
+    [
+        ({"cv": 100}, {}, "cv=100 needs at least 2 folds and as many blocks; ndarray of .* has 16"),
+        ({"cv": StratifiedKFold(3, shuffle=True)}, {}, "a source is split by blocks: use a number"),
+        ({"cv": [(np.arange(3000), np.arange(3000, 4000))]}, {}, "split by blocks, not by rows"),
+        ({"cv": [([0, 1], [])]}, {}, "fold 0 of cv holds out no row of weight above 0"),
+        ({"scoring": "neg_log_loss"}, {}, "scoring must be None, 'accuracy' or 'loss' with a sou"),
+        ({}, {"groups": np.zeros(4000)}, "groups must be None with a source"),
+        ({}, {"y": np.zeros(4000)}, "y comes from the source that is given as X"),
+    ],
+    ids=["number", "labels", "rows", "nothing", "scoring", "groups", "y"],
+)
+def test_folds_that_blocks_can_not_have(parameters, given, error):
+    source = ArraySource(*_noisy(4000), max_memory=SOME)
+    model = SoftmaxClassifierCV(**parameters)
+    with pytest.raises(ValueError, match=error):
+        model.fit(source, **given)
+    assert not hasattr(model, "n_features_in_")
+
+
+def test_splitters_of_blocks_and_rows_to_score_on():
+    X, y = _noisy(4000)
+    source = ArraySource(X[1000:], y[1000:], max_memory=SOME)
+    parameters = {"alphas": [0.1, 1.0], "random_state": 0}
+    model = SoftmaxClassifierCV(cv=KFold(3, shuffle=True, random_state=0), **parameters)
+    assert model.fit(source).scores_.shape == (3, 2)
+    for scoring in (None, "loss"):
+        model.set_params(scoring=scoring)
+        scores = model.fit(source, X_val=ArraySource(X[:1000], y[:1000])).scores_
+        in_memory = model.fit(source, X_val=X[:1000], y_val=y[:1000]).scores_
+        np.testing.assert_allclose(scores, in_memory, rtol=1e-6)
+
+
 # --- What is refused ------------------------------------------------------------------------------
 
 
@@ -690,8 +799,8 @@ def test_solvers_and_estimators_that_need_the_rows():
     source = ArraySource(csr_array(X), y, max_memory=LITTLE)
     with pytest.raises(ValueError, match="solver='dual' needs all rows in memory"):
         SoftmaxClassifier(solver="dual").fit(source)
-    with pytest.raises(TypeError, match="SoftmaxClassifierCV needs X in memory; got ArraySource"):
-        SoftmaxClassifierCV().fit(source, None)
+    with pytest.raises(TypeError, match="LogisticRegressionCV needs X in memory; got ArraySource"):
+        LogisticRegressionCV().fit(source, None)
 
 
 @pytest.mark.parametrize("max_memory", [0, -1, 1.5, "256MB", True, None])

@@ -86,7 +86,7 @@ def _add_train(commands):
         "--cv",
         type=_whole_number(2),
         metavar="FOLDS",
-        help="choose alpha by cross-validation; needs all rows in memory",
+        help="choose alpha by cross-validation; folds are of blocks beyond half of --max-memory",
     )
     parser.add_argument("--solver", choices=("auto", "dual", "lbfgs", "sgd", "adagrad"))
     parser.add_argument("--standardize", action="store_true", help="train on z-scores")

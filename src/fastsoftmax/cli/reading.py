@@ -143,23 +143,16 @@ def named_blocks(source, use):
         yield block, made
 
 
-def held(source, option):
+def held(source):
     """All rows of a source in memory: X, labels and weights or None.
 
-    Raises
-    ------
-    ValueError
-        If they take more than half of its ``max_memory``, as for a while they are there twice; it
-        names the option that needs them.
+    None where they take more than half of its ``max_memory``, as for a while they are there twice.
     """
     parts, size = [], 0
     for block in source.blocks():
         size += sum(map(_n_bytes, (block.X, block.y, block.sample_weight)))
         if 2 * size > source.max_memory:
-            raise ValueError(
-                f"{option} needs all rows of {source.name} in memory, and they take more than half "
-                f"of --max-memory, {source.max_memory / 1e6:.4g}MB; raise it, or leave {option} out"
-            )
+            return None
         parts.append(block)
     if not parts:
         raise ValueError(f"{source.name} holds no rows")

@@ -111,8 +111,8 @@ def _fit(options, console, source, validation):
     model = SoftmaxClassifier(**_parameters(options, OF_BOTH | OF_ONE))
     more = {"checkpoint": options.checkpoint, "resume": options.resume}
     if options.early_stopping:
-        X, y, weight = held(validation.source, "--early-stopping")
-        more |= {"X_val": X, "y_val": y, "sample_weight_val": weight}
+        rows = held(validation.source) or (validation.source, None, None)
+        more |= dict(zip(("X_val", "y_val", "sample_weight_val"), rows, strict=True))
     if console.progress.is_shown:
         model.callbacks = [console.progress.epoch]
     try:
@@ -125,13 +125,13 @@ def _fit(options, console, source, validation):
 
 
 def _fit_by_folds(options, console, source, validation):
-    """The same, with alpha chosen by cross-validation."""
-    X, y, weight = held(source, "--cv")
+    """The same, with alpha chosen by cross-validation, over folds of blocks where rows are many."""
+    rows = held(source) or (source,)
     model = SoftmaxClassifierCV(cv=options.cv, **_parameters(options, OF_BOTH))
     model.verbose = int(console.progress.is_shown)
     console.progress.close()
     try:
-        model.fit(X, y, weight)
+        model.fit(*rows)
     except KeyboardInterrupt:
         return model, True
     finally:

@@ -63,7 +63,7 @@ class Description:
         try:
             with in_block(number, name):
                 rows = Rows.checked(Block(number, X, y, sample_weight))
-                seen = Seen(len(rows.X), rows.mark)
+                seen = Seen.of(rows)
                 if seen.n_rows == 0:
                     return cls([seen], [0], None, Totals(), None)
                 check_finite(rows.X, computing_dtype(dtype, rows.X), n_threads)

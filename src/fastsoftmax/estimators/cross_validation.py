@@ -18,11 +18,11 @@ from sklearn.utils._param_validation import Interval
 
 from ..interchange.files import savable
 from ..optimization.fitting import Memory, fit
-from ..problem.checks import check_data
-from ..problem.statistics import ColumnStatistics
+from ..problem.checks import check_data, check_source
+from ..sources.base import Source
 from .base import LinearClassifier, inverse_strength, raise_if_interrupted
 from .classifier import SoftmaxClassifier
-from .folds import Fold, Mean, beside_each_other, folds_of
+from .folds import Fold, Mean, beside_each_other, folds_of, folds_of_blocks
 from .memory import set_fitted, unchanged_on_failure
 from .parameters import PARAMETER_CONSTRAINTS, check_each_parameter
 from .settings import most_iterations, settings_of
@@ -69,7 +69,9 @@ class SoftmaxClassifierCV(LinearClassifier):
         unit changes nothing. Without intercept, the mean square is in the variance's place.
     cv : int, splitter, iterable of (train, test) or None, default=5
         Folds. A number or None, which is 5, asks for scikit-learn's ``StratifiedKFold``. Without
-        effect where ``fit`` is given rows to validate on.
+        effect where ``fit`` is given rows to validate on. Of a source they are of blocks: a number
+        k has fold i hold out blocks i, i + k, i + 2k and so on; splitters and pairs are of numbers
+        of blocks, so that what splits by labels or groups won't do.
     n_alphas_without_gain : int in [1, inf) or None, default=5
         Leave weaker alphas out once the mean score of so many running has been below the best one:
         most of the time would go to them. None tries all.
@@ -188,7 +190,7 @@ class SoftmaxClassifierCV(LinearClassifier):
     def fit(
         self,
         X,
-        y,
+        y=None,
         sample_weight=None,
         groups=None,
         *,
@@ -200,10 +202,11 @@ class SoftmaxClassifierCV(LinearClassifier):
 
         Parameters
         ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            Finite numbers.
+        X : array-like or sparse matrix of shape (n_samples, n_features), or a sources.Source
+            Finite numbers. A source is read block by block, has its own labels and weights, and is
+            split by blocks.
         y : array-like of shape (n_samples,)
-            Labels of any type that sorts, of at least two classes.
+            Labels of any type that sorts, of at least two classes; None with a source.
         sample_weight : array-like of shape (n_samples,), float or None, default=None
             Not negative, not all 0. For training and for the scores.
         groups : array-like of shape (n_samples,) or None, default=None
@@ -230,29 +233,34 @@ class SoftmaxClassifierCV(LinearClassifier):
         model = SoftmaxClassifier(solver="lbfgs", **{name: getattr(self, name) for name in SHARED})
         settings = settings_of(model, most_iterations(model, y))
         given = (X, y)
+        with_statistics = bool(self.standardize) or alphas is None
         with unchanged_on_failure(self):
+            rows, validation_rows = (X, y, sample_weight), (X_val, y_val, sample_weight_val)
+            of_source = isinstance(X, Source)
+            if of_source:
+                _check_splits_by_blocks(self, groups)
             shows_rows = settings.scoring.scorer is not None
-            data = check_data(
-                self,
-                X,
-                y,
-                sample_weight,
-                X_val,
-                y_val,
-                sample_weight_val,
-                dtype=self.dtype,
-                n_jobs=self.n_jobs,
-                shows_rows=shows_rows,
-            )
+            options = {
+                "dtype": self.dtype,
+                "n_jobs": self.n_jobs,
+                "shows_rows": shows_rows and not (of_source and isinstance(X_val, Source)),
+            }
+            if of_source:
+                options["standardize"] = with_statistics
+            check = check_source if of_source else check_data
+            data = check(self, *rows, *validation_rows, **options)
             for name in ("n_features_in_", "feature_names_in_"):  # scorers are shown such a model
                 if hasattr(self, name):
                     setattr(model, name, getattr(self, name))
-            check_consistent_length(data.codes, groups)
+            if groups is not None:
+                check_consistent_length(data.codes, groups)
             if groups is not None and data.held_out is not None:
                 raise ValueError("groups are of cv, which X_val takes the place of; leave one out")
             if alphas is None:
                 alphas = _grid(self, data)
-            if data.held_out is None:
+            if data.held_out is None and of_source:
+                folds = folds_of_blocks(data, X, self.cv, with_statistics)
+            elif data.held_out is None:
                 folds = folds_of(data, self.cv, given, {"groups": groups}, shows_rows)
             else:
                 folds = [data]
@@ -355,6 +363,18 @@ class _Paths:
             self.missed.append(minimum.suboptimality)
 
 
+def _check_splits_by_blocks(estimator, groups):
+    """An error where a source can't be cross-validated in the way that is asked for."""
+    if groups is not None:
+        raise ValueError("groups must be None with a source, which is split by blocks")
+    scoring = estimator.scoring
+    if not (scoring is None or (isinstance(scoring, str) and scoring in ("accuracy", "loss"))):
+        raise ValueError(
+            "scoring must be None, 'accuracy' or 'loss' with a source, as other scorers want to "
+            f"see all rows at once; got {scoring!r}"
+        )
+
+
 def _given_alphas(alphas):
     """The strongest first; None where they are the program's choice."""
     if isinstance(alphas, Integral):
@@ -369,11 +389,9 @@ def _given_alphas(alphas):
 
 def _grid(estimator, data):
     """As many alphas as asked for, in proportion to the features' mean variance."""
-    square, weight_sum = 1.0, float(len(data.X))
-    if data.sample_weight is not None:
-        weight_sum = float(data.sample_weight.sum())
+    square, weight_sum = 1.0, data.weight_sum
     if not estimator.standardize:
-        statistics = ColumnStatistics.of(data.X, data.sample_weight, data.n_threads)
+        statistics = data.column_statistics
         moments = statistics.squares / statistics.weight_sum
         if not estimator.fit_intercept:
             moments += np.square(statistics.mean)

@@ -60,7 +60,7 @@ class SoftmaxClassifierCV(LinearClassifier):
     def fit(
         self,
         X: MatrixLike,
-        y: ArrayLike,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         *,

@@ -8,6 +8,7 @@ cross_validation.py and logistic_regression_cv.py.
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import check_cv
@@ -15,11 +16,14 @@ from sklearn.utils.validation import _check_method_params
 
 from ..optimization.path import Path
 from ..optimization.seeds import Seeded
-from ..problem.held_out import HeldOut, Validation, rows_of_given
+from ..problem.checks import part_of_source
+from ..problem.held_out import HeldOut, rows_of_given
 from ..problem.posing import pose
+from ..problem.validation_source import SourceHeldOut, validation_of
+from ..sources.parts import PartOfSource
 from .base import centred
 
-__all__ = ["Fold", "FoldMinimum", "Mean", "beside_each_other", "folds_of"]
+__all__ = ["Fold", "FoldMinimum", "Mean", "beside_each_other", "folds_of", "folds_of_blocks"]
 
 #: Intercept of a class that a fold has no row of, with the sign turned: a probability of 0 in any
 #: dtype beside raw predictions up to a million. At the minimum it would be infinite, and a descent
@@ -72,6 +76,89 @@ def folds_of(data, cv, given, split_parameters, shows_rows, score_parameters=Non
         held_out = HeldOut(data.X, test, data.codes, data.sample_weight, shown, parameters)
         folds.append(replace(data, sample_weight=weight, held_out=held_out))
     return folds
+
+
+def folds_of_blocks(data, source, cv, with_statistics):
+    """The data of each fold of a source: some of its blocks are trained on, others held out.
+
+    Where not all rows are in memory, each fold's first pass goes over what it trains on.
+
+    Parameters
+    ----------
+    data : checks.CheckedData or checks.StreamedData
+        Of the source.
+    source : sources.Source
+    cv : int, splitter, iterable of (train, test) or None
+        Of the numbers of blocks. Of k folds, the one of number i holds out the blocks i, i + k,
+        i + 2k and so on; None is 5.
+    with_statistics : bool
+        Whether those of the columns are wanted.
+
+    Returns
+    -------
+    folds : list of checks.CheckedData or checks.StreamedData
+
+    Raises
+    ------
+    ValueError
+        If ``cv`` can't split blocks, or a fold trains on or holds out no row of weight above 0.
+    """
+    seen = data.seen
+    n_used = np.array([block.n_used for block in seen])
+    splits = _splits_of_blocks(cv, len(seen), source)
+    starts = np.cumsum([0, *(block.n_rows for block in seen)])
+    folds = []
+    for k, (train, test) in enumerate(splits):
+        if not n_used[train].any() or not n_used[test].any():
+            part = "trains on" if n_used[test].any() else "holds out"
+            raise ValueError(f"fold {k} of cv {part} no row of weight above 0")
+        # What a fold keeps stays while others run: they share what one has.
+        train_source, test_source = (
+            PartOfSource(source, part.tolist(), max(1, source.max_memory // len(splits)))
+            for part in (train, test)
+        )
+        held_out = SourceHeldOut(test_source, data.classes)
+        if data.is_held:
+            times = np.bincount(train, minlength=len(seen))  # blocks may repeat
+            weight = np.repeat(times, np.diff(starts)).astype(np.float64)
+            weight = weight if data.sample_weight is None else weight * data.sample_weight
+            fold = replace(data, sample_weight=weight)
+        else:
+            fold = part_of_source(data, train_source, with_statistics)
+        folds.append(replace(fold, held_out=held_out))
+    return folds
+
+
+def _splits_of_blocks(cv, n_blocks, source):
+    """Numbers of the blocks that each fold trains on and holds out."""
+    numbers = np.arange(n_blocks)
+    cv = 5 if cv is None else cv
+    if isinstance(cv, Integral):
+        if not 2 <= cv <= n_blocks:
+            raise ValueError(
+                f"cv={cv} needs at least 2 folds and as many blocks; {source.name} has {n_blocks}, "
+                "and a source is split by blocks: give a lower max_memory, or smaller blocks"
+            )
+        held_out = [numbers % cv == k for k in range(cv)]
+        return [(numbers[~part], numbers[part]) for part in held_out]
+    if hasattr(cv, "split"):
+        try:
+            splits = list(cv.split(numbers))
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"cv={cv!r} can't split the {n_blocks} blocks of {source.name} without their rows' "
+                f"labels or groups ({error}); a source is split by blocks: use a number, KFold, or "
+                "pairs of numbers of blocks"
+            ) from error
+    else:
+        splits = list(cv)
+    try:
+        return [tuple(_numbers(part, n_blocks) for part in fold) for fold in splits]
+    except IndexError as error:
+        raise ValueError(
+            f"cv must name blocks of {source.name}, which has {n_blocks}: a source is split by "
+            f"blocks, not by rows ({error})"
+        ) from error
 
 
 def _numbers(part, n_samples):
@@ -167,8 +254,8 @@ class Fold:
 
     Parameters
     ----------
-    data : checks.CheckedData
-        One of :func:`folds_of`.
+    data : checks.CheckedData or checks.StreamedData
+        One of :func:`folds_of` or :func:`folds_of_blocks`.
     settings : fitting.Settings
         Of the estimator that is tuned; the strength of its penalty is of no account.
 
@@ -180,7 +267,7 @@ class Fold:
 
     def __init__(self, data, settings):
         self._posed = posed = pose(data, settings.formulation)
-        self._unlearned = _unlearned(data, posed.problem)
+        self._unlearned = _unlearned(len(data.classes), posed.problem)
         intercept = np.zeros(data.coef_shape[0])
         if len(self._unlearned) and data.coef_shape[0] == 1:
             intercept[:] = UNLEARNED if self._unlearned[0] == 0 else -UNLEARNED
@@ -202,7 +289,7 @@ class Fold:
         # A user's scorer may not bear to be called by two threads at once.
         is_users = callable(settings.scoring.name)
         self.has_long_calls = not is_users and self._path.has_long_calls
-        self._validation = Validation(
+        self._validation = validation_of(
             data.held_out, posed.problem, settings.scoring, fitted, unlearned=self._unlearned
         )
 
@@ -235,12 +322,13 @@ class Fold:
         return self._posed.units.to_original(state.coef, state.intercept)
 
 
-def _unlearned(data, problem):
+def _unlearned(n_classes, problem):
     """Codes of the classes whose probability goes to 0 as the objective falls.
 
     Without an intercept, or with label smoothing, there is a minimum for them as for all others.
     """
     if not problem.fit_intercept or problem.label_smoothing > 0:
         return np.empty(0, dtype=np.intp)
-    n_rows = np.bincount(data.codes[problem.rows], minlength=len(data.classes))
-    return np.flatnonzero(n_rows == 0)
+    is_learned = np.zeros(n_classes, dtype=bool)
+    is_learned[: len(problem.class_share)] = problem.class_share > 0
+    return np.flatnonzero(~is_learned)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..problem.held_out import Scoring, Validation
+from ..problem.held_out import Scoring
 from ..problem.objective import State
 from ..problem.posing import Formulation, Seen, pose
-from ..problem.validation_source import SourceHeldOut, SourceValidation
+from ..problem.validation_source import validation_of
 from .history import NO_EPOCHS, History, joined_columns
 from .journal import NO_JOURNAL
 from .seeds import Seeded
@@ -207,7 +207,9 @@ def fit(data, settings, memory):
 
     validation = None
     if data.held_out is not None:
-        validation = _validation(data.held_out, problem, settings, fitted)
+        validation = validation_of(
+            data.held_out, problem, settings.scoring, fitted, settings.early_stopping
+        )
     n_done = len(memory.history["epoch"])
     to_optimum = settings.to_optimum and not data.is_batch
     history, outcome = History(), None
@@ -257,13 +259,6 @@ def fit(data, settings, memory):
         rate_settings=memory.rate_settings,
     )
     return Fitted(memory, posed.scale, history, outcome, validation is not None)
-
-
-def _validation(held_out, problem, settings, fitted):
-    """What scores a state on the rows held out."""
-    if isinstance(held_out, SourceHeldOut):
-        return SourceValidation(held_out, problem, settings.early_stopping)
-    return Validation(held_out, problem, settings.scoring, fitted, settings.early_stopping)
 
 
 def _plan_in_units(plan, memory, rate_unit):

@@ -6,12 +6,11 @@ that it remembers. Sparse rows go by dual coordinate ascent as long as the penal
 Called by folds.py.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..problem.objective import State
-from ..problem.rows import SparseRows
 from .blas import one_blas_thread
 from .dual import DualAscent, ascend, least_alpha
 from .history import History
@@ -58,7 +57,7 @@ class Path:
 
     Parameters
     ----------
-    problem : objective.Problem
+    problem : objective.Problem or streamed.OfBlocks
         Its alpha is of no account.
     n_rows : int
         Of coef.
@@ -79,17 +78,18 @@ class Path:
     """
 
     def __init__(self, problem, n_rows, random_state, tolerance, max_iter, intercept=None):
-        self._shape, self._dtype = (n_rows, problem.X.shape[1]), problem.dtype
+        n_samples, n_features = problem.n_used, problem.n_features
+        self._shape, self._dtype = (n_rows, n_features), problem.dtype
         self._problem = problem
         self.tolerance = tolerance
         self._max_iter = max_iter
         self._random_state = random_state
-        self._parameters = np.zeros((n_rows, problem.X.shape[1] + 1))
+        self._parameters = np.zeros((n_rows, n_features + 1))
         if intercept is not None:
             self._parameters[:, -1] = intercept
         self._span = self._small = self._dual = self._model = None
-        n_samples, n_features = len(problem.rows), problem.X.shape[1]
-        self._may_go_by_dual = isinstance(problem.X, SparseRows) and not is_small(
+        is_sparse = problem.is_held and problem.is_sparse
+        self._may_go_by_dual = is_sparse and not is_small(
             n_samples, n_features, n_rows, problem.loss
         )
         if self._may_go_by_dual:
@@ -126,7 +126,7 @@ class Path:
         if self._small is not None:
             return self._small_minimum(alpha)
         more = alpha - self._problem.alpha
-        self._problem = problem = replace(self._problem, alpha=alpha)
+        self._problem = problem = self._problem.under(alpha)
         coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
         self._make_model(coef, intercept)
         notes = Notes(None, History(), self.tolerance, self._max_iter)
@@ -146,7 +146,7 @@ class Path:
 
     def _dual_minimum(self, alpha):
         """By dual coordinate ascent; None where another method is to go on."""
-        self._problem = problem = replace(self._problem, alpha=alpha)
+        self._problem = problem = self._problem.under(alpha)
         if self._dual is None:
             parameters = self._parameters.astype(self._dtype)
             self._dual = DualAscent(problem, len(parameters), self._random_state)
@@ -177,13 +177,13 @@ class Path:
         """What the other methods need."""
         problem, n_rows = self._problem, len(self._parameters)
         # Those of the path's weakest penalties may need what the rows' inner products leave out.
-        if is_wide(len(problem.rows), problem.X.shape[1]):
+        if problem.is_held and is_wide(problem.n_used, problem.n_features):
             self._span = Span(problem, by_gram=False)
             coef, intercept = self._parameters[:, :-1], self._parameters[:, -1]
             inner = self._span.state_of(State.at(coef, intercept))
             self._parameters = np.hstack([inner.coef, inner.intercept[:, None]])
             self._problem = problem = self._span.problem
-        self._small = SmallProblem.of(problem, n_rows)
+        self._small = SmallProblem.of(problem, n_rows) if problem.is_held else None
         if self._small is None:
             self._form, self._subsample = form_and_rows(problem, n_rows, self._random_state)
 

@@ -6,6 +6,7 @@ held_out.py. Nothing here knows how training works. Called by the estimators.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -35,6 +36,7 @@ from .rows import (
     well_behaved,
 )
 from .scan import Scan, scan
+from .statistics import ColumnStatistics
 from .validation_source import SourceHeldOut, check_belongs_to_source, rows_of_source
 from .weights import check_sample_weight
 
@@ -45,6 +47,7 @@ __all__ = [
     "check_data",
     "check_source",
     "check_warm_start",
+    "part_of_source",
 ]
 
 #: Of the sample of a source: a fit doesn't depend on ``random_state`` where nothing else is drawn.
@@ -73,6 +76,8 @@ class CheckedData:
         no row of weight above 0.
     held_out : HeldOut, SourceHeldOut or None, default=None
         Rows to validate on.
+    seen : list of scan.Seen, default=()
+        Of each block of a source that they come from.
     """
 
     X: np.ndarray | SparseRows
@@ -83,12 +88,23 @@ class CheckedData:
     n_threads: int
     is_batch: bool = False
     held_out: HeldOut | SourceHeldOut | None = None
+    seen: Any = ()
 
     #: Whether all rows are in memory.
     is_held = True
 
     def __len__(self):
         return len(self.codes)
+
+    @property
+    def weight_sum(self):
+        """Σ sample weight."""
+        return float(len(self) if self.sample_weight is None else self.sample_weight.sum())
+
+    @property
+    def column_statistics(self):
+        """Of the columns of X, by sample weight."""
+        return ColumnStatistics.of(self.X, self.sample_weight, self.n_threads)
 
     @property
     def is_sparse(self):
@@ -130,6 +146,21 @@ class StreamedData:
 
     def __len__(self):
         return self.scan.n_samples
+
+    @property
+    def seen(self):
+        """As in :class:`CheckedData`."""
+        return self.scan.seen
+
+    @property
+    def weight_sum(self):
+        """Σ sample weight."""
+        return float(self.scan.class_total.sum())
+
+    @property
+    def column_statistics(self):
+        """Of the columns of X, by sample weight, where they were asked for."""
+        return self.scan.statistics
 
     @property
     def is_sparse(self):
@@ -199,7 +230,7 @@ def check_data(
     if isinstance(X, Source):
         raise TypeError(
             f"{type(estimator).__name__} needs X in memory; got {type(X).__name__}, which "
-            "SoftmaxClassifier and LogisticRegression take"
+            "SoftmaxClassifier, SoftmaxClassifierCV and LogisticRegression take"
         )
     validates = _check_validation_data(X_val, y_val, sample_weight_val)
     given = (X, y) if shows_rows else None
@@ -260,21 +291,46 @@ def check_source(
     vars(estimator).pop("feature_names_in_", None)
     if scanned.feature_names is not None:
         estimator.feature_names_in_ = scanned.feature_names
-    if scanned.is_whole:
-        data = CheckedData(
-            X=rows_of(scanned.X, summed=True),
-            codes=scanned.codes,
-            classes=scanned.classes,
-            sample_weight=scanned.sample_weight,
-            dtype=scanned.dtype,
-            n_threads=n_threads,
-        )
-    else:
-        data = StreamedData(scanned, n_threads)
+    data = _of_scan(scanned, n_threads)
     if not validates:
         return data
     return _with_held_out(
         estimator, data, X_val, y_val, sample_weight_val, dtype, shows_rows=shows_rows
+    )
+
+
+def part_of_source(data, source, with_statistics):
+    """The data of a part of a source, which is gone through once.
+
+    Parameters
+    ----------
+    data : StreamedData
+        Of all of it.
+    source : sources.parts.PartOfSource
+    with_statistics : bool
+        Whether those of the columns are wanted.
+
+    Returns
+    -------
+    part : CheckedData or StreamedData
+        Of the same classes.
+    """
+    scanned = scan(source, data.dtype, data.n_threads, with_statistics, SEED, data.classes)
+    return _of_scan(scanned, data.n_threads)
+
+
+def _of_scan(scanned, n_threads):
+    """CheckedData where the sample is all rows, else StreamedData."""
+    if not scanned.is_whole:
+        return StreamedData(scanned, n_threads)
+    return CheckedData(
+        X=rows_of(scanned.X, summed=True),
+        codes=scanned.codes,
+        classes=scanned.classes,
+        sample_weight=scanned.sample_weight,
+        dtype=scanned.dtype,
+        n_threads=n_threads,
+        seen=scanned.seen,
     )
 
 

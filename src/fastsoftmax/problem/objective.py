@@ -4,7 +4,7 @@ Every sum over rows that training asks for is a method of :class:`Problem`, whic
 kernels; nothing is decided here, and no loop is. Built by posing.py, used by every solver.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -132,6 +132,10 @@ class Problem(Objective):
     def sampled(self):
         """A Problem of rows in memory, each weighing as much as those that it stands for."""
         return self
+
+    def under(self, alpha):
+        """The same problem with another strength of the penalty."""
+        return replace(self, alpha=alpha)
 
     def summed(self, function, *arguments):
         """Σ of ``function(part, *arguments)`` over parts of the rows, which here are all of them.

@@ -17,7 +17,7 @@ from scipy.sparse import csr_array, issparse, vstack
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from .labels import are_plain
+from .labels import are_plain, encode_labels
 from .rows import (
     READ_IN_PLACE,
     SparseRows,
@@ -155,10 +155,21 @@ def in_block(number, name):
 
 @dataclass(frozen=True)
 class Seen:
-    """What is remembered of a block, to be found again in the next pass."""
+    """What is remembered of a block, to be found again in the next pass.
+
+    ``n_used`` rows have a weight above 0.
+    """
 
     n_rows: int
     mark: int
+    n_used: int
+
+    @classmethod
+    def of(cls, rows):
+        """That of the Rows of a block."""
+        weight = rows.sample_weight
+        n_used = len(rows.X) if weight is None else int(np.count_nonzero(weight))
+        return cls(len(rows.X), rows.mark, n_used)
 
 
 @dataclass(frozen=True)
@@ -241,7 +252,7 @@ class Scan:
         for block in self.source.blocks(seed):
             rows, n_met = Rows.of(block, self.source), n_met + 1
             known = self.seen[rows.number] if rows.number < len(self.seen) else None
-            if known != Seen(len(rows.X), rows.mark) or rows.X.shape[1] != self.n_features:
+            if known != Seen.of(rows) or rows.X.shape[1] != self.n_features:
                 raise SourceChanged(
                     f"block {rows.number} of {self.source.name} has other rows, labels or weights "
                     "than in the first pass; a source must give the same in each"
@@ -255,7 +266,7 @@ class Scan:
 
 
 @singledispatch
-def scan(source, dtype, n_threads, with_statistics, seed):
+def scan(source, dtype, n_threads, with_statistics, seed, classes=None):
     """Go through a source once.
 
     Parameters
@@ -268,6 +279,8 @@ def scan(source, dtype, n_threads, with_statistics, seed):
         Whether those of the columns are wanted; of sparse rows they always are.
     seed : int
         Of the sample.
+    classes : ndarray or None
+        All that there are, of which the source may lack some; None for those that it has.
 
     Returns
     -------
@@ -283,7 +296,7 @@ def scan(source, dtype, n_threads, with_statistics, seed):
     kept_codes, n_left = {}, source.max_memory // SHARE_OF_CODES
     for block in source.blocks():
         rows = Rows.of(block, source)
-        seen.append(Seen(len(rows.X), rows.mark))
+        seen.append(Seen.of(rows))
         if first is None:
             first = rows
             dtype = computing_dtype(dtype, rows.X)
@@ -304,7 +317,7 @@ def scan(source, dtype, n_threads, with_statistics, seed):
         if with_statistics:
             of_block = ColumnStatistics.of(rows.X, rows.sample_weight, n_threads)
             statistics = of_block if statistics is None else statistics.merged(of_block)
-    classes, class_total, class_count, codes_of = settled(totals, source.name)
+    classes, class_total, class_count, codes_of = settled(totals, source.name, classes)
     X, codes, weight, stands_for = sample.drawn()
     return Scan(
         source=source,
@@ -325,8 +338,10 @@ def scan(source, dtype, n_threads, with_statistics, seed):
     )
 
 
-def settled(totals, name):
+def settled(totals, name, known=None):
     """What all labels come to, those of the rows of a source of that name; or an error.
+
+    The classes are those that are known, or those met.
 
     Returns
     -------
@@ -338,6 +353,8 @@ def settled(totals, name):
     if not totals.labels:
         raise ValueError(f"{name} holds no rows")
     classes, position = totals.sorted()
+    if known is not None:
+        return _among(known, classes, position, totals)
     if len(classes) < 2:
         raise ValueError(
             f"a classifier needs at least 2 classes; {name} holds only 1 class, "
@@ -348,6 +365,15 @@ def settled(totals, name):
         raise ValueError("sample_weight must be above 0 for at least one row; got zeros alone")
     codes_of = np.argsort(position).astype(np.int32)
     return classes, class_total, np.array(totals.count)[position], codes_of
+
+
+def _among(known, met, position, totals):
+    """What :func:`settled` gives, of labels that are some of the known classes."""
+    codes = encode_labels(met, known)
+    class_total, class_count = np.zeros(len(known)), np.zeros(len(known), np.int64)
+    class_total[codes] = np.array(totals.weight)[position]
+    class_count[codes] = np.array(totals.count)[position]
+    return known, class_total, class_count, codes[np.argsort(position)]
 
 
 def draws(rows, seed):

@@ -205,6 +205,10 @@ class OfBlocks(Objective):
         """Sum of the weights of the rows used: their mean is 1."""
         return float(self.n_used)
 
+    def under(self, alpha):
+        """The same problem with another strength of the penalty."""
+        return replace(self, sampled=replace(self.sampled, alpha=alpha))
+
     def summed(self, function, *arguments):
         """Σ over blocks of ``function(part, *arguments)``.
 

@@ -1,6 +1,7 @@
 """Rows of a source to validate on: looked through once, then scored block by block, each epoch.
 
-Their loss alone, as scorers want to see all rows at once. Called by checks.py and fitting.py.
+Their loss or accuracy alone, as scorers want to see all rows at once. Called by checks.py,
+fitting.py and folds.py.
 """
 
 from dataclasses import dataclass, replace
@@ -8,12 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from .held_out import Validation
 from .labels import encode_labels
 from .rows import check_finite
 from .scan import Rows, in_block
 from .streamed import part_of
 
-__all__ = ["SourceHeldOut", "SourceValidation", "check_belongs_to_source", "rows_of_source"]
+__all__ = [
+    "SourceHeldOut",
+    "SourceValidation",
+    "check_belongs_to_source",
+    "rows_of_source",
+    "validation_of",
+]
 
 
 @dataclass(frozen=True)
@@ -83,23 +91,38 @@ class SourceValidation:
     Parameters
     ----------
     held_out : SourceHeldOut
-    problem : objective.Problem or streamed.StreamedProblem
-        The one that is trained on, for its units and its loss.
-    early_stopping : bool
+    problem, scoring, fitted, early_stopping, unlearned
+        As in :class:`held_out.Validation`; a scorer stands for the accuracy.
     """
 
-    def __init__(self, held_out, problem, early_stopping):
+    def __init__(self, held_out, problem, scoring, fitted, early_stopping=False, unlearned=()):
         self.early_stopping = early_stopping
-        self._held_out = held_out
+        self._held_out, self._scoring, self._fitted = held_out, scoring, fitted
         self._problem = replace(problem.sampled, label_smoothing=0.0)
+        self._unlearned = unlearned
 
     def score(self, state):
-        """The loss with its sign turned."""
+        """The accuracy, or the loss with its sign turned."""
+        if self._scoring.scorer is not None:
+            return self._fitted(state).score(self._held_out.source)
         total = total_weight = 0.0
         for rows, codes in self._held_out.blocks():
-            part = part_of(self._problem, rows.X, codes, rows.sample_weight)
-            if part.n_used == 0:
-                continue
-            total += part.objective(state) * part.weight_sum
-            total_weight += part.weight_sum
+            weight = rows.sample_weight
+            if len(self._unlearned):
+                weight = np.ones(len(codes)) if weight is None else weight
+                is_unlearned = np.isin(codes, self._unlearned)
+                of_unlearned = float(weight[is_unlearned].sum())
+                total -= of_unlearned * np.log(np.finfo(self._problem.dtype).eps)
+                total_weight += of_unlearned
+                weight = np.where(is_unlearned, 0, weight)
+            part = part_of(self._problem, rows.X, codes, weight)
+            if part.n_used > 0:
+                total += part.objective(state) * part.weight_sum
+                total_weight += part.weight_sum
         return -float(total / total_weight)
+
+
+def validation_of(held_out, *arguments, **more):
+    """What scores a State on rows held out, in memory or not, of the same arguments."""
+    kind = SourceValidation if isinstance(held_out, SourceHeldOut) else Validation
+    return kind(held_out, *arguments, **more)
