@@ -30,7 +30,7 @@ from fastsoftmax.__main__ import main
 from fastsoftmax.cli import formats
 from fastsoftmax.cli.measures import Measures
 from fastsoftmax.cli.reporting import Progress, as_json
-from fastsoftmax.sources import ArraySource, Source
+from fastsoftmax.sources import NpySource, Source
 
 pytest.importorskip("safetensors")
 pa = pytest.importorskip("pyarrow")
@@ -367,10 +367,10 @@ def test_alpha_by_folds(kind, run):
 
 
 def test_folds_and_early_stopping_of_what_is_larger_than_memory(run):
-    train, test = PARTS["train"], PARTS["test"]
     options = " ".join(LITTLE)
     assert run(f"train train.npz --cv 3 {options} -o m.safetensors")[0] == 0
-    source = ArraySource(X[train], CODES[train], max_memory=16_000)
+    source = NpySource("train-X.npy", "train-y.npy", max_memory=16_000)
+    assert source.n_blocks > 9
     own = SoftmaxClassifierCV(cv=3, random_state=0).fit(source)
     model = fastsoftmax.load("m.safetensors")
     np.testing.assert_array_equal(model.scores_, own.scores_)
@@ -378,9 +378,19 @@ def test_folds_and_early_stopping_of_what_is_larger_than_memory(run):
     stopping = f"--validation test.npz --early-stopping --max-iter 9 {options}"
     assert run(f"train train.npz {stopping} -o m.safetensors")[0] == 0
     own = SoftmaxClassifier(early_stopping=True, max_iter=9, random_state=0)
-    own.fit(source, X_val=ArraySource(X[test], CODES[test]))
+    own.fit(source, X_val=NpySource("test-X.npy", "test-y.npy"))
     scores = fastsoftmax.load("m.safetensors").validation_scores_
     np.testing.assert_allclose(scores, own.validation_scores_, rtol=1e-6)
+
+
+def test_compressed_archives_are_read_whole(run):
+    train = PARTS["train"]
+    np.savez_compressed("less.npz", X=np.asfortranarray(X[train]), y=CODES[train])
+    coef = []
+    for file in ("train.npz", "less.npz"):
+        assert run(f"train {file} -o m.safetensors")[0] == 0
+        coef.append(fastsoftmax.load("m.safetensors").coef_)
+    np.testing.assert_array_equal(*coef)
 
 
 # --- Measures -------------------------------------------------------------------------------------
@@ -499,6 +509,8 @@ def _spoil(at):
     (at / "wide.csv").write_text("x0,animal\n1,dog\n")
     np.savez("two.npz", A=X, B=X)
     np.savez("no-labels.npz", X=X)
+    np.savez("objects.npz", X=X, y=np.array([None] * len(X)))
+    np.savez_compressed("compressed.npz", X=X, y=CODES)
     np.save("X-only.npz.npy", X)
     os.rename("X-only.npz.npy", "wrong.npz")
     np.save("short-y.npy", CODES[:10])
@@ -634,6 +646,13 @@ REFUSED = {
         "--output train-y.npy is a file that has another use here",
     ),
     "output is of a pattern": ("train trai*.npz -o train.npz", 2, "train.npz is a file that has"),
+    "much that is compressed": (
+        "train compressed.npz --max-memory 16KB -o m",
+        1,
+        "compressed.npz is compressed, or has columns one after the other, and is read whole, "
+        "which takes 0.0864MB, more than --max-memory; raise that, or save rows by numpy.savez",
+    ),
+    "objects in npz": ("train objects.npz -o m", 1, "of plain arrays: y.npy holds Python objects"),
     "cv of few blocks": (
         "train train.csv --label animal --cv 3 --max-memory 16KB -o m",
         1,

@@ -9,12 +9,12 @@ import os
 import re
 from dataclasses import dataclass
 from glob import glob, has_magic
-from zipfile import BadZipFile
 
 import numpy as np
 
 from ..sources import ArraySource, CsvSource, NpySource, ParquetSource, Source, SvmlightSource
 from ..sources.columns import require_arrow
+from ..sources.npz import members_of
 from .reporting import UsageError
 
 __all__ = ["OPENERS", "Asked", "Opened", "format_of", "paths_of"]
@@ -224,24 +224,33 @@ def _open_npy(asked):
 
 
 def _open_npz(asked):
-    """Arrays of archives, which are read whole."""
-    parts = [_of_archive(path, asked) for path in asked.files]
-    X, y = ([part[k] for part in parts] for k in range(2))
-    y = np.concatenate(y) if asked.is_labelled else None
-    return Opened(ArraySource(np.concatenate(X), y, max_memory=asked.max_memory))
+    """Arrays of archives, in place; compressed ones are read whole."""
+    X, y = zip(*(_of_archive(path, asked) for path in asked.files), strict=True)
+    y = y if asked.is_labelled else None
+    members = [*X, *(y or ())]
+    if all(member.start is not None for member in members):
+        return Opened(NpySource.of_members(X, y, max_memory=asked.max_memory))
+    size = sum(member.n_bytes for member in members)
+    if 2 * size > asked.max_memory:
+        raise ValueError(
+            f"{X[0].path} is compressed, or has columns one after the other, and is read whole, "
+            f"which takes {2 * size / 1e6:.4g}MB, more than --max-memory; raise that, or save rows "
+            "by numpy.savez, which doesn't compress them"
+        )
+    X, y = (
+        None if members is None else np.concatenate([member.read() for member in members])
+        for members in (X, y)
+    )
+    return Opened(ArraySource(X, y, max_memory=asked.max_memory))
 
 
 def _of_archive(path, asked):
     """X and y, or None, of an archive: "X", or its only matrix, and "y" or what the label is."""
-    try:
-        with open(path, "rb") as file, np.lib.npyio.NpzFile(file) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, BadZipFile) as error:
-        raise ValueError(f"{path} is no .npz file of plain arrays: {error}") from error
+    arrays = members_of(path)
     label = asked.label or "y"
     if not asked.is_label_given and label not in arrays:  # the model's, which had other files
         label = "y"
-    matrices = [name for name, array in arrays.items() if array.ndim == 2 and name != label]
+    matrices = [name for name, array in arrays.items() if len(array.shape) == 2 and name != label]
     if "X" not in matrices and len(matrices) != 1:
         raise ValueError(f"{path} must hold a matrix X; it holds {sorted(arrays)}")
     if asked.is_labelled and label not in arrays:

@@ -17,7 +17,7 @@ import numpy as np
 from .base import Block, rows_of_blocks
 from .files import FileSource, paths_of
 
-__all__ = ["NpySource"]
+__all__ = ["NpySource", "read_header"]
 
 #: Of ``max_memory``, what a block has at most: two are resident at once, no more, as the next is
 #: in the system's cache alone until its turn.
@@ -57,7 +57,29 @@ class NpySource(FileSource):
     def __init__(self, X, y=None, sample_weight=None, *, max_memory=256 << 20):
         super().__init__(max_memory)
         self._paths = paths_of(X, "X")
-        self._files = [_Array.of(path, 2) for path in self._paths]
+        files = [_Array.of(path, 2) for path in self._paths]
+        beside = (
+            None if paths is None else [_Array.of(path, 1) for path in paths_of(paths, name)]
+            for paths, name in ((y, "y"), (sample_weight, "sample_weight"))
+        )
+        self._lay_out(files, *beside)
+
+    @classmethod
+    def of_members(cls, X, y=None, *, max_memory=256 << 20):
+        """Rows of arrays that lie in archives, :class:`npz.Member` of them."""
+        source = cls.__new__(cls)
+        super().__init__(source, max_memory)
+        source._paths = [member.path for member in X]
+        files, labels = (
+            None if members is None else [_Array.of(m.path, n, m.start) for m in members]
+            for members, n in ((X, 2), (y, 1))
+        )
+        source._lay_out(files, labels, None)
+        return source
+
+    def _lay_out(self, files, y, sample_weight):
+        """Check that the arrays belong together, and cut them into blocks."""
+        self._files = files
         self._y = self._beside(y, "y")
         self._sample_weight = self._beside(sample_weight, "sample_weight")
         first = self._files[0]
@@ -102,16 +124,14 @@ class NpySource(FileSource):
         if ready is not None:
             yield _populated(*ready)
 
-    def _beside(self, paths, name):
-        """The files of what each row has one of, or None."""
-        if paths is None:
+    def _beside(self, files, name):
+        """The arrays of what each row has one of, or None; an error where there are others."""
+        if files is None:
             return None
-        paths = paths_of(paths, name)
-        if len(paths) != len(self._files):
+        if len(files) != len(self._files):
             raise ValueError(
-                f"{name} must have a file for each of the {len(self._files)} of X; got {len(paths)}"
+                f"{name} must have a file for each of the {len(self._files)} of X; got {len(files)}"
             )
-        files = [_Array.of(path, 1) for path in paths]
         for file, of_rows in zip(files, self._files, strict=True):
             if file.shape[0] != of_rows.shape[0]:
                 raise ValueError(
@@ -119,6 +139,14 @@ class NpySource(FileSource):
                     f"{of_rows.path}"
                 )
         return files
+
+
+def read_header(file):
+    """Shape, whether columns come one after the other, dtype; the file is then at the values."""
+    version = np.lib.format.read_magic(file)
+    if version[0] == 1:
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
 
 
 @dataclass(frozen=True)
@@ -131,15 +159,12 @@ class _Array:
     offset: int
 
     @classmethod
-    def of(cls, path, n_dimensions):
-        """That of a file, or an error where it holds no such array."""
+    def of(cls, path, n_dimensions, start=0):
+        """That of a file, which begins there, or an error where it holds no such array."""
         with open(path, "rb") as file:
+            file.seek(start)
             try:
-                version = np.lib.format.read_magic(file)
-                read = {1: np.lib.format.read_array_header_1_0}.get(
-                    version[0], np.lib.format.read_array_header_2_0
-                )
-                shape, is_fortran, dtype = read(file)
+                shape, is_fortran, dtype = read_header(file)
             except ValueError as error:
                 raise ValueError(f"{path} is no .npy file: {error}") from error
             offset = file.tell()
