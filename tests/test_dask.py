@@ -59,13 +59,17 @@ def client(started):
     return started
 
 
+def _n_workers(client):
+    return len(client.scheduler_info(n_workers=-1)["workers"])
+
+
 def _scaled(client, n_workers):
     """Wait until there are so many workers."""
     for _ in range(3):
         client.cluster.scale(n_workers)
         end = time.monotonic() + PATIENCE / 3
         while time.monotonic() < end:
-            if len(client.scheduler_info(n_workers=-1)["workers"]) == n_workers:
+            if _n_workers(client) == n_workers:
                 return
             time.sleep(0.05)
         client.cluster.scale(0)  # a nanny may be stuck in starting another worker
@@ -254,6 +258,24 @@ def test_same_bits_at_any_number_of_workers(client):
         coef.append(model.fit(*_held(X, y, n_rows=400)).coef_)
     for other in coef[1:]:
         np.testing.assert_array_equal(coef[0], other)
+
+
+def test_workers_that_come_and_go_change_no_bit(client):
+    X, y = _noisy()
+    blocks, counts = _held(X, y, n_rows=200), set()
+    model = SoftmaxClassifier(random_state=0, tol=1e-6, max_memory=LITTLE)
+    expected = model.fit(*blocks).coef_
+    model.callbacks = [lambda info: counts.add(_n_workers(client))]
+    _scaled(client, 1)
+    eager = {"interval": "50ms", "wait_count": 2, "target_duration": "1ms"}
+    adaptive = client.cluster.adapt(minimum=1, maximum=3, **eager)
+    try:
+        end = time.monotonic() + PATIENCE
+        while len(counts) < 2 and time.monotonic() < end:
+            np.testing.assert_array_equal(model.fit(*blocks).coef_, expected)
+    finally:
+        adaptive.stop()
+    assert len(counts) >= 2, "the cluster has not been scaled in mid-fit"
 
 
 def test_two_fits_at_once(client):
