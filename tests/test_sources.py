@@ -873,7 +873,7 @@ for pattern in ("0", "0", "*"):  # the first fit brings in what any fit needs
         file.write("5")  # begin anew with the largest resident memory
     before = before or status("VmRSS")
     source = NpySource(*(f"{folder}/{name}_{pattern}.npy" for name in "Xy"), max_memory=max_memory)
-    SoftmaxClassifier(random_state=0, n_jobs=1).fit(source)
+    SoftmaxClassifier(random_state=0, n_jobs=1, max_iter=7).fit(source)
     print(status("VmHWM") - before)
 """
 
