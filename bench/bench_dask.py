@@ -4,24 +4,29 @@ Run from the repository root::
 
     python -m bench.bench_dask [MEGABYTES] [WORKERS]
 
-Two tables. Seconds until the objective, evaluated outside the clock, is within 1e-4 of the
-minimum, of one-vs-rest losses that both minimise: fastsoftmax as it comes, and scikit-learn's
-SGDClassifier.partial_fit over one block after another, which is what dask_ml.wrappers.Incremental
-makes the cluster do, with the number of epochs that does it first, as if its user knew. Then what a
-pass costs beside arithmetic, as blocks grow in number, and as weights grow in size: a pass alone,
+Tables for docs/cluster.md. Seconds until the objective, evaluated outside the clock, is within 1e-4 of the
+minimum: fastsoftmax as it comes, and each peer that is installed with the number of epochs or
+iterations that does it first, as if its user knew. The losses are one-vs-rest for scikit-learn's
+SGDClassifier, whose partial_fit goes over one block after another, by dask_ml.wrappers.Incremental,
+and softmax for Spark's LogisticRegression on as many local threads. dask_ml's own
+LogisticRegression knows two classes alone, and has them here: the first against the rest. Then what
+a pass costs beside arithmetic, as blocks grow in number, and as weights grow in size: a pass alone,
 without what the solver does between passes.
 """
 
 import sys
+import tempfile
 import time
 
 import dask.array as da
 import numpy as np
-from dask import delayed
-from distributed import Client, LocalCluster, wait
+import pyarrow as pa
+from distributed import Client, wait
+from pyarrow import parquet
 from sklearn.linear_model import SGDClassifier
 
 import fastsoftmax
+from bench import cluster_model
 from fastsoftmax.dask import SoftmaxClassifier
 from fastsoftmax.dask.problem import ClusterProblem
 
@@ -29,6 +34,9 @@ N_FEATURES, N_CLASSES, ALPHA = 256, 10, 1e-4
 N_BLOCKS = 16
 ENOUGH = 1e-4
 MOST_EPOCHS = 30
+
+#: Iterations of a peer that begins anew with each number of them.
+ITERATIONS = (5, 10, 20, 40, 80, 160)
 
 
 def drawn(n_samples, n_features=N_FEATURES, n_classes=N_CLASSES, seed=0):
@@ -49,60 +57,134 @@ def on_cluster(client, X, y, n_blocks):
     return blocks
 
 
-def objective(model, X, y):
-    """Mean of the sum of one-vs-rest losses, plus penalty, in float64."""
-    coef = model.coef_.astype(np.float64)
-    raw = X.astype(np.float64) @ coef.T + model.intercept_
-    loss = np.logaddexp(0, raw).sum(axis=1) - raw[np.arange(len(y)), y]
-    return float(loss.mean() + ALPHA / 2 * np.square(coef).sum())
+def objective(coef, intercept, X, y, loss):
+    """Mean loss plus penalty, in float64: one-vs-rest, of two classes by one row, or softmax."""
+    raw = X.astype(np.float64) @ np.asarray(coef, np.float64).T + intercept
+    if loss == "softmax":
+        of_rows = np.logaddexp.reduce(raw, axis=1) - raw[np.arange(len(y)), y]
+    else:
+        onehot = y[:, None] == (np.arange(raw.shape[1]) if raw.shape[1] > 1 else [1])
+        of_rows = (np.logaddexp(0, raw) - onehot * raw).sum(axis=1)
+    return float(of_rows.mean() + ALPHA / 2 * np.square(coef).sum())
 
 
-def incremental(blocks, minimum, X, y):
-    """Seconds of partial_fit until near enough, or None, and how far it is then."""
-    parts = list(zip(*(array.to_delayed().ravel() for array in blocks), strict=True))
-    model = SGDClassifier(loss="log_loss", alpha=ALPHA, random_state=0)
+def incremental(blocks, X, y):
+    """After each epoch of partial_fit: its number, seconds so far, and parameters."""
+    from dask_ml.wrappers import Incremental
+
+    model = Incremental(
+        SGDClassifier(loss="log_loss", alpha=ALPHA, random_state=0),
+        shuffle_blocks=False,
+        scoring="accuracy",
+    )
     seconds = 0.0
     for n_epochs in range(1, MOST_EPOCHS + 1):
         start = time.perf_counter()
-        chained = delayed(model)
-        for part in parts:
-            chained = delayed(_partial_fit)(chained, *part, np.arange(N_CLASSES))
-        model = chained.compute()
+        model.partial_fit(*blocks, classes=np.arange(N_CLASSES))
         seconds += time.perf_counter() - start
-        above = objective(model, X, y) - minimum
-        if above <= ENOUGH:
-            return n_epochs, seconds, above
-    return None, seconds, above
+        yield n_epochs, seconds, model.estimator_.coef_, model.estimator_.intercept_
 
 
-def _partial_fit(model, X, y, classes):
-    return model.partial_fit(X, y, classes)
+def by_dask_ml(blocks, X, y):
+    """The same of fits of more and more iterations, of two classes."""
+    from dask_ml.linear_model import LogisticRegression
+
+    for n_iterations in ITERATIONS:
+        model = LogisticRegression(
+            solver="lbfgs", C=1 / (ALPHA * len(X)), max_iter=n_iterations, tol=1e-12
+        )
+        start = time.perf_counter()
+        model.fit(*blocks)
+        seconds = time.perf_counter() - start
+        yield n_iterations, seconds, np.atleast_2d(model.coef_), model.intercept_
 
 
-def to_the_optimum(client, megabytes):
+def by_spark(n_threads, X, y):
+    """The same of Spark's, whose rows are cached beforehand."""
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.master(f"local[{n_threads}]").config("spark.ui.enabled", "false")
+    session = session.config("spark.driver.memory", "6g").getOrCreate()
+    session.sparkContext.setLogLevel("OFF")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = f"{folder}/rows.parquet"
+            lists = pa.FixedSizeListArray.from_arrays(X.astype(np.float64).ravel(), X.shape[1])
+            table = pa.table({"x": lists.cast(pa.list_(pa.float64())), "label": y.astype(float)})
+            parquet.write_table(table, path, row_group_size=-(-len(X) // N_BLOCKS))
+            rows = session.read.parquet(path).repartition(N_BLOCKS)
+            rows = rows.select(array_to_vector("x").alias("features"), "label").cache()
+            rows.count()
+            for n_iterations in ITERATIONS:
+                estimator = LogisticRegression(
+                    family="multinomial",
+                    regParam=ALPHA,
+                    standardization=False,
+                    maxIter=n_iterations,
+                    tol=1e-12,
+                )
+                start = time.perf_counter()
+                model = estimator.fit(rows)
+                seconds = time.perf_counter() - start
+                coef, intercept = model.coefficientMatrix, model.interceptVector
+                yield n_iterations, seconds, coef.toArray(), intercept.toArray()
+    finally:
+        session.stop()
+
+
+def to_the_optimum(n_workers, megabytes, peer, loss, n_classes=N_CLASSES):
+    """Ours and a peer, by name, of one loss, each on workers of its own."""
     X, y = drawn(int(megabytes * 1e6 / 4 / N_FEATURES))
-    parameters = {"alpha": ALPHA, "multi_class": "ovr", "random_state": 0}
+    if n_classes == 2:
+        y = (y == 0).astype(int)
+    kind = {"multi_class": "softmax" if loss == "softmax" else "ovr"}
+    parameters = {"alpha": ALPHA, "random_state": 0, **kind}
     held = fastsoftmax.SoftmaxClassifier(tol=1e-8, dtype="float64", **parameters).fit(X, y)
-    minimum = objective(held, X, y)
-    blocks = on_cluster(client, X, y, N_BLOCKS)
-    client.run(__import__, "fastsoftmax.dask")  # what a worker's first task would wait for
-    print(f"{len(X)} × {N_FEATURES} float32, {N_CLASSES} classes, {N_BLOCKS} blocks")
-    start = time.perf_counter()
-    model = SoftmaxClassifier(tol=ENOUGH, max_memory=X.nbytes // 4, **parameters).fit(*blocks)
-    seconds = time.perf_counter() - start
-    above = objective(model, X, y) - minimum
-    n_passes = int(np.isfinite(model.history_["gradient_norm"]).sum())
-    print(f"  fastsoftmax.dask: {seconds:.2f} s, {n_passes} passes, {above:.1e} above the minimum")
-    n_epochs, theirs, above = incremental(blocks, minimum, X, y)
-    when = f"{n_epochs} epochs" if n_epochs else f"not within {MOST_EPOCHS} epochs"
+    minimum = objective(held.coef_, held.intercept_, X, y, loss)
+    with _started(n_workers) as client:
+        blocks = on_cluster(client, X, y, N_BLOCKS)
+        client.run(__import__, "fastsoftmax.dask")  # what a worker's first task would wait for
+        start = time.perf_counter()
+        model = SoftmaxClassifier(tol=ENOUGH, max_memory=X.nbytes // 4, **parameters).fit(*blocks)
+        seconds = time.perf_counter() - start
+        above = objective(model.coef_, model.intercept_, X, y, loss) - minimum
+        n_passes = int(np.isfinite(model.history_["gradient_norm"]).sum())
+        print(
+            f"{len(X)} × {N_FEATURES} float32, {n_classes} classes, {loss}, {N_BLOCKS} blocks\n"
+            f"  fastsoftmax.dask: {seconds:.2f} s, {n_passes} passes, {above:.1e} above the minimum"
+        )
+        if peer is not by_spark:
+            _compare(peer, peer(blocks, X, y), minimum, seconds, X, y, loss)
+    if peer is by_spark:
+        _compare(peer, peer(n_workers, X, y), minimum, seconds, X, y, loss)
+
+
+def _compare(peer, fits, minimum, ours, X, y, loss):
+    """Tell how long a peer takes to be near enough, or that it isn't installed."""
+    try:
+        for found in fits:
+            number, theirs, *parameters = found
+            above = objective(*parameters, X, y, loss) - minimum
+            if above <= ENOUGH:
+                break
+    except ImportError as error:
+        print(f"  {peer.__name__}: {error}")
+        return
+    near = above <= ENOUGH
+    when = f"{'with' if near else 'not within'} {number} epochs or iterations"
     print(
-        f"  SGDClassifier.partial_fit, block after block: {theirs:.2f} s, {when}, {above:.1e} "
-        f"above; ratio {'' if n_epochs else 'above '}{theirs / seconds:.1f}"
+        f"  {peer.__name__}: {theirs:.2f} s, {when}, {above:.1e} above; ratio "
+        f"{'' if near else 'above '}{theirs / ours:.1f}",
+        flush=True,
     )
 
 
-def cost_of_a_pass(client):
+def cost_of_a_pass(client, n_workers):
+    """Measured, and by the model: its seconds a task are those of 256 blocks."""
     print("seconds a pass of hardly any arithmetic")
+    measured = {}
     for n_blocks, n_features, n_classes in (
         (4, 16, 3),
         (16, 16, 3),
@@ -115,10 +197,19 @@ def cost_of_a_pass(client):
         y[:n_classes] = np.arange(n_classes)
         blocks = on_cluster(client, X, y, n_blocks)
         seconds = seconds_of_a_pass(blocks, X)
+        measured[n_blocks, len(X), n_features, n_classes] = seconds
         size = 12 * n_classes * (n_features + 1) / 1e6
         print(
             f"  {n_blocks} blocks, {n_classes} × {n_features} weights ({size:.3g} MB there and "
             f"back): {seconds:.3f} s, {1e3 * seconds / n_blocks:.1f} ms a block"
+        )
+    (task,) = (seconds / n for (n, *_), seconds in measured.items() if n == 256)
+    for bandwidth in (1e9, cluster_model.Cluster.bandwidth):
+        cluster = cluster_model.Cluster(task=task, bandwidth=bandwidth)
+        found = [cluster_model.seconds_of_a_pass(cluster, n_workers, *shape) for shape in measured]
+        print(
+            f"  by the model, {1e3 * task:.1f} ms a task and {bandwidth / 1e9} GB/s: "
+            + ", ".join(f"{seconds:.3f}" for seconds in found)
         )
 
 
@@ -141,11 +232,21 @@ def seconds_of_a_pass(blocks, X):
     return float(np.median(seconds))
 
 
-def main(megabytes=1000.0, n_workers=2):
+def _started(n_workers):
+    """A client of so many processes, which ends with them."""
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
-    with LocalCluster(n_workers=n_workers, **options) as cluster, Client(cluster) as client:
-        to_the_optimum(client, megabytes)
-        cost_of_a_pass(client)
+    return Client(n_workers=n_workers, **options)
+
+
+def main(megabytes=1000.0, n_workers=2):
+    for peer, loss, n_classes in (
+        (incremental, "one-vs-rest", N_CLASSES),
+        (by_dask_ml, "one-vs-rest", 2),
+        (by_spark, "softmax", N_CLASSES),
+    ):
+        to_the_optimum(n_workers, megabytes, peer, loss, n_classes)
+    with _started(n_workers) as client:
+        cost_of_a_pass(client, n_workers)
 
 
 if __name__ == "__main__":
