@@ -4,9 +4,9 @@ Run from the repository root::
 
     python -m bench.bench_dask [MEGABYTES] [WORKERS]
 
-Tables for docs/cluster.md. Seconds until the objective, evaluated outside the clock, is within 1e-4 of the
-minimum: fastsoftmax as it comes, and each peer that is installed with the number of epochs or
-iterations that does it first, as if its user knew. The losses are one-vs-rest for scikit-learn's
+Seconds until the objective, evaluated outside the clock, is within 1e-4 of the minimum: fastsoftmax
+as it comes, and each peer that is installed with the number of epochs or iterations that does it
+first, as if its user knew. The losses are one-vs-rest for scikit-learn's
 SGDClassifier, whose partial_fit goes over one block after another, by dask_ml.wrappers.Incremental,
 and softmax for Spark's LogisticRegression on as many local threads. dask_ml's own
 LogisticRegression knows two classes alone, and has them here: the first against the rest. Then what
