@@ -43,6 +43,17 @@ class EpochInfo:
     n_halvings : int
     plateau : bool
         As in ``history_``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> def is_good(info):
+    ...     return info.fitted_estimator.score(X, y) > 0.9
+    >>> classifier = SoftmaxClassifier(solver="sgd", callbacks=[is_good], random_state=0).fit(X, y)
+    >>> bool(classifier.score(X, y) > 0.9), classifier.n_iter_ < 10
+    (True, True)
     """
 
     epoch: int

@@ -30,7 +30,18 @@ NO_WARNING = {"distributed.admin.large-graph-warning-threshold": "1 TiB"}
 
 
 class ClusterError(RuntimeError):
-    """Rows, or the results of tasks, are gone from the cluster, or the cluster is."""
+    """Rows, or the results of tasks, are gone from the cluster, or the cluster is.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from fastsoftmax.dask import ClusterError, SoftmaxClassifier
+    >>> try:
+    ...     SoftmaxClassifier().fit(da.eye(4, chunks=2), da.arange(4, chunks=2))
+    ... except ClusterError as error:
+    ...     print(error)
+    there is no Dask client: make a distributed.Client first, or give it as client=
+    """
 
 
 class Cluster:

@@ -154,7 +154,7 @@ class OnCluster:
 
     @_lazy
     def decision_function(self, X):
-        """Raw predictions X · coef_ᵀ + intercept_.
+        """Raw predictions, ``X @ coef_.T + intercept_``.
 
         Parameters
         ----------
@@ -281,6 +281,21 @@ class SoftmaxClassifier(OnCluster, in_memory.SoftmaxClassifier):
     -----
     Attributes are those of the estimator in memory, and so is the minimum. The same blocks give the
     same bits at any number of workers, if their processors run the same kernels.
+
+    Examples
+    --------
+    A cluster of threads in this process, in the place of a real one:
+
+    >>> import dask.array as da
+    >>> from distributed import Client
+    >>> from sklearn.datasets import load_digits
+    >>> from fastsoftmax.dask import SoftmaxClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> with Client(processes=False, dashboard_address=None) as client:
+    ...     X, y = da.from_array(X, chunks=(600, -1)), da.from_array(y, chunks=600)
+    ...     classifier = SoftmaxClassifier(max_memory=1 << 20, random_state=0).fit(X, y)
+    ...     print(classifier.converged_, classifier.predict(X[:3]).compute())
+    True [0 1 2]
     """
 
     _in_memory = in_memory.SoftmaxClassifier
@@ -326,6 +341,18 @@ class LogisticRegression(OnCluster, in_memory.LogisticRegression):
         Both as in :class:`SoftmaxClassifier` of this module.
     **parameters
         Of :class:`fastsoftmax.LogisticRegression`; ``n_jobs`` as in :class:`SoftmaxClassifier`.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from distributed import Client
+    >>> from sklearn.datasets import load_iris
+    >>> from fastsoftmax.dask import LogisticRegression
+    >>> X, y = load_iris(return_X_y=True)
+    >>> with Client(processes=False, dashboard_address=None) as client:
+    ...     X, y = da.from_array(X, chunks=(50, -1)), da.from_array(y, chunks=50)
+    ...     print(LogisticRegression(C=10).fit(X, y).predict(X[:3]).compute())
+    [0 0 0]
     """
 
     _in_memory = in_memory.LogisticRegression

@@ -175,11 +175,11 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         more.
     learning_rate_ : float
         At the start, in the units of X; only where minibatches were trained on.
-    loss_curve_ : float64 ndarray of shape (n_iter_,)
+    loss_curve_ : float64 ndarray of shape (`n_iter_`,)
         Objective of each epoch: the mean over its rows of each loss as it was met, before that
         minibatch's step, plus the penalty at the epoch's end. It lags the objective at the end of
         the epoch, and costs nothing. Of an iteration over all rows, the objective at its end.
-    history_ : dict of ndarrays of shape (n_iter_,)
+    history_ : dict of ndarrays of shape (`n_iter_`,)
         What ``pandas.DataFrame`` takes. "epoch" from 1 on; "objective", which is ``loss_curve_``;
         "loss", the same without the penalty; "gradient_norm", in the units that training runs in
         (see Notes), NaN where it isn't known, as always with minibatches; "learning_rate" of the
@@ -189,14 +189,14 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         of other epochs; "n_halvings", how often the epoch
         diverged and the learning rate was halved; "plateau", 1 where training had stalled at its
         end and the learning rate was lowered.
-    validation_scores_ : float64 ndarray of shape (n_iter_,)
+    validation_scores_ : float64 ndarray of shape (`n_iter_`,)
         The score at the end of each epoch; only of a fit with ``early_stopping`` or ``X_val``.
     best_iter_ : int
         The first epoch, from 1 on, of the best of ``validation_scores_``; only with these.
     mean_, scale_ : float64 ndarrays of shape (n_features,)
         What ``standardize`` subtracted and divided by; only if it is on.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only if X had string column names.
 
     Warns

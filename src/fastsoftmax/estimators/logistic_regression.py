@@ -111,7 +111,7 @@ class LogisticRegression(CallbackSupportMixin, LinearClassifier, LinearClassifie
     history_ : dict of ndarrays
         Of each pass, as in :class:`SoftmaxClassifier`.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only if X had string column names.
 
     Warns

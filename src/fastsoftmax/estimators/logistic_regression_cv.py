@@ -140,7 +140,7 @@ class LogisticRegressionCV(LinearClassifier, LinearClassifierMixin):
     history_ : dict of ndarrays
         The same.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only if X had string column names.
 
     Warns

@@ -68,7 +68,7 @@ class LinearPrediction:
 
     @_by_blocks
     def decision_function(self, X):
-        """Raw predictions X · coef_ᵀ + intercept_.
+        """Raw predictions, ``X @ coef_.T + intercept_``.
 
         Parameters
         ----------

@@ -59,6 +59,15 @@ def cross_entropy(
     References
     ----------
     Bishop, "Pattern Recognition and Machine Learning", 2006, eq. 4.108.
+
+    Examples
+    --------
+    >>> from fastsoftmax import cross_entropy
+    >>> scores = [[2.0, 1.0, 0.1]]
+    >>> round(cross_entropy(scores, [0]), 3)  # the first class is right
+    0.417
+    >>> round(cross_entropy(scores, [[0.0, 0.0, 1.0]]), 3)  # the last one is, as probabilities
+    2.317
     """
     if (
         sample_weight is None
@@ -135,6 +144,12 @@ def cross_entropy_gradient(
     References
     ----------
     Bishop, "Pattern Recognition and Machine Learning", 2006, eq. 4.109.
+
+    Examples
+    --------
+    >>> from fastsoftmax import cross_entropy_gradient
+    >>> cross_entropy_gradient([[2.0, 1.0, 0.1]], [0]).round(2)
+    array([[-0.34,  0.24,  0.1 ]])
     """
     if (
         sample_weight is None

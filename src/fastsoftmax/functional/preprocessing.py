@@ -35,7 +35,8 @@ def one_hot(
 
     Returns
     -------
-    targets : ndarray of shape (*y_true.shape, n_classes)
+    targets : ndarray of shape (..., n_classes)
+        ``...`` is the shape of ``y_true``.
 
     Raises
     ------
@@ -43,6 +44,13 @@ def one_hot(
         If ``y_true`` does not hold integers, or ``n_classes`` isn't one.
     ValueError
         If a code is out of range, or ``n_classes`` is negative or too large for memory.
+
+    Examples
+    --------
+    >>> from fastsoftmax import one_hot
+    >>> one_hot([2, 0], n_classes=3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
     """
     array = np.asarray(y_true)
     if n_classes is None:
@@ -95,6 +103,15 @@ def zscore(X: ArrayLike, ddof: int = 0) -> NDArray:
     ----------
     Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample
     variances", 1979.
+
+    Examples
+    --------
+    >>> from fastsoftmax import zscore
+    >>> hours = [10.0, 9.0, 3.0, 2.0, 11.0]
+    >>> zscore(hours).round(2)
+    array([ 0.8 ,  0.53, -1.07, -1.34,  1.07])
+    >>> zscore(hours, ddof=1).round(2)
+    array([ 0.72,  0.48, -0.96, -1.2 ,  0.96])
     """
     array, result, compute = _arrays.as_real(X, "X")
     if array.ndim not in (1, 2):

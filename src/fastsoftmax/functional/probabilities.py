@@ -90,6 +90,12 @@ def log_softmax(
     References
     ----------
     Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
+
+    Examples
+    --------
+    >>> from fastsoftmax import log_softmax
+    >>> log_softmax([1000.0, 0.0])  # softmax gives 1 and 0
+    array([    0., -1000.])
     """
     return _row_function(kernels.implementation.log_softmax, raw_prediction, out, n_jobs)
 
@@ -122,6 +128,13 @@ def logsumexp(
     References
     ----------
     Blanchard, Higham, Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import logsumexp
+    >>> logsumexp(np.log([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])) - np.log([6.0, 15.0])
+    array([0., 0.])
     """
     if _arrays.is_plain(raw_prediction):
         shape = raw_prediction.shape[:1]

@@ -54,6 +54,16 @@ def momentum_update(
     References
     ----------
     Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import momentum_update
+    >>> params, velocity = np.zeros(1), np.zeros(1)
+    >>> for gradient in (1.0, 2.0, 4.0):
+    ...     momentum_update(params, velocity, np.array([gradient]), 0.1, momentum=0.5)
+    >>> velocity  # 0.1 · (4 + 0.5 · 2 + 0.25 · 1)
+    array([0.525])
     """
     learning_rate = _arrays.check_number(learning_rate, "learning_rate", 0, np.inf, "[)")
     momentum = _arrays.check_number(momentum, "momentum", 0, 1, "[)")
@@ -100,6 +110,15 @@ def adagrad_update(
     ----------
     Duchi, Hazan, Singer, "Adaptive subgradient methods for online learning and stochastic
     optimization", 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import adagrad_update
+    >>> params, accumulator = np.zeros(2), np.zeros(2)
+    >>> adagrad_update(params, accumulator, np.array([3.0, 0.1]), learning_rate=0.5)
+    >>> params.round(3), accumulator  # a first step is as long as the rate, whatever the gradient
+    (array([-0.5, -0.5]), array([9.  , 0.01]))
     """
     learning_rate = _arrays.check_number(learning_rate, "learning_rate", 0, np.inf, "[)")
     epsilon = _arrays.check_number(epsilon, "epsilon", 0, np.inf, "()")

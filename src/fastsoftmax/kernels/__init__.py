@@ -62,6 +62,13 @@ def use(name):
     Notes
     -----
     The choice holds for the whole process, other threads included.
+
+    Examples
+    --------
+    >>> from fastsoftmax import kernels, softmax
+    >>> with kernels.use("reference"):
+    ...     print(kernels.active, softmax([2.0, 1.0, 0.1]).round(1))
+    reference [0.7 0.2 0.1]
     """
     global active, implementation
     before = active, implementation

@@ -29,6 +29,19 @@ class ArraySource(Source):
     ------
     ValueError
         If the arrays are of different lengths.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> from sklearn.datasets import load_digits
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from fastsoftmax.sources import ArraySource
+    >>> X, y = load_digits(return_X_y=True)
+    >>> source = ArraySource(csr_matrix(X), y, max_memory=1 << 20)
+    >>> source.n_blocks
+    11
+    >>> SoftmaxClassifier(random_state=0).fit(source).converged_
+    True
     """
 
     def __init__(self, X, y=None, sample_weight=None, *, max_memory=256 << 20):

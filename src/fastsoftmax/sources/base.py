@@ -29,6 +29,14 @@ class Block:
     y : ndarray of shape (n_rows,) or None
         Labels; None where there are none, for predictions.
     sample_weight : ndarray of shape (n_rows,) or None for ones
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax.sources import Block
+    >>> block = Block(0, np.ones((3, 2)), np.array(["a", "b", "a"]))
+    >>> block.X.shape, block.sample_weight is None
+    ((3, 2), True)
     """
 
     number: int
@@ -54,6 +62,24 @@ class Source(ABC):
     ----------
     n_blocks : int or None
         None where that is known at the end only, and blocks come in one order.
+
+    Examples
+    --------
+    Rows that are computed when they are asked for:
+
+    >>> import numpy as np
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from fastsoftmax.sources import Block, Source
+    >>> class Halves(Source):
+    ...     name = "halves of the plane"
+    ...     n_blocks = 20
+    ...
+    ...     def read(self, number):
+    ...         X = np.random.default_rng(number).normal(size=(100, 2))
+    ...         return Block(number, X, X[:, 0] > X[:, 1])
+    >>> classifier = SoftmaxClassifier(random_state=0).fit(Halves())
+    >>> classifier.predict([[1.0, 0.0], [0.0, 1.0]])
+    array([ True, False])
     """
 
     n_blocks = None

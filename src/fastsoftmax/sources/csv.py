@@ -38,6 +38,18 @@ class CsvSource(TableSource):
         If pyarrow is missing.
     ValueError
         If a column is missing, or holds what is no number; it names the column and the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from fastsoftmax.sources import CsvSource
+    >>> path = f"{tempfile.mkdtemp()}/iris.csv"
+    >>> load_iris(as_frame=True).frame.to_csv(path, index=False)
+    >>> classifier = SoftmaxClassifier(random_state=0).fit(CsvSource(path, label="target"))
+    >>> classifier.classes_.tolist(), classifier.n_features_in_
+    ([0, 1, 2], 4)
     """
 
     def __init__(

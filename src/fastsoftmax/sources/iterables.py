@@ -23,6 +23,20 @@ class IterableSource(Source):
     ------
     TypeError
         If it can be gone through once only.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from fastsoftmax.sources import IterableSource
+    >>> X, y = load_digits(return_X_y=True)
+    >>> def blocks():
+    ...     for rows in np.array_split(np.arange(len(X)), 20):
+    ...         yield X[rows], y[rows]
+    >>> source = IterableSource(blocks, max_memory=1 << 20)
+    >>> SoftmaxClassifier(random_state=0).fit(source).converged_
+    True
     """
 
     def __init__(self, blocks, *, max_memory=256 << 20):

@@ -52,6 +52,22 @@ class NpySource(FileSource):
         If files don't belong together, or hold anything but such arrays; it names the file.
     FileNotFoundError
         If there are none.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from fastsoftmax.sources import NpySource
+    >>> X, y = load_digits(return_X_y=True)
+    >>> folder = tempfile.mkdtemp()
+    >>> for part in (0, 1):
+    ...     np.save(f"{folder}/X_{part}.npy", X[part::2])
+    ...     np.save(f"{folder}/y_{part}.npy", y[part::2])
+    >>> source = NpySource(f"{folder}/X_*.npy", f"{folder}/y_*.npy", max_memory=1 << 20)
+    >>> SoftmaxClassifier(random_state=0).fit(source).converged_
+    True
     """
 
     def __init__(self, X, y=None, sample_weight=None, *, max_memory=256 << 20):

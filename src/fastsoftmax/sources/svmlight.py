@@ -34,6 +34,18 @@ class SvmlightSource(FileSource):
     ------
     FileNotFoundError
         If there is no such file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import dump_svmlight_file, load_digits
+    >>> from fastsoftmax import SoftmaxClassifier
+    >>> from fastsoftmax.sources import SvmlightSource
+    >>> path = f"{tempfile.mkdtemp()}/digits.svm"
+    >>> dump_svmlight_file(*load_digits(return_X_y=True), path, zero_based=False)
+    >>> source = SvmlightSource(path, n_features=64, max_memory=1 << 20)
+    >>> SoftmaxClassifier(random_state=0).fit(source).converged_
+    True
     """
 
     def __init__(
