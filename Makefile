@@ -19,7 +19,8 @@ SOURCES := $(CYTHON_SOURCES) $(shell find src -name '*.h') src/fastsoftmax/kerne
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-threads test-aarch64 fuzz sanitize lint bench bench-compare wheels clean
+.PHONY: help demo test test-threads test-aarch64 fuzz sanitize lint docs bench bench-compare wheels
+.PHONY: clean
 
 help:
 	@echo "make demo    train on handwritten digits, compare, draw the loss curve; from files too"
@@ -29,6 +30,7 @@ help:
 	@echo "make fuzz    throw anything at the public functions and estimators (FUZZ=2000 examples each)"
 	@echo "make sanitize  look for wrong reads and writes, undefined behaviour and races in the kernels"
 	@echo "make lint    check style, docstrings and types"
+	@echo "make docs    the site, in build/docs/html: warnings are errors, internal links are checked"
 	@echo "make bench   time against NumPy, PyTorch and scikit-learn, as ratios"
 	@echo "make bench-compare BASE=revision  find out whether this has become slower than that"
 	@echo "make wheels  build self-contained wheels for Linux, x86-64 and Arm, in dist/"
@@ -73,6 +75,14 @@ lint: $(VENV)/stamp-dev
 		$(filter-out %/config.yml, $(wildcard .github/ISSUE_TEMPLATE/*.yml)) > /dev/null
 	@$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff > /dev/null
 
+# What Sphinx generates from sources is removed first: a page whose source is gone would stay.
+docs: $(VENV)/stamp-docs
+	@rm -rf build/docs docs/api docs/gallery
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+		--doctree-dir build/docs/doctrees docs build/docs/html
+	@$(BIN)/python docs/check_links.py build/docs/html
+	@echo "The site is build/docs/html/index.html"
+
 bench: $(VENV)/stamp-bench
 	@mkdir -p bench/results
 	@$(BIN)/python -m pytest bench -W default --benchmark-json=bench/results/latest.json
@@ -89,7 +99,7 @@ wheels: $(VENV)/stamp-wheels
 	@$(BIN)/twine check --strict dist/*.whl
 
 clean:
-	@rm -rf $(VENV) build dist demo-output bench/results src/*.egg-info
+	@rm -rf $(VENV) build dist demo-output bench/results docs/api docs/gallery src/*.egg-info
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .benchmarks
 	@rm -f src/fastsoftmax/kernels/*.so src/fastsoftmax/kernels/*.c
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """Every script in examples/ runs as a user would run it, prints its facts and saves its picture.
 
-The numbers themselves are tested in test_functional.py and test_estimator.py.
+Those of examples/gallery/ print their facts alone: Sphinx shows their pictures. The numbers
+themselves are tested in test_functional.py and test_estimator.py.
 """
 
 import os
@@ -46,23 +47,56 @@ FACTS = {
 }
 
 
+#: The same of those in the gallery.
+FACTS_OF_GALLERY = {
+    "arithmetic": [
+        r"\[0\.7 0\.2 0\.1\]",
+        r"softmax A A B B C P\(C \| 11, 1\) = 1\.00",
+        r"0\.9852 after 40 steps, of 1\.0000",
+    ],
+    "choosing_alpha": [r"alpha (\S+); on new rows 9\d\.\d% right(.|\n)*alpha \1 again"],
+    "digits_from_bytes": [
+        r"X as bytes 31 MB, as float32 it would be 125",
+        r"allocated during the fit: [4-6]\d MB at most",
+        r"held out: 8\d\.\d% right",
+    ],
+    "linear_probe": [r"float16 \(1347, 256\)", r"held out: 9\d\.\d% right"],
+    "mixed_units": [r"\d+ passes, at most \de-1[3-7] above", r"max_iter=300: \d\S* above"],
+    "text_by_tfidf": [r"held out: [89]\d\.\d% right", r"\d epochs, proved within \de-0[67]"],
+    "watching_training": [r"\d+ epochs, the best of them number \d+", r"\d+ epochs, 95\.\d% right"],
+}
+
+
+def _run(script, facts, *arguments):
+    """Run a script, which must print what matches each of the patterns."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(script), *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1", "MPLBACKEND": "Agg"},
+        timeout=240,
+    )
+    assert result.returncode == 0, result.stderr
+    for fact in facts:
+        assert re.search(fact, result.stdout), f"{fact!r} is not in\n{result.stdout}"
+
+
 def test_every_example_is_listed():
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(FACTS)
+    assert {path.stem for path in EXAMPLES.glob("gallery/*.py")} == set(FACTS_OF_GALLERY)
+
+
+@pytest.mark.parametrize("name", FACTS_OF_GALLERY)
+def test_example_of_the_gallery(name):
+    if name == "watching_training":
+        pytest.importorskip("pandas")
+    _run(EXAMPLES / "gallery" / f"{name}.py", FACTS_OF_GALLERY[name])
 
 
 @pytest.mark.parametrize("name", FACTS)
 def test_example(name, tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py"), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONUTF8": "1"},
-        timeout=120,
-    )
-    assert result.returncode == 0, result.stderr
-    for fact in FACTS[name]:
-        assert re.search(fact, result.stdout), f"{fact!r} is not in\n{result.stdout}"
+    _run(EXAMPLES / f"{name}.py", FACTS[name], str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.png"]
     picture = (tmp_path / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG")

@@ -22,7 +22,7 @@ COMMANDS = [line for language, code in BLOCKS if language == "bash" for line in 
 
 def test_blocks_are_found_and_of_known_kinds():
     assert {language for language, _ in BLOCKS} == {"python", "bash"}
-    assert len(PYTHON_BLOCKS) >= 6
+    assert len(PYTHON_BLOCKS) >= 2
     assert README.count("```") == 2 * len(BLOCKS)
 
 
@@ -49,6 +49,17 @@ def test_command_names_what_exists(command):
     else:
         assert program in project["scripts"]
         assert arguments == ["demo"]
+
+
+def test_it_comes_to_its_tables_within_two_screens():
+    assert README[: README.index("\n|")].count("\n") <= 90
+
+
+def test_benchmarks_page_shows_the_times_to_the_optimum():
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    for option in ("start-after", "end-before"):
+        marker = re.search(rf'^:{option}: "(.*)"$', page, re.MULTILINE).group(1)
+        assert README.count(marker) == 1
 
 
 def test_benchmark_markers_are_those_of_the_script_that_fills_them():
