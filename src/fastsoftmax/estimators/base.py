@@ -3,6 +3,9 @@
 No parameters and no fit of their own. Inherited by all four.
 """
 
+from functools import cache
+from importlib import metadata
+
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ..interchange.portable import Portable
@@ -12,10 +15,43 @@ from .prediction import LinearPrediction
 __all__ = ["LinearClassifier", "centred", "inverse_strength", "raise_if_interrupted"]
 
 
+PACKAGE = __name__.partition(".")[0]
+
+
+@cache
+def site():
+    """Where the package's metadata say that its documentation is, or None where they don't.
+
+    The one place of the address is ``Documentation`` of ``[project.urls]`` in pyproject.toml.
+    """
+    try:
+        entries = metadata.metadata(PACKAGE).get_all("Project-URL", [])
+    except metadata.PackageNotFoundError:  # imported from a folder, without installation
+        return None
+    for entry in entries:
+        label, _, address = entry.partition(", ")
+        if label == "Documentation":
+            return address.rstrip("/")
+    return None
+
+
 class LinearClassifier(
     Portable, LinearPrediction, SparseCoefficients, ClassifierMixin, BaseEstimator
 ):
     """A classifier of ``coef_`` and ``intercept_``, in every way but how they were found."""
+
+    #: Of scikit-learn's diagrams, which link to the class's page: classes of this package have one.
+    _doc_link_module = PACKAGE
+
+    @property
+    def _doc_link_template(self):
+        """The address of a page; empty, which is no link, where no site is known."""
+        return "" if site() is None else f"{site()}/api/{{page}}.html"
+
+    def _doc_link_url_param_generator(self):
+        """The name of the page, which is the class's public one; see docs/api.rst."""
+        cls = type(self)
+        return {"page": f"{cls.__module__.partition('.estimators')[0]}.{cls.__name__}"}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
