@@ -1,7 +1,7 @@
 """Softmax regression on big matrices, trained by compiled kernels behind a scikit-learn estimator.
 
-The public names and nothing else. The estimators and ``load`` are imported when first asked for, so
-that ``import fastsoftmax.functional`` needs NumPy alone.
+The public names. The estimators and ``load`` are imported when first asked for, so that ``import
+fastsoftmax.functional`` needs NumPy alone.
 """
 
 from typing import TYPE_CHECKING
