@@ -1,9 +1,8 @@
 """Softmax, cross-entropy, z-score and optimiser steps as functions of the caller's arrays.
 
-Thin: arguments are checked and shaped here (by _arrays.py), the arithmetic is in the compiled
-kernels, looked up at each call. Nothing here trains or keeps state. Needs NumPy alone, so that
-importing it is quick. Called by users, by these names, and re-exported by the package; the modules
-are where they are written.
+Nothing here trains or keeps state. It needs NumPy alone, so that importing it is quick. Arguments
+are checked and shaped by ``_arrays.py``, the arithmetic is that of the compiled kernels, looked up
+at each call. Called by users, by these names, and by those of the package.
 
 Everywhere, ``raw_prediction`` has any number of dimensions from 1 and its classes on the last
 axis. float32 and float64 are computed as they are, float16 in float32 and rounded once; each
