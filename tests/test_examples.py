@@ -89,7 +89,7 @@ def test_every_example_is_listed():
 
 @pytest.mark.parametrize("name", FACTS_OF_GALLERY)
 def test_example_of_the_gallery(name):
-    if name == "watching_training":
+    if name in ("mixed_units", "watching_training"):
         pytest.importorskip("pandas")
     _run(EXAMPLES / "gallery" / f"{name}.py", FACTS_OF_GALLERY[name])
 
