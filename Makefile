@@ -70,7 +70,8 @@ lint: $(VENV)/stamp-dev
 	@$(BIN)/mypy --strict tests/type_checks
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/numpydoc lint $(DOCSTRINGS)
-	@$(BIN)/actionlint $(wildcard .github/workflows/*.yml)
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows \
+		$(wildcard .github/workflows/*.yml) > /dev/null
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
 		$(filter-out %/config.yml, $(wildcard .github/ISSUE_TEMPLATE/*.yml)) > /dev/null
 	@$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff > /dev/null
