@@ -14,10 +14,11 @@ import tempfile
 from pathlib import Path
 
 KERNELS = Path(__file__).resolve().parent.parent / "src" / "fastsoftmax" / "kernels"
-#: What simd.h calls the classes of a tile, how many are tried, and the sums of each.
+#: The function that goes through tiles, what simd.h calls the classes of one, how many are tried,
+#: and the sums of each.
 SHAPES = {
-    "forward": ("FS_FORWARD_CLASSES", range(3, 8), 4),
-    "backward": ("FS_BACKWARD_CLASSES", range(6, 13, 2), 2),
+    "forward": ("forward_tiles", "FS_FORWARD_CLASSES", range(3, 8), 4),
+    "backward": ("stripe_2", "FS_BACKWARD_CLASSES", range(6, 13, 2), 2),
 }
 COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-gnu"]
 FLAGS = ["-O3", "-g0", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-S"]
@@ -25,8 +26,8 @@ LABEL = re.compile(r"(\.L\w+):")
 JUMP = re.compile(r"(?:b|b\.\w+|cbn?z\s+\w+,|tbn?z\s+\w+, #\d+,)\s+(\.L\w+)$")
 
 
-def assembly(direction, name, n_classes):
-    """Lines of the function that goes through tiles, with so many classes a tile."""
+def assembly(tiles, name, n_classes):
+    """Lines of that function, with so many classes a tile."""
     with tempfile.TemporaryDirectory() as folder:
         headers = shutil.copytree(KERNELS, Path(folder) / "kernels")
         text, own = (headers / "simd.h").read_text(), "#elif defined(__aarch64__)\n"
@@ -34,7 +35,7 @@ def assembly(direction, name, n_classes):
         after = re.sub(rf"(#define {name}) \d+", rf"\1 {n_classes}", after, count=1)
         (headers / "simd.h").write_text(before + own + after)
         source = Path(folder) / "tile.c"
-        function = f"fs_{direction}_f32"
+        function = f"fs_{tiles}_f32"
         source.write_text(f'#include "simd.h"\nvoid *tiles = (void *){function};\n')
         command = [*COMPILER, *FLAGS, f"-I{headers}", source, "-o", Path(folder) / "tile.s"]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
@@ -48,7 +49,10 @@ def assembly(direction, name, n_classes):
 
 
 def tightest_loop(lines, n_products):
-    """Instructions, and those of them on the stack, of the inner loop with so many products."""
+    """Instructions, and those of them on the stack, of the inner loop with so many products.
+
+    Of one step, where the compiler has made several of them one.
+    """
     places = {match[1]: i for i, line in enumerate(lines) if (match := LABEL.match(line))}
     jumps = ((end, JUMP.match(line)) for end, line in enumerate(lines))
     loops = [
@@ -59,8 +63,10 @@ def tightest_loop(lines, n_products):
         if any(first <= start < end < last for start, end in loops):
             continue  # another is inside
         body = [line for line in lines[first : last + 1] if not LABEL.match(line)]
-        if sum(line.startswith("fmla") for line in body) == n_products:
-            found.append((len(body), sum("[sp" in line for line in body)))
+        n_steps, rest = divmod(sum(line.startswith("fmla") for line in body), n_products)
+        if n_steps > 0 and rest == 0:
+            on_stack = sum("[sp" in line for line in body)
+            found.append((len(body) / n_steps, on_stack / n_steps))
     return min(found)
 
 
@@ -68,13 +74,13 @@ def main():
     """Print the table."""
     print("| tile | classes | multiply-adds | instructions | of them on the stack | for each |")
     print("|---|---:|---:|---:|---:|---:|")
-    for direction, (name, many, sums) in SHAPES.items():
+    for direction, (tiles, name, many, sums) in SHAPES.items():
         for n_classes in many:
             products = sums * n_classes
-            lines = assembly(direction, name, n_classes)
+            lines = assembly(tiles, name, n_classes)
             instructions, on_stack = tightest_loop(lines, products)
             print(
-                f"| {direction} | {n_classes} | {products} | {instructions} | {on_stack} "
+                f"| {direction} | {n_classes} | {products} | {instructions:.4g} | {on_stack:.4g} "
                 f"| {instructions / products:.2f} |"
             )
 
