@@ -195,7 +195,7 @@ cdef void _point(
     const Rows *X, const intptr_t *numbers, Py_ssize_t first, Py_ssize_t n, Py_ssize_t padded,
     real *tile, Py_ssize_t stride, const real **samples, Py_ssize_t n_classes,
 ) noexcept nogil:
-    """samples[i] is row first + i as the next steps read it, in X or staged in the tile.
+    """samples[i] is row first + i as the next steps of so many classes read it, in X or staged.
 
     From n to padded they point at the first row, which is as good as any: their weight is 0.
     """
