@@ -887,7 +887,7 @@ def test_ctrl_c_keeps_the_passes_done(run, monkeypatch):
 def test_training_goes_on_from_a_checkpoint(run, monkeypatch):
     command = "train train.npz --checkpoint kept --resume --tol 1e-7 --dtype float64 -o"
     with monkeypatch.context() as context:
-        _interrupting(context, after=300)
+        _interrupting(context, after=100)
         status, _, err = run(f"{command} m.safetensors", *LITTLE)
     assert status == 130
     assert err.endswith("passes have learned; --resume goes on from there\n")
