@@ -82,7 +82,7 @@ class NpySource(FileSource):
 
     @classmethod
     def of_members(cls, X, y=None, *, max_memory=256 << 20):
-        """Rows of arrays that lie in archives, :class:`npz.Member` of them."""
+        """Rows of arrays that lie in archives: those that ``npz.members_of`` gives."""
         source = cls.__new__(cls)
         super().__init__(source, max_memory)
         source._paths = [member.path for member in X]
