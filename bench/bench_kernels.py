@@ -7,10 +7,10 @@ of the same instruction set::
 
 The limit is the arithmetic at the rate of NumPy's matrix product, or one read of X, as in
 roofline.py; a prediction has half of the arithmetic. One thread, batches of 128, rows in random
-order. On a machine that is shared a kernel may run at half of its rate for seconds at a time: each
-turn stands between two small products, and counts where both took no more than a tenth longer than
-the quickest. Prints the median of those turns, with a question mark where there were less than
-three and the quickest of all turns stands in its place.
+order. On a machine that is shared all may run at half of its rate for seconds at a time: each turn
+stands between two products, the quickest of which are the limit's, and counts where both took no
+more than a tenth longer. Prints the median of those turns, with a question mark where there were
+less than three and the quickest of all turns stands in its place.
 """
 
 import os
@@ -20,7 +20,7 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from bench.roofline import gemm_rate, read_bandwidth
+from bench.roofline import read_bandwidth
 from fastsoftmax import kernels
 from fastsoftmax.optimization.sgd import Plan
 from fastsoftmax.problem.objective import Problem, State
@@ -37,7 +37,7 @@ SHAPES = [
 BATCH_SIZE = 128
 SECONDS = 6  # for the turns of a call
 TURNS = 9
-SMALL = 320  # rows of the products between turns: a millisecond
+SIZE = 512  # of the products between turns: some milliseconds, at nearly the rate of larger ones
 
 
 def seconds_of(function):
@@ -51,25 +51,30 @@ class Watch:
     """Tells turns that nothing disturbed from others."""
 
     def __init__(self, dtype):
-        self._product = np.random.default_rng(0).random((SMALL, SMALL)).astype(dtype)
+        self._product = np.random.default_rng(0).random((SIZE, SIZE)).astype(dtype)
         self._out = np.empty_like(self._product)
-        self._best = min(self._seconds() for _ in range(100))
+        self._best = min(self._seconds() for _ in range(30))
 
     def _seconds(self):
         return seconds_of(lambda: np.matmul(self._product, self._product, out=self._out))
 
+    @property
+    def rate(self):
+        """Floating-point operations a second, of the quickest product so far."""
+        return 2 * SIZE**3 / self._best
+
     def median(self, function):
         """Seconds of a call, and whether enough turns were quiet."""
         function()
-        quiet, every = [], []
+        turns = []
         end = time.perf_counter() + SECONDS
-        while time.perf_counter() < end and len(quiet) < TURNS:
+        while time.perf_counter() < end and len(turns) < TURNS:
             before = self._seconds()
-            every.append(seconds_of(function))
-            between = max(before, self._seconds())
-            if between < 1.1 * self._best:
-                quiet.append(every[-1])
-        return (np.median(quiet), True) if len(quiet) >= 3 else (min(every), False)
+            seconds = seconds_of(function)
+            turns.append((seconds, max(before, self._seconds())))
+            self._best = min(self._best, before)
+        quiet = [seconds for seconds, beside in turns if beside < 1.1 * self._best]
+        return (np.median(quiet), True) if len(quiet) >= 3 else (min(turns)[0], False)
 
 
 def calls_of(n, d, n_classes, dtype):
@@ -102,23 +107,22 @@ def calls_of(n, d, n_classes, dtype):
 def main(*dtypes):
     """Print a table a dtype."""
     for dtype in dtypes or ("float32", "float64"):
-        rate, read = gemm_rate(dtype), read_bandwidth()
-        print(
-            f"{kernels.active}, {dtype}: matrix product {rate / 1e9:.0f} GFLOP/s "
-            f"(OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '')}), "
-            f"memory {read / 1e9:.1f} GB/s\n"
-        )
-        print("| time ÷ limit | epoch | gradient | prediction |")
-        print("|---|---:|---:|---:|")
+        read, blas = read_bandwidth(), os.environ.get("OPENBLAS_CORETYPE", "NumPy's choice")
+        print(f"{kernels.active}, {dtype}; BLAS: {blas}; memory {read / 1e9:.1f} GB/s\n")
+        print("| time ÷ limit | epoch | gradient | prediction | GFLOP/s of a product |")
+        print("|---|---:|---:|---:|---:|")
         for n, d, n_classes in SHAPES:
-            cells = []
+            cells, rates = [], []
             for name, call in calls_of(n, d, n_classes, dtype).items():
                 with threadpool_limits(1, user_api="blas"):
-                    seconds, is_quiet = Watch(dtype).median(call)
+                    watch = Watch(dtype)
+                    seconds, is_quiet = watch.median(call)
                 products = n * d * n_classes * (2 if name == "prediction" else 4)
-                limit = max(products / rate, n * d * np.dtype(dtype).itemsize / read)
+                limit = max(products / watch.rate, n * d * np.dtype(dtype).itemsize / read)
                 cells.append(f"{seconds / limit:.2f}{'' if is_quiet else '?'}")
-            print(f"| {n} × {d}, {n_classes} | {' | '.join(cells)} |", flush=True)
+                rates.append(f"{watch.rate / 1e9:.0f}")
+            row = " | ".join([*cells, ", ".join(rates)])
+            print(f"| {n} × {d}, {n_classes} | {row} |", flush=True)
         print()
 
 
