@@ -20,10 +20,9 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from bench.kernel_calls import calls_of, problem_of
 from bench.roofline import read_bandwidth
 from fastsoftmax import kernels
-from fastsoftmax.optimization.sgd import Plan
-from fastsoftmax.problem.objective import Problem, State
 
 #: Rows, features, classes.
 SHAPES = [
@@ -34,7 +33,6 @@ SHAPES = [
     (16_000, 1024, 3),
     (100_000, 54, 7),
 ]
-BATCH_SIZE = 128
 SECONDS = 6  # for the turns of a call
 TURNS = 9
 SIZE = 512  # of the products between turns: some milliseconds, at nearly the rate of larger ones
@@ -77,33 +75,6 @@ class Watch:
         return (np.median(quiet), True) if len(quiet) >= 3 else (min(turns)[0], False)
 
 
-def calls_of(n, d, n_classes, dtype):
-    """What is timed, by name."""
-    rng = np.random.default_rng(0)
-    problem = Problem(
-        X=rng.standard_normal((n, d), dtype=np.float32).astype(dtype),
-        rows=rng.permutation(n),
-        y_true=rng.integers(n_classes, size=n).astype(np.int32),
-        dtype=np.dtype(dtype),
-        sample_weight=None,
-        shift=None,
-        inverse_scale=None,
-        alpha=1e-4,
-        loss="softmax",
-        fit_intercept=True,
-        n_threads=1,
-    )
-    state = State.drawn((n_classes, d), problem.dtype, 0.01, np.random.RandomState(0))
-    plan = Plan(learning_rate=1e-3, batch_size=BATCH_SIZE)
-    rates = np.full(problem.n_steps(BATCH_SIZE), 1e-3)
-    coef, intercept = state.coef.astype(np.float64), state.intercept.astype(np.float64)
-    return {
-        "epoch": lambda: problem.run_epoch(state.copy(), problem.rows, rates, plan),
-        "gradient": lambda: problem.loss_gradient(coef, intercept),
-        "prediction": lambda: problem.objective(state),
-    }
-
-
 def main(*dtypes):
     """Print a table a dtype."""
     for dtype in dtypes or ("float32", "float64"):
@@ -112,8 +83,10 @@ def main(*dtypes):
         print("| time ÷ limit | epoch | gradient | prediction | GFLOP/s of a product |")
         print("|---|---:|---:|---:|---:|")
         for n, d, n_classes in SHAPES:
-            cells, rates = [], []
-            for name, call in calls_of(n, d, n_classes, dtype).items():
+            cells, rates, rng = [], [], np.random.default_rng(0)
+            X = rng.standard_normal((n, d), dtype=dtype)
+            problem = problem_of(X, n, n_classes, dtype, rng)
+            for name, call in calls_of(problem, n_classes).items():
                 with threadpool_limits(1, user_api="blas"):
                     watch = Watch(dtype)
                     seconds, is_quiet = watch.median(call)

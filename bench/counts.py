@@ -36,7 +36,6 @@ DENSE = [
 SPARSE = (1024, 20_000, 80, 20)
 
 CALLS = ("epoch", "gradient", "prediction")
-BATCH_SIZE = 128
 
 #: A library that begins a count, and ends it under a name.
 REQUESTS = """
@@ -51,29 +50,22 @@ void end_count(const char *name)
 
 
 def _problems():
-    """Title, multiply-adds of a product of all rows with coef, and the Problem."""
+    """Title, classes, multiply-adds of a product of all rows with coef, and the Problem."""
     from scipy.sparse import csr_array
 
-    from fastsoftmax.problem.objective import Problem
+    from bench.kernel_calls import problem_of
     from fastsoftmax.problem.rows import SparseRows
 
     rng = np.random.default_rng(0)
-
-    def problem(X, n_rows, n_classes, dtype):
-        y_true = rng.integers(n_classes, size=n_rows).astype(np.int32)
-        rows = rng.permutation(n_rows)
-        given = {"sample_weight": None, "shift": None, "inverse_scale": None, "alpha": 1e-4}
-        given |= {"loss": "softmax", "fit_intercept": True, "n_threads": 1}
-        return Problem(X=X, rows=rows, y_true=y_true, dtype=np.dtype(dtype), **given)
-
     for dtype in (np.float32, np.float64):
         name = np.dtype(dtype).name
         for n, d, n_classes in DENSE:
             X = rng.normal(size=(n, d)).astype(dtype)
             yield (
                 f"{n} × {d}, {n_classes}, {name}",
+                n_classes,
                 n * d * n_classes,
-                problem(X, n, n_classes, dtype),
+                problem_of(X, n, n_classes, dtype, rng),
             )
         n, d, n_values, n_classes = SPARSE
         indices = np.sort(rng.integers(d, size=(n, n_values)), axis=1).ravel()
@@ -81,31 +73,17 @@ def _problems():
         X = csr_array((values, indices, np.arange(0, n * n_values + 1, n_values)), shape=(n, d))
         X.sum_duplicates()
         title = f"{n} × {d}, {n_classes}, {n_values} values a row, {name}"
-        yield title, X.nnz * n_classes, problem(SparseRows.of(X), n, n_classes, dtype)
-
-
-def _calls(problem):
-    """What is counted, by name."""
-    from fastsoftmax.optimization.sgd import Plan
-    from fastsoftmax.problem.objective import State
-
-    shape = int(problem.y_true.max()) + 1, problem.n_features
-    state = State.drawn(shape, problem.dtype, 0.01, np.random.RandomState(0))
-    plan = Plan(learning_rate=1e-3, batch_size=BATCH_SIZE)
-    rates = np.full(problem.n_steps(BATCH_SIZE), 1e-3)
-    coef, intercept = state.coef.astype(np.float64), state.intercept.astype(np.float64)
-    return {
-        "epoch": lambda: problem.run_epoch(state.copy(), problem.rows, rates, plan),
-        "gradient": lambda: problem.loss_gradient(coef, intercept),
-        "prediction": lambda: problem.objective(state),
-    }
+        problem = problem_of(SparseRows.of(X), n, n_classes, dtype, rng)
+        yield title, n_classes, X.nnz * n_classes, problem
 
 
 def count(library):
     """Make each call once, and then once more between two requests. Runs under valgrind."""
+    from bench.kernel_calls import calls_of
+
     requests = ctypes.CDLL(library)
-    for title, _, problem in _problems():
-        for name, call in _calls(problem).items():
+    for title, n_classes, _, problem in _problems():
+        for name, call in calls_of(problem, n_classes).items():
             call()
             requests.begin_count()
             call()
@@ -146,7 +124,7 @@ def main(isa="avx2"):
     counts = counted(isa)
     print(f"| {isa}: rows × features, classes | " + " | ".join(CALLS) + " |")
     print("|---|" + "---:|" * len(CALLS))
-    for title, n_products, _ in _problems():
+    for title, _, n_products, _ in _problems():
         # A prediction multiplies once; an epoch and a gradient multiply back as well.
         cells = [
             counts[f"{title}: {name}"] / (n_products * (1 if name == "prediction" else 2))
