@@ -133,28 +133,43 @@ static const real *rows[SAMPLES];
 static fs_fetcher nothing;
 
 /* A sum of n products is off by at most n roundings of the sum of their magnitudes. */
-static void test_forward(void)
+static wide forward_error(int n_classes, int d)
 {
     static real coef[MAX_CLASSES * STRIDE], intercept[MAX_CLASSES], raw[MAX_CLASSES * SAMPLES];
     wide worst = 0;
     fill(coef, sizeof coef / sizeof *coef);
     fill(intercept, MAX_CLASSES);
-    for (int n_classes = 1; n_classes <= MAX_CLASSES; n_classes++)
-        for (int d = LANES; d <= MAX_FEATURES; d += 6 * LANES) {
-            FS(forward)(rows, coef, STRIDE, d, intercept, raw, SAMPLES, SAMPLES, &nothing,
-                        n_classes);
-            for (int k = 0; k < n_classes; k++)
-                for (int i = 0; i < SAMPLES; i++) {
-                    wide sum = intercept[k], size = fabsl(sum);
-                    for (int j = 0; j < d; j++) {
-                        sum += (wide)coef[k * STRIDE + j] * rows[i][j];
-                        size += fabsl((wide)coef[k * STRIDE + j] * rows[i][j]);
-                    }
-                    const wide allowed = EPSILON * size * (d + 1);
-                    worst = larger(worst, fabsl(raw[k * SAMPLES + i] - sum) / allowed);
-                }
+    FS(forward)(rows, coef, STRIDE, d, intercept, raw, SAMPLES, SAMPLES, &nothing, n_classes);
+    for (int k = 0; k < n_classes; k++)
+        for (int i = 0; i < SAMPLES; i++) {
+            wide sum = intercept[k], size = fabsl(sum);
+            for (int j = 0; j < d; j++) {
+                sum += (wide)coef[k * STRIDE + j] * rows[i][j];
+                size += fabsl((wide)coef[k * STRIDE + j] * rows[i][j]);
+            }
+            const wide allowed = EPSILON * size * (d + 1);
+            worst = larger(worst, fabsl(raw[k * SAMPLES + i] - sum) / allowed);
         }
+    return worst;
+}
+
+/* By columns, rows need neither whole vectors nor zeros after their end. */
+static void test_forward(void)
+{
+    wide worst = 0;
+    int taken[4] = {0};
+    for (int n_classes = 1; n_classes <= MAX_CLASSES; n_classes++)
+        for (int d = LANES; d <= MAX_FEATURES; d += 6 * LANES)
+            for (int odd = 0; odd < 2; odd++) {
+                const int n_vectors = FS(column_vectors)(n_classes, d - odd);
+                if (odd && !n_vectors)
+                    continue;
+                taken[n_vectors]++;
+                worst = larger(worst, forward_error(n_classes, d - odd));
+            }
     check("forward, of the allowed roundings", worst, 1);
+    for (int v = 0; v <= FS_COLUMN_VECTORS; v++)
+        check("a way of the forward step, not taken", !taken[v], 0);
 }
 
 static void test_softmax(void)

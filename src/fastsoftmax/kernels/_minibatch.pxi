@@ -8,10 +8,10 @@ from .backward cimport (
     fs_backward_way_f32, fs_backward_way_f64,
 )
 from .fetch cimport FS_FETCH_STEPS, fs_fetch_nothing, fs_fetch_rows, fs_fetcher
-from .forward cimport fs_forward_f32, fs_forward_f64
-from .simd cimport (
-    FS_BACKWARD_CLASSES, FS_FORWARD_CLASSES, FS_FORWARD_SAMPLES, FS_ROWS_CLASSES,
+from .forward cimport (
+    fs_forward_calls_f32, fs_forward_calls_f64, fs_forward_f32, fs_forward_f64,
 )
+from .simd cimport FS_BACKWARD_CLASSES, FS_ROWS_CLASSES
 from .vector cimport (
     fs_add_lanes_f32, fs_add_lanes_f64, fs_sigmoid_lanes_f32, fs_sigmoid_lanes_f64,
     fs_softmax_lanes_f32, fs_softmax_lanes_f64, fs_step_array_f32, fs_step_array_f64,
@@ -25,7 +25,6 @@ cdef inline void _forward(
     Py_ssize_t n_samples, fs_fetcher *fetcher,
 ) noexcept nogil:
     """Raw predictions of a whole number of GROUPs."""
-    n_features = _round_up(n_features, _lanes(coef))
     if real is float:
         fs_forward_f32(samples, coef, stride, n_features, intercept, raw, raw_stride, n_samples,
                        fetcher, n_rows)
@@ -61,7 +60,7 @@ cdef void _aim(
     and of the backward step over n_vectors vectors of features of n_backward samples. Where numbers
     is NULL, the rows are consecutive.
     """
-    cdef Py_ssize_t n_lines, n_calls, calls_a_row = _up(X.n_features, _lanes(unused))
+    cdef Py_ssize_t n_lines, n_calls
     cdef ptrdiff_t span = (X.n_features - 1) * X.item_stride  # of either sign
     if first >= last or labs(X.item_stride) > min(<Py_ssize_t> LINE, labs(X.row_stride)):
         fs_fetch_nothing(fetcher)  # the end, or items too far apart for a line to hold several
@@ -77,8 +76,10 @@ cdef void _aim(
     fetcher.row_stride = X.row_stride
     fetcher.row_size = labs(span) + X.item_size
     n_lines = (last - first) * (_up(fetcher.row_size, LINE) + 1)  # it may start within a line
-    calls_a_row //= FS_FETCH_STEPS
-    n_calls = _up(n_rows, FS_FORWARD_CLASSES) * (n_forward // FS_FORWARD_SAMPLES) * calls_a_row
+    if real is float:
+        n_calls = fs_forward_calls_f32(n_forward, X.n_features, n_rows)
+    else:
+        n_calls = fs_forward_calls_f64(n_forward, X.n_features, n_rows)
     if _is_by_rows(n_rows, X.n_features, unused):
         n_calls += _up(n_rows, FS_ROWS_CLASSES) * _up(n_backward, 4) * n_vectors // FS_FETCH_STEPS
     else:

@@ -107,6 +107,9 @@ cdef void _stage_rows(
                 target[j] = _number(<const item *> (source + j * step), tile)
         elif item is fs_half and real is float:
             fs_halves_to_floats(items, d, target)
+        elif shift == NULL and (item is float and real is float
+                                or item is double and real is double):
+            memcpy(target, items, d * sizeof(real))
         elif shift != NULL:
             for j in range(d):
                 target[j] = (_number(items + j, tile) - shift[j]) * inverse_scale[j]

@@ -104,17 +104,22 @@ FS_NOINLINE void FS_(forward_tiles)(const FS_(forward_work) *work, ptrdiff_t fir
 #undef FS_CASE
 }
 
-/* raw[c][i] = coef row c · sample i + intercept[c] for n_samples samples, a multiple of 8, and any
- * number of classes. n_features is that of whole vectors. */
+/* raw[c][i] = coef row c · sample i + intercept[c] for n_samples samples, a multiple of
+ * FS_COLUMN_GROUP, and any number of classes. */
 FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrdiff_t stride,
                               ptrdiff_t n_features, const REAL *intercept, REAL *raw,
                               ptrdiff_t raw_stride, ptrdiff_t n_samples, fs_fetcher *fetcher,
                               ptrdiff_t n_classes)
 {
+    if (FS_(column_vectors)(n_classes, n_features)) {
+        FS_(forward_columns)(samples, coef, stride, n_features, intercept, raw, raw_stride,
+                             n_samples, fetcher, n_classes);
+        return;
+    }
     FS_(forward_work) work = {samples, coef, stride, intercept, raw, raw_stride, 0, 0, fetcher};
-    const ptrdiff_t n_vectors = n_features / LANES;
-    const ptrdiff_t n_blocks = fs_parts(n_features * ITEM, FS_BLOCK_BYTES);
-    const ptrdiff_t tile_bytes = n_features / n_blocks * FS_FORWARD_CLASSES * ITEM;
+    const ptrdiff_t n_vectors = fs_parts(n_features, LANES);
+    const ptrdiff_t n_blocks = fs_parts(n_vectors * FS_VECTOR_BYTES, FS_BLOCK_BYTES);
+    const ptrdiff_t tile_bytes = n_vectors * LANES / n_blocks * FS_FORWARD_CLASSES * ITEM;
     const ptrdiff_t n_tiles = fs_parts(n_classes, FS_FORWARD_CLASSES);
     const ptrdiff_t n_chunks = fs_parts(n_tiles * tile_bytes, FS_CHUNK_BYTES);
     for (ptrdiff_t chunk = 0; chunk < n_chunks; chunk++)
@@ -132,4 +137,16 @@ FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrd
                                        n_classes * (t + 1) / n_tiles - c);
                 }
         }
+}
+
+/* How often forward calls fs_fetch. */
+FS_INLINE ptrdiff_t FS_(forward_calls)(ptrdiff_t n_samples, ptrdiff_t n_features,
+                                       ptrdiff_t n_classes)
+{
+    const int n_vectors = FS_(column_vectors)(n_classes, n_features);
+    if (n_vectors)
+        return n_samples / FS_COLUMN_GROUP * FS_(column_tiles)(n_vectors)
+               * (n_features / FS_FETCH_STEPS);
+    return fs_parts(n_classes, FS_FORWARD_CLASSES) * (n_samples / FS_FORWARD_SAMPLES)
+           * (fs_parts(n_features, LANES) / FS_FETCH_STEPS);
 }

@@ -23,15 +23,21 @@
 #define FS_KEEP_LOOP _Pragma("GCC unroll 1")
 /* What `array` holds is in memory, and the compiler knows nothing of it. */
 #define FS_FORGET(array) __asm__ __volatile__("" : : "r"(array) : "memory")
+#define FS_ALIGNED __attribute__((aligned(64))) /* a cache line */
 
 /* Tile shapes leave about a quarter of the registers for operands. FORWARD: this many classes x 4
- * samples, and for two classes PAIR samples. BACKWARD: this many classes x 2 vectors of features.
+ * samples, and for two classes PAIR samples. COLUMN: up to this many vectors of classes where rows
+ * are short, if at least FILL sixteenths of their lanes have a class, and this many SUMS of a tile;
+ * none where it wasn't timed. BACKWARD: this many classes x 2 vectors of features.
  * ROWS: this many classes x 4 samples, which is how up to FEW classes are taken where rows are long;
  * from more than MANY on, stripes are packed (backward.h). */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
 #define FS_FORWARD_CLASSES 7 /* one tile of all registers beats one of four and one of three */
 #define FS_FORWARD_PAIR_SAMPLES 8
+#define FS_COLUMN_VECTORS 2
+#define FS_COLUMN_FILL 13
+#define FS_COLUMN_SUMS 24
 #define FS_BACKWARD_CLASSES 12
 #define FS_ROWS_CLASSES 5
 #define FS_FEW_CLASSES 5
@@ -40,6 +46,9 @@
 #define FS_VECTOR_BYTES 32
 #define FS_FORWARD_CLASSES 3
 #define FS_FORWARD_PAIR_SAMPLES 4
+#define FS_COLUMN_VECTORS 3
+#define FS_COLUMN_FILL 8
+#define FS_COLUMN_SUMS 12
 #define FS_BACKWARD_CLASSES 6
 #define FS_ROWS_CLASSES 3
 #define FS_FEW_CLASSES 16
@@ -48,6 +57,9 @@
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 6
 #define FS_FORWARD_PAIR_SAMPLES 8
+#define FS_COLUMN_VECTORS 0
+#define FS_COLUMN_FILL 0
+#define FS_COLUMN_SUMS 24
 #define FS_BACKWARD_CLASSES 12
 #define FS_ROWS_CLASSES 5
 #define FS_FEW_CLASSES 5
@@ -56,6 +68,9 @@
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 2
 #define FS_FORWARD_PAIR_SAMPLES 4
+#define FS_COLUMN_VECTORS 0
+#define FS_COLUMN_FILL 0
+#define FS_COLUMN_SUMS 12
 #define FS_BACKWARD_CLASSES 4
 #define FS_ROWS_CLASSES 2
 #define FS_FEW_CLASSES 10
@@ -63,16 +78,18 @@
 #endif
 #define FS_FORWARD_SAMPLES 4
 #define FS_GROUP_SAMPLES 8 /* that all class tiles take in turn */
+#define FS_COLUMN_GROUP 16 /* samples whose sums are turned at once (columns.h) */
 #define FS_FORWARD_SUMS 28 /* the most that any tile holds */
 #define FS_BACKWARD_SUMS 24
 
 /* How large what stays in a cache may be: a row's block of features, of which there are
  * FS_GROUP_SAMPLES in the first cache; the coefficients that these are multiplied with; the sums
- * that rows are added to; the gradients of the classes that share a packed stripe; coefficients
- * that needn't be asked for. LONG_ROW: vectors of features. */
+ * that rows are added to; the coefficients of short rows, turned; the gradients of the classes that
+ * share a packed stripe; coefficients that needn't be asked for. LONG_ROW: vectors of features. */
 #define FS_BLOCK_BYTES 3072
 #define FS_CHUNK_BYTES 196608
 #define FS_ROWS_BYTES 98304
+#define FS_COLUMN_BYTES 16384
 #define FS_GRADIENT_BYTES 98304
 #define FS_NEAR_BYTES 65536
 #define FS_LONG_ROW_VECTORS 24
@@ -265,13 +282,14 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
 /* (log((1+s)/(1-s)) - 2s)/s in powers of s², lowest first: error 2^-34 (fdlibm's e_logf.c). */
 #define LOG_TERMS 0xf89e26p-26f, 0x91e9eep-25f, 0xccce13p-25f, 0xaaaaaap-24f
 #include "vector.h"
+#include "rows.h"
+#include "exponentials.h"
+#include "short_rows.h"
+#include "columns.h"
 #include "forward.h"
 #include "backward.h"
 #include "sparse.h"
 #include "dual.h"
-#include "rows.h"
-#include "exponentials.h"
-#include "short_rows.h"
 #include "long_rows.h"
 #include "functions.h"
 #include "restricted.h"
@@ -300,13 +318,14 @@ FS_INLINE void fs_store_pieces(char *p, ptrdiff_t stride, __m256 x)
     2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01, \
     6.666666666666735130e-01
 #include "vector.h"
+#include "rows.h"
+#include "exponentials.h"
+#include "short_rows.h"
+#include "columns.h"
 #include "forward.h"
 #include "backward.h"
 #include "sparse.h"
 #include "dual.h"
-#include "rows.h"
-#include "exponentials.h"
-#include "short_rows.h"
 #include "long_rows.h"
 #include "functions.h"
 #include "restricted.h"
