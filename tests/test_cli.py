@@ -1016,8 +1016,53 @@ def test_progress_of_folds_and_predictions(model, run, monkeypatch):
     _, _, err = run("train train.npz --validation test.npz --early-stopping -o m.safetensors")
     assert re.search(r"\r[\d.]+ [kMG]? ?rows/s  pass \d+  objective [\d.]+  validation -", err)
     _, _, err = run("train train.svm --solver dual -o m.safetensors --alpha 0.1")
-    assert re.search(r"pass 2  objective [\d.]+  above the minimum \d", err)
+    assert re.search(r"pass 2  objective [\d.]+  about \d\.\de-\d\d above its minimum", err)
+    assert re.search(r"  at most \d\.\de-\d\d above its minimum *\r *\r$", err)  # its last
     assert run("train train.npz -o m.safetensors --quiet")[2] == ""
+
+
+def test_progress_tells_what_is_proved_from_what_is_estimated(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    progress, told = Progress(True), []
+
+    def shown(info):
+        progress.epoch(info)
+        told.append((info, capsys.readouterr().err))
+
+    # More unknowns than Newton's method takes, so that L-BFGS has the intercept's passes to save.
+    rng = np.random.default_rng(0)
+    many = np.hstack([X[:N_TRAIN], rng.normal(size=(N_TRAIN, 200))])
+    for has_intercept in (True, False):
+        model = SoftmaxClassifier(
+            alpha=0.1, random_state=0, fit_intercept=has_intercept, callbacks=[shown]
+        )
+        model.fit(many, CODES[:N_TRAIN])
+        for name in ("suboptimality", "suboptimality_bound"):
+            np.testing.assert_array_equal(
+                model.history_[name], [getattr(info, name) for info, _ in told]
+            )
+        for info, line in told:
+            if np.isfinite(info.suboptimality_bound):
+                assert line.rstrip().endswith(
+                    f"at most {info.suboptimality_bound:.1e} above its minimum"
+                )
+            elif np.isfinite(info.suboptimality):
+                assert line.rstrip().endswith(f"about {info.suboptimality:.1e} above its minimum")
+            else:
+                assert "minimum" not in line
+        is_proved = np.isfinite(model.history_["suboptimality_bound"])
+        assert is_proved[-1] == (not has_intercept)
+        assert np.isfinite(model.history_["suboptimality"][-1])
+        told.clear()
+
+
+def test_progress_is_for_terminals(at):
+    """A pipe in stderr's place gets warnings and errors alone."""
+    command = "train train.npz -o m.safetensors --max-memory 16KB"
+    command = [sys.executable, "-m", "fastsoftmax", *command.split()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stderr == ""
+    assert "\r" not in done.stdout
 
 
 def test_progress_is_no_part_of_the_result(run, monkeypatch):

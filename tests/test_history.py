@@ -31,6 +31,8 @@ COLUMNS = [
     "gradient_norm",
     "validation_score",
     "gap",
+    "suboptimality",
+    "suboptimality_bound",
     "n_halvings",
     "plateau",
 ]
@@ -57,7 +59,8 @@ def test_history(build):
     assert 0 < history["seconds"].sum() < elapsed
     assert np.isnan(history["gradient_norm"]).all()
     assert np.isnan(history["validation_score"]).all()
-    assert np.isnan(history["gap"]).all()
+    for name in ("gap", "suboptimality", "suboptimality_bound"):
+        assert np.isnan(history[name]).all()
 
 
 def test_history_is_a_data_frame():

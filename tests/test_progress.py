@@ -74,6 +74,38 @@ def test_numbers_are_those_of_the_weights_at_the_iterations_end(build, solver, f
             np.testing.assert_allclose(info.gradient_norm, np.linalg.norm(gradient), rtol=1e-6)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("shape", ["small", "tall", "wide"])
+def test_what_each_pass_says_of_its_distance(shape, fit_intercept):
+    """Bounds hold, to the end of each way; estimates come near where the Hessian was asked."""
+    X, y = small_digits()
+    settings = {"alpha": 0.01, "random_state": 0, "fit_intercept": fit_intercept}
+    if shape == "small":  # Newton's method
+        X = X[:, 20:30]
+    elif shape == "wide":  # in the rows' span
+        X, y = X[:40], y[:40]
+    model = SoftmaxClassifier(tol=1e-6, **settings).fit(X, y)
+    least = SoftmaxClassifier(tol=1e-12, dtype="float64", **settings).fit(X, y)
+    above = model.loss_curve_ - least.loss_curve_[-1] + 1e-12
+    bound, estimate = (model.history_[f"suboptimality{end}"] for end in ("_bound", ""))
+    is_proved = np.isfinite(bound)
+    assert (bound[is_proved] >= above[is_proved] - 1e-11).all()
+    if shape == "small":
+        np.testing.assert_array_equal(np.flatnonzero(is_proved), [model.n_iter_ - 1])
+    elif shape == "wide" or fit_intercept:
+        assert not is_proved.any()
+    else:
+        np.testing.assert_array_equal(np.isfinite(estimate), is_proved)
+        assert is_proved.sum() >= 3
+        assert bound[-1] == pytest.approx(model.suboptimality_bound_, rel=1e-3)
+    n_first = FIRST["auto"] if shape == "tall" else 0
+    assert np.isnan(estimate[:n_first]).all()
+    assert np.isfinite(estimate[n_first:]).all()
+    assert estimate[-1] <= 1e-6
+    far = above[n_first:] > 1e-10
+    assert (estimate[n_first:][far] >= above[n_first:][far] / 100).all()
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("epoch", [1, 2, 3, 6])
 def test_a_callback_ends_it_at_any_iteration(solver, epoch):

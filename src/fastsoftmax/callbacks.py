@@ -40,6 +40,8 @@ class EpochInfo:
         The epoch at which training ends if nothing ends it before.
     objective, loss, learning_rate, seconds, gradient_norm, validation_score, gap : float
         As in ``history_``.
+    suboptimality, suboptimality_bound : float
+        As in ``history_``: an estimate, and what is proved.
     n_halvings : int
     plateau : bool
         As in ``history_``.
@@ -65,6 +67,8 @@ class EpochInfo:
     gradient_norm: float
     validation_score: float
     gap: float
+    suboptimality: float
+    suboptimality_bound: float
     n_halvings: int
     plateau: bool
     _fitted: Any = field(repr=False, compare=False)

@@ -67,6 +67,9 @@ class Console:
 class Progress:
     """A line that is written again and again: passes, rows a second, what a pass came to.
 
+    How far that is above the minimum is "at most" where it is proved at that pass, and "about"
+    where it is an estimate.
+
     Parameters
     ----------
     is_shown : bool
@@ -100,8 +103,7 @@ class Progress:
         numbers = [f"objective {info.objective:.5f}"]
         if not math.isnan(info.validation_score):
             numbers.append(f"validation {info.validation_score:.5f}")
-        if not math.isnan(info.gap):
-            numbers.append(f"above the minimum {info.gap:.1e}")
+        numbers += _above_minimum(info)
         self._of_epoch = f"pass {info.epoch}  {'  '.join(numbers)}"
         self._show([_rate(self._n_rows or 0, info.seconds), self._of_epoch])
 
@@ -118,6 +120,15 @@ class Progress:
         ]  # a longer one could not be left again
         print(f"\r{text.ljust(self._width)}", end="", file=sys.stderr, flush=True)
         self._width, self._shown = len(text), time.perf_counter()
+
+
+def _above_minimum(info):
+    """How far the objective is above its minimum: what is proved, else an estimate, if any."""
+    if math.isfinite(info.suboptimality_bound):
+        return [f"at most {info.suboptimality_bound:.1e} above its minimum"]
+    if math.isfinite(info.suboptimality):
+        return [f"about {info.suboptimality:.1e} above its minimum"]
+    return []
 
 
 def _rate(n_rows, seconds):

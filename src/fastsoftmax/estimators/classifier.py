@@ -186,9 +186,12 @@ class SoftmaxClassifier(CallbackSupportMixin, LinearClassifier, LinearClassifier
         last minibatch, 1 for an iteration of L-BFGS; "seconds" of the epoch, without validation and
         callbacks; "validation_score", NaN where there is none; "gap" of dual coordinate ascent, how
         far the objective is above its minimum at most in the end, and before that an estimate, NaN
-        of other epochs; "n_halvings", how often the epoch
-        diverged and the learning rate was halved; "plateau", 1 where training had stalled at its
-        end and the learning rate was lowered.
+        of other epochs; "suboptimality", an estimate of the same, half the Newton decrement: by the
+        Hessian where that was asked, else by the model that the solver steps by, and then often too
+        low by some times; "suboptimality_bound", what is proved at the epoch: by the dual where it
+        measures its gap, by Newton's method at the last, by L-BFGS without an intercept, NaN of
+        other epochs; "n_halvings", how often the epoch diverged and the learning rate was halved;
+        "plateau", 1 where training had stalled at its end and the learning rate was lowered.
     validation_scores_ : float64 ndarray of shape (`n_iter_`,)
         The score at the end of each epoch; only of a fit with ``early_stopping`` or ``X_val``.
     best_iter_ : int

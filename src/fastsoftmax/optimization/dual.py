@@ -491,7 +491,12 @@ def _noted(dual, notes, proof, gap, is_last):
     objective = dual.objective if proof is None else proof.objective
     penalty = dual.penalty if proof is None else proof.penalty
     writer = dual.write if proof is None else dual.write_proved
-    return notes.note_state(writer, objective, penalty, is_last, gap=gap)
+    known = {"gap": gap}
+    if gap < np.inf:
+        known["suboptimality"] = gap
+    if proof is not None:
+        known["suboptimality_bound"] = min(gap, objective)
+    return notes.note_state(writer, objective, penalty, is_last, **known)
 
 
 def _gap_to_come(divergences):

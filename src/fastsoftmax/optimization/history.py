@@ -30,6 +30,12 @@ class Epoch:
     gap : float, default=nan
         Of dual coordinate ascent: what the objective is above its minimum at the epoch's end, at
         most where it was proved, else an estimate.
+    suboptimality : float, default=nan
+        Estimate of what the objective is above its minimum, where the method has one: half the
+        Newton decrement gᵀ H⁻¹ g (Boyd, Vandenberghe, "Convex Optimization", 2004, section 9.5.1),
+        by the Hessian if that was asked here, else by the method's own model of it.
+    suboptimality_bound : float, default=nan
+        What it is above it at most, where that is proved here.
     n_halvings : int, default=0
         Times it diverged and was repeated at half the learning rate.
     plateau : bool, default=False
@@ -43,6 +49,8 @@ class Epoch:
     gradient_norm: float = np.nan
     validation_score: float = np.nan
     gap: float = np.nan
+    suboptimality: float = np.nan
+    suboptimality_bound: float = np.nan
     n_halvings: int = 0
     plateau: bool = False
 

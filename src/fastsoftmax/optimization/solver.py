@@ -449,7 +449,10 @@ def _solve_small(small, problem, notes):
 
     def noted(stand, is_last):
         coef, intercept = small.parameters(stand.theta)
-        return notes.note(coef, intercept, stand.value, stand.penalty, stand.gradient_norm, is_last)
+        known = {"gradient_norm": stand.gradient_norm, "suboptimality": 0.5 * stand.decrement}
+        if is_last and problem.alpha > 0:  # the probabilities are those of the last alone
+            known["suboptimality_bound"] = min(small.bound(stand), stand.value)
+        return notes.note(coef, intercept, stand.value, stand.penalty, is_last, **known)
 
     state = notes.state
     stand, reason, n_passes = small.minimize(
@@ -588,10 +591,9 @@ class Notes:
             self.write()
             self.state, self._to_outer, self._noted = self._outer, None, None
 
-    def note(self, coef, intercept, objective, penalty, gradient_norm, is_last):
+    def note(self, coef, intercept, objective, penalty, is_last, **known):
         """Keep an iterate, and write it to the history; True to stop."""
-        writer = _writer(coef, intercept)
-        return self.note_state(writer, objective, penalty, is_last, gradient_norm=gradient_norm)
+        return self.note_state(_writer(coef, intercept), objective, penalty, is_last, **known)
 
     def note_state(self, writer, objective, penalty, is_last, **known):
         """The same, of parameters that are only made where they are wanted.
@@ -610,6 +612,8 @@ class Notes:
         stop : bool
         """
         self._noted = writer
+        if self._to_outer is not None:  # what is proved of a problem that stands for another
+            known.pop("suboptimality_bound", None)
         now = perf_counter()
         score = np.nan
         if self._validation is not None:
@@ -822,5 +826,32 @@ class Descent:
     def _note(self, iterate, is_last):
         coef, intercept = iterate.parameters[:, :-1], iterate.parameters[:, -1]
         penalty = self._problem.penalty(coef)
-        norm = float(np.linalg.norm(iterate.gradient))
-        return self._notes.note(coef, intercept, iterate.value, penalty, norm, is_last)
+        known = {
+            "gradient_norm": float(np.linalg.norm(iterate.gradient)),
+            "suboptimality": self._estimate(iterate),
+            "suboptimality_bound": self._proved(iterate),
+        }
+        return self._notes.note(coef, intercept, iterate.value, penalty, is_last, **known)
+
+    def _estimate(self, iterate):
+        """What is left above the minimum, by whatever is known already, or NaN.
+
+        By the Hessian if it was asked here, else by the model that the next step is of.
+        """
+        estimate = 0.5 * iterate.decrement
+        if self._asked is not None and self._asked[:2] == (iterate.n_evaluations, iterate.value):
+            estimate = self._asked[-1].gap
+        return estimate if 0 <= estimate < np.inf else np.nan
+
+    def _proved(self, iterate):
+        """What is proved to be left at most, where the gradient alone says so, else NaN.
+
+        An intercept has no penalty that would hold it, and the proof is then that of its best
+        value, which takes passes of its own: :func:`certificate.profiled_bound`, in the end.
+        """
+        problem = self._problem
+        if problem.fit_intercept or problem.alpha == 0:
+            return np.nan
+        with np.errstate(over="ignore"):
+            bound = float(np.square(iterate.gradient).sum()) / (2 * problem.alpha)
+        return max(min(bound, iterate.value), least_gap(problem.dtype, iterate.value))
