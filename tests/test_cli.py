@@ -15,8 +15,9 @@ import time
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 from sklearn.datasets import dump_svmlight_file
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.metrics import (
     accuracy_score,
     confusion_matrix,
@@ -487,6 +488,177 @@ def test_pictures(kind, run, at):
     for name in names:
         assert (at / "new" / "folder" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(os.listdir("new/folder")) == [f"{name}.png" for name in names]
+
+
+# --- Text -----------------------------------------------------------------------------------------
+
+WORDS = {"ape": "banana tree climb", "bee": "honey flower sting", "cat": "milk mouse purr"}
+
+
+@pytest.fixture
+def texts(at):
+    """Rows of two columns of text, and a number that is left out; the same as CSV and Parquet."""
+    rng = np.random.default_rng(0)
+    common = ["the", "a", "of", "in", "and", "was", "seen", "today"]
+    frame = pd.DataFrame({"animal": LABELS[CODES], "age": np.arange(len(X))})
+    drawn = [
+        [rng.choice([*common, *WORDS[name].split()], size=rng.integers(1, 9)) for _ in range(2)]
+        for name in frame["animal"]
+    ]
+    frame["title"], frame["body"] = (
+        [" ".join(words[part]) for words in drawn] for part in range(2)
+    )
+    frame.loc[3, "title"] = ""
+    for name, rows in PARTS.items():
+        frame[rows].to_csv(at / f"{name}-text.csv", index=False)
+        frame[rows].astype({"body": "category"}).to_parquet(
+            at / f"{name}-text.parquet", row_group_size=100
+        )
+    return frame
+
+
+def _tf_idf(frame, columns):
+    """scikit-learn's own features of train and test, without the hashes that train hasn't."""
+    vectorizer = HashingVectorizer(
+        n_features=2**18, ngram_range=(1, 2), alternate_sign=False, norm=None
+    )
+    counts = hstack([vectorizer.transform(frame[name]) for name in columns], format="csr")
+    train, test = (counts[rows] for rows in PARTS.values())
+    seen = np.flatnonzero(train.getnnz(axis=0))
+    transformer = TfidfTransformer().fit(train[:, seen])
+    return [transformer.transform(part[:, seen]).astype(np.float32) for part in (train, test)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("columns", [["body"], ["title", "body"]])
+def test_text_is_scikit_learn_s_tf_idf(kind, columns, run, texts):
+    options = " ".join(f"--text {name}" for name in columns)
+    command = f"train train-text.{kind} --label animal {options} --alpha 0.01 -o m.safetensors"
+    status, out, err = run(command, "--json")
+    left_out = [name for name in ("age", "title") if name not in columns]
+    assert status == 0
+    assert err.startswith("fastsoftmax train: left out, as --text names others: age (int64)")
+    assert [name.split()[0] for name in json.loads(out)["left_out"]] == left_out
+    train, test = _tf_idf(texts, columns)
+    own = SoftmaxClassifier(alpha=0.01, random_state=0)
+    own.fit(train, texts["animal"][PARTS["train"]].to_numpy())
+    model = fastsoftmax.load("m.safetensors")
+    assert model.coef_.shape == own.coef_.shape
+    assert model.coef_.dtype == np.float32
+    np.testing.assert_allclose(model.coef_, own.coef_, atol=1e-4 * np.abs(own.coef_).max())
+    # Neither what is text nor which columns it is in has to be told again, nor the label.
+    assert run(f"predict m.safetensors test-text.{kind} --proba -o out.parquet")[0] == 0
+    written = pd.read_parquet("out.parquet")
+    expected = model.predict_proba(test)
+    np.testing.assert_allclose(written.iloc[:, 1:], expected, atol=1e-5)
+    assert written["prediction"].tolist() == model.predict(test).tolist()
+    _, out, _ = run(f"evaluate m.safetensors test-text.{kind} --json")
+    accuracy = accuracy_score(texts["animal"][PARTS["test"]], written["prediction"])
+    assert json.loads(out)["accuracy"] == pytest.approx(accuracy, rel=1e-12)
+    assert accuracy > 0.7
+
+
+def test_text_that_is_streamed_and_other_ways_to_train(run, texts, at):
+    command = "train train-text.parquet --label animal --text body --alpha 0.01"
+    for name, more in {"held": "", "streamed": "--max-memory 64KB"}.items():
+        assert run(f"{command} -o {name}.safetensors --tol 1e-8 {more}")[0] == 0
+    held, streamed = (fastsoftmax.load(f"{name}.safetensors") for name in ("held", "streamed"))
+    assert streamed.loss_curve_[-1] == pytest.approx(held.loss_curve_[-1], abs=1e-6)
+    np.testing.assert_array_equal(streamed._text_hashes, held._text_hashes)
+    command = "train train-text.csv --label animal --text body --validation test-text.csv"
+    status, out, _ = run(f"{command} --cv 2 -o cv.safetensors --json")
+    assert status == 0
+    assert json.loads(out)["validation"]["accuracy"] > 0.7
+    assert run(f"{command} --early-stopping -o stopped.safetensors")[0] == 0
+    status, out, _ = run("show cv.safetensors")
+    n_features = fastsoftmax.load("cv.safetensors").n_features_in_
+    assert f"features       {n_features}: words and pairs of words of body\n" in out
+    assert run("evaluate cv.safetensors test-text.csv --plot pictures")[0] == 0
+
+
+def test_text_like_numbers_and_without_known_words(run, texts, at):
+    """What CSV takes for numbers is text where text is wanted."""
+    command = "train train-text.csv --label animal --text body -o m.safetensors"
+    assert run(command)[0] == 0
+    (at / "odd.csv").write_text('body\n1234\n""\nhoney\n')
+    assert run("predict m.safetensors odd.csv --proba -o odd.npy")[0] == 0
+    probability = np.load("odd.npy")
+    np.testing.assert_array_equal(probability[0], probability[1])  # the intercept's alone
+    assert probability[2].argmax() == 1
+
+
+#: As REFUSED below, for text.
+REFUSED_TEXT = {
+    "no column": (
+        "train train-text.csv --label animal --text z -o m",
+        1,
+        "train-text.csv has no column 'z'; it has ['animal', 'age', 'title', 'body']",
+    ),
+    "no column to predict": (
+        "predict t.safetensors test.csv -o out.csv",
+        1,
+        "test.csv has no column 'body'; it has ['x0'",
+    ),
+    "numbers": (
+        "train train-text.parquet --label animal --text age -o m",
+        1,
+        "column 'age' of train-text.parquet holds int64, and --text is of text",
+    ),
+    "nulls": (
+        "train null.parquet --label animal --text body -o m",
+        1,
+        "column 'body' of null.parquet has rows without a text",
+    ),
+    "no words": (
+        "train empty-text.csv --label animal --text body -o m",
+        1,
+        "empty-text.csv has no words in 'body'",
+    ),
+    "label": (
+        "train train-text.csv --label animal --text animal -o m",
+        2,
+        "--text and --label name the same column, 'animal'",
+    ),
+    "weight": (
+        "train train-text.csv --label animal --weight body --text body -o m",
+        2,
+        "--text and --weight name the same column, 'body'",
+    ),
+    "twice": (
+        "train train-text.csv --label animal --text body --text body -o m",
+        2,
+        "--text must name each column once; got 'body' and 'body'",
+    ),
+    "npz": ("train train.npz --text body -o m", 2, "--text names 'body', of csv or Parquet; these"),
+    "npz to predict": (
+        "predict t.safetensors test.npz -o out.csv",
+        2,
+        "the model reads text, 'body', of csv or Parquet; these are npz",
+    ),
+    "forged": (
+        "predict forged.safetensors test-text.csv -o out.csv",
+        1,
+        "forged.safetensors can't be used: it has columns of text that don't fit its features",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_TEXT)
+def test_text_refused_in_one_line(name, run, texts, at):
+    assert run("train test-text.csv --label animal --text body -o t.safetensors --tol 1")[0] == 0
+    model = fastsoftmax.load("t.safetensors")
+    model._text_hashes = model._text_hashes[:-1]
+    model.save("forged.safetensors")
+    null = texts.assign(body=[None, *texts["body"][1:]])
+    null.to_parquet("null.parquet")
+    (at / "empty-text.csv").write_text("animal,body\nape,.\nbee,!\n")
+    before = set(os.listdir())
+    command, status, said = REFUSED_TEXT[name]
+    given, out, err = run(command)
+    assert said in err
+    assert (given, out) == (status, "")
+    assert err.count("\n") == 1 + ("left out" in err)
+    assert set(os.listdir()) == before
 
 
 # --- What is refused ------------------------------------------------------------------------------

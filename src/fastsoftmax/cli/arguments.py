@@ -36,11 +36,18 @@ def _add_train(commands):
         "train",
         "train a classifier on files",
         "Train softmax regression on files, which may be larger than memory, and save it. All "
-        "columns of numbers but the label's and the weights' are features. A minimum that was not "
-        "reached is warned of, and is no failure.",
+        "columns of numbers but the label's and the weights' are features, or with --text words. A "
+        "minimum that was not reached is warned of, and is no failure.",
     )
     _add_files(parser)
     _add_labels(parser)
+    parser.add_argument(
+        "--text",
+        action="append",
+        metavar="COLUMN",
+        help="learn from this column of text in csv and Parquet, and from others so named alone: "
+        "words and pairs of words, hashed, by tf-idf",
+    )
     parser.add_argument(
         "--output",
         "-o",

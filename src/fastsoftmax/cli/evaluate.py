@@ -17,7 +17,7 @@ def evaluate(options, console):
     """Read, measure, and tell; draw if that is wanted."""
     if options.plot:
         from . import pictures  # or an error, before anything is read
-    model, names, label = open_model(options.model)
+    model, names, label, hashing = open_model(options.model)
     model.n_jobs = options.jobs
     opened = open_rows(
         options,
@@ -25,6 +25,7 @@ def evaluate(options, console):
         features=names,
         n_features=model.n_features_in_,
         label=label,
+        hashing=hashing,
     )
     measures = measure(model, opened.source)
     document, text = measures.document, _text(measures)

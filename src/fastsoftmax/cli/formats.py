@@ -16,6 +16,7 @@ from ..sources import ArraySource, CsvSource, NpySource, ParquetSource, Source, 
 from ..sources.columns import require_arrow
 from ..sources.npz import members_of
 from .reporting import UsageError
+from .text import SHARE_OF_TEXT, Hashing, TextCsvSource, TextParquetSource
 
 __all__ = ["OPENERS", "Asked", "Opened", "format_of", "paths_of"]
 
@@ -52,15 +53,18 @@ class Opened:
     feature_names : list of str or None
         None where features have no names.
     left_out : tuple of str
-        Columns that are no features, as they hold no numbers.
+        Columns that are no features, as they hold no numbers, or as others were named.
     n_features : int or None
         Of svmlight text, which doesn't say itself.
+    hashing : text.Hashing or None
+        What has made the rows of text.
     """
 
     source: Source
     feature_names: list | None = None
     left_out: tuple = ()
     n_features: int | None = None
+    hashing: Hashing | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,12 @@ class Asked:
     is_labelled: bool
     zero_based: bool
     max_memory: int
+    text: list | None = None
+
+    @property
+    def max_of_source(self):
+        """What a table may take in memory."""
+        return max(1, self.max_memory // SHARE_OF_TEXT) if self.text else self.max_memory
 
     def require_label(self, how):
         if self.is_labelled and not self.label:
@@ -127,7 +137,8 @@ def _open_csv(asked, delimiter=","):
             return reader.schema
 
     def source_of(**columns):
-        return CsvSource(asked.files, delimiter=delimiter, max_memory=asked.max_memory, **columns)
+        kind = TextCsvSource if asked.text else CsvSource
+        return kind(asked.files, delimiter=delimiter, max_memory=asked.max_of_source, **columns)
 
     return _open_table(asked, schema_of, source_of)
 
@@ -141,13 +152,14 @@ def _open_parquet(asked):
     from pyarrow.parquet import read_schema
 
     def source_of(**columns):
-        return ParquetSource(asked.files, max_memory=asked.max_memory, **columns)
+        kind = TextParquetSource if asked.text else ParquetSource
+        return kind(asked.files, max_memory=asked.max_of_source, **columns)
 
     return _open_table(asked, read_schema, source_of)
 
 
 def _open_table(asked, schema_of, source_of):
-    """Named columns: those of numbers, or those of the names that are wanted."""
+    """Named columns: those of numbers, those of text, or those of the names that are wanted."""
     from pyarrow import ArrowInvalid
 
     asked.require_label("name the column of the labels")
@@ -158,7 +170,12 @@ def _open_table(asked, schema_of, source_of):
         raise ValueError(f"{path}: {error}") from error
     # A label that isn't wanted is no feature either.
     beside = [name for name in (asked.label, asked.weight) if name is not None]
-    if asked.features is None:
+    if asked.text:
+        columns, used = asked.text, {*asked.text, *beside}
+        left_out = [
+            f"{column.name} ({column.type})" for column in schema if column.name not in used
+        ]
+    elif asked.features is None:
         columns, left_out = _columns_of_numbers(schema, beside)
         if not columns:
             raise ValueError(
@@ -171,7 +188,8 @@ def _open_table(asked, schema_of, source_of):
         features=columns,
         sample_weight=asked.weight,
     )
-    return Opened(source, _feature_names(schema, columns), tuple(left_out))
+    names = None if asked.text else _feature_names(schema, columns)
+    return Opened(source, names, tuple(left_out))
 
 
 def _columns_of_numbers(schema, beside):

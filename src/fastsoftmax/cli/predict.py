@@ -13,7 +13,7 @@ __all__ = ["predict"]
 def predict(options, console):
     """Read, predict, write, and tell how many."""
     kind = format_of(options.output)
-    model, names, label = open_model(options.model)
+    model, names, label, hashing = open_model(options.model)
     check_output(options.output, [options.model, *paths_of(options.files)])
     model.n_jobs = options.jobs
     opened = open_rows(
@@ -22,6 +22,7 @@ def predict(options, console):
         features=names,
         n_features=model.n_features_in_,
         label=label,
+        hashing=hashing,
         is_labelled=False,
     )
 

@@ -12,6 +12,7 @@ from ..estimators import load
 from ..sources import Source
 from .formats import OPENERS, Asked, format_of, paths_of
 from .reporting import UsageError
+from .text import HashedSource, Hashing
 
 __all__ = ["held", "named_blocks", "open_model", "open_rows"]
 
@@ -25,6 +26,8 @@ def open_model(path):
     names : list of str or None
     label : str or None
         Column that it was trained on.
+    hashing : text.Hashing or None
+        What makes its rows, if they are of text.
     """
     model = load(path)
     if not hasattr(model, "coef_"):
@@ -32,7 +35,11 @@ def open_model(path):
     # Rows are in the order of the names once they are read: scikit-learn would miss the names.
     names = vars(model).pop("feature_names_in_", None)
     label = vars(model).get("_label_column")
-    return model, None if names is None else [str(name) for name in names], label
+    try:
+        hashing = Hashing.of(model)
+    except ValueError as error:
+        raise ValueError(f"{path} can't be used: {error}") from error
+    return model, None if names is None else [str(name) for name in names], label, hashing
 
 
 def open_rows(
@@ -45,6 +52,7 @@ def open_rows(
     n_features=None,
     label=None,
     is_labelled=True,
+    hashing=None,
 ):
     """The rows of files.
 
@@ -64,6 +72,9 @@ def open_rows(
         Column of the labels where the options name none.
     is_labelled : bool
         Whether labels are wanted.
+    hashing : text.Hashing or None
+        What makes the rows; None for one that is learned here where the options name columns of
+        text.
 
     Returns
     -------
@@ -88,7 +99,10 @@ def open_rows(
         is_labelled=is_labelled,
         zero_based=options.zero_based,
         max_memory=options.max_memory,
+        text=getattr(options, "text", None) if hashing is None else hashing.columns,
     )
+    if asked.text:
+        _check_text(asked, kind, hashing)
     if asked.labels and kind != "npy":
         raise UsageError(f"--labels goes with .npy files; these are {kind}")
     if given and kind in ("npy", "svmlight"):
@@ -99,7 +113,25 @@ def open_rows(
     if asked.zero_based and kind != "svmlight":
         raise UsageError(f"--zero-based goes with svmlight text; these are {kind}")
     opened = OPENERS[kind](asked)
+    if asked.text:
+        if hashing is None:
+            hashing = Hashing.learned(asked.text, _Watched(opened.source, progress, files))
+        source = HashedSource(opened.source, hashing, options.max_memory)
+        opened = replace(opened, source=source, hashing=hashing)
     return replace(opened, source=_Watched(opened.source, progress, files))
+
+
+def _check_text(asked, kind, hashing):
+    """An error where columns of text don't go with the files or with other columns."""
+    columns = " and ".join(map(repr, asked.text))
+    if kind not in ("csv", "tsv", "parquet"):
+        named = f"--text names {columns}" if hashing is None else f"the model reads text, {columns}"
+        raise UsageError(f"{named}, of csv or Parquet; these are {kind}")
+    if len(set(asked.text)) < len(asked.text):
+        raise UsageError(f"--text must name each column once; got {columns}")
+    for option, name in (("--label", asked.label), ("--weight", asked.weight)):
+        if name in asked.text:
+            raise UsageError(f"--text and {option} name the same column, {name!r}")
 
 
 class _Watched(Source):

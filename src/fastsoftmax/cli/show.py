@@ -11,7 +11,7 @@ MOST_NAMES = 10
 
 def show(options, console):
     """Read the model and tell of it."""
-    model, names, label = open_model(options.model)
+    model, names, label, hashing = open_model(options.model)
     curve = getattr(model, "loss_curve_", ())
     document = {
         "model": options.model,
@@ -19,6 +19,7 @@ def show(options, console):
         "parameters": _changed(model),
         "features": model.n_features_in_,
         "feature_names": names,
+        "text": None if hashing is None else hashing.columns,
         "label": label,
         "classes": model.classes_,
         "dtype": str(model.coef_.dtype),
@@ -48,6 +49,9 @@ def _text(document):
         ("classes", _some(len(classes), classes)),
         ("coefficients", f"{document['dtype']}"),
     ]
+    if document["text"] is not None:
+        columns = ", ".join(document["text"])
+        rows[1] = ("features", f"{document['features']}: words and pairs of words of {columns}")
     if document["label"] is not None:
         rows.insert(2, ("label", document["label"]))
     if document["alpha"] is not None:

@@ -33,7 +33,8 @@ def train(options, console):
     _check(options)
     opened = open_rows(options, console.progress)
     if opened.left_out:
-        console.say(f"left out, as they hold no numbers: {', '.join(opened.left_out)}")
+        why = "--text names others" if options.text else "they hold no numbers"
+        console.say(f"left out, as {why}: {', '.join(opened.left_out)}")
     validation = _validation(options, console, opened)
     start = time.perf_counter()
     fit = _fit_by_folds if options.cv else _fit
@@ -43,7 +44,7 @@ def train(options, console):
         raise KeyboardInterrupt(
             f"interrupted; nothing was learned yet, and {options.output} was not written"
         )
-    _save(model, options, opened.feature_names)
+    _save(model, options, opened)
     document = _described(model, options, opened.source.n_rows, seconds)
     document["left_out"], document["interrupted"] = list(opened.left_out), interrupt
     if interrupt:
@@ -98,6 +99,7 @@ def _validation(options, console, opened):
         labels=options.validation_labels or [],
         features=opened.feature_names,
         n_features=opened.n_features,
+        hashing=opened.hashing,
     )
 
 
@@ -139,12 +141,14 @@ def _fit_by_folds(options, console, source, validation):
     return model, False
 
 
-def _save(model, options, feature_names):
+def _save(model, options, opened):
     """Save it with the names by which other files are read."""
     if options.label is not None:
         model._label_column = options.label
-    if feature_names is not None:
-        model.feature_names_in_ = np.array(feature_names, dtype=object)
+    if opened.hashing is not None:
+        opened.hashing.keep(model)
+    if opened.feature_names is not None:
+        model.feature_names_in_ = np.array(opened.feature_names, dtype=object)
     model.save(options.output)
     vars(model).pop("feature_names_in_", None)  # it goes on with rows, which have no names
 

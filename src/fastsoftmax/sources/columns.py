@@ -61,17 +61,22 @@ class Columns:
 
     def of(self, table, path):
         """X, labels and weights of a table."""
-        X = [_numbers(table.column(name), name, path) for name in self.features]
-        X = X[0] if len(X) == 1 and X[0].ndim == 2 else np.column_stack(X)
+        X = self._features_of(table, path)
         y, weight = (
             None if name is None else _values(table.column(name), name, path)
             for name in (self.label, self.sample_weight)
         )
         return X, y, weight
 
+    def _features_of(self, table, path):
+        X = [_numbers(table.column(name), name, path) for name in self.features]
+        return X[0] if len(X) == 1 and X[0].ndim == 2 else np.column_stack(X)
+
 
 class TableSource(FileSource):
     """A source of tables, of which ``self._columns`` says what is what."""
+
+    _columns_class = Columns
 
     @property
     def feature_names(self):

@@ -1,7 +1,7 @@
 """Rows of CSV text, parsed by pyarrow, part by part."""
 
 from .base import Block
-from .columns import Columns, TableSource, require_arrow
+from .columns import TableSource, require_arrow
 from .files import paths_of
 from .reading import ahead
 
@@ -64,10 +64,8 @@ class CsvSource(TableSource):
     ):
         super().__init__(max_memory)
         require_arrow()
-        from pyarrow import bool_, float64, types
-
         self._paths, self._delimiter = paths_of(paths), delimiter
-        self._columns = Columns(label, sample_weight, features)
+        self._columns = self._columns_class(label, sample_weight, features)
         self._types = {}
         for path in self._paths:
             with self._opened(path) as reader:
@@ -78,15 +76,19 @@ class CsvSource(TableSource):
                 if name == label:
                     # A label of whole numbers here and of fractions there would be two kinds.
                     self._types.setdefault(name, kind)
-                elif types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind):
-                    self._types.setdefault(name, float64())
-                elif types.is_boolean(kind):
-                    self._types.setdefault(name, bool_())
                 else:
-                    what = "weights" if name == sample_weight else "features"
-                    raise ValueError(
-                        f"column {name!r} of {path} holds {kind}, and {what} must be numbers"
-                    )
+                    self._types.setdefault(name, self._type_of(name, kind, path))
+
+    def _type_of(self, name, kind, path):
+        """What a column of features or weights is read as, where it begins with this kind."""
+        from pyarrow import bool_, float64, types
+
+        if types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind):
+            return float64()
+        if types.is_boolean(kind):
+            return bool_()
+        what = "weights" if name == self._columns.sample_weight else "features"
+        raise ValueError(f"column {name!r} of {path} holds {kind}, and {what} must be numbers")
 
     def blocks(self, seed=None):
         """All blocks, in the order that they have, whatever the seed."""

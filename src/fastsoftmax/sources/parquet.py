@@ -4,7 +4,7 @@ Read by pyarrow, row group by row group.
 """
 
 from .base import Block
-from .columns import Columns, TableSource, require_arrow
+from .columns import TableSource, require_arrow
 from .files import paths_of
 
 __all__ = ["ParquetSource"]
@@ -53,7 +53,7 @@ class ParquetSource(TableSource):
         super().__init__(max_memory)
         require_arrow()
         self._paths, self._groups = paths_of(paths), []
-        self._columns = Columns(label, sample_weight, features)
+        self._columns = self._columns_class(label, sample_weight, features)
         for path in self._paths:
             with _opened(path) as file:
                 self._columns.check(file.schema_arrow.names, path)
