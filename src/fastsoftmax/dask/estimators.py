@@ -290,9 +290,9 @@ class SoftmaxClassifier(OnCluster, in_memory.SoftmaxClassifier):
     >>> from distributed import Client
     >>> from sklearn.datasets import load_digits
     >>> from fastsoftmax.dask import SoftmaxClassifier
-    >>> X, y = load_digits(return_X_y=True)
+    >>> X, y = load_digits(n_class=4, return_X_y=True)
     >>> with Client(processes=False, dashboard_address=None) as client:
-    ...     X, y = da.from_array(X, chunks=(600, -1)), da.from_array(y, chunks=600)
+    ...     X, y = da.from_array(X, chunks=(200, -1)), da.from_array(y, chunks=200)
     ...     classifier = SoftmaxClassifier(max_memory=1 << 20, random_state=0).fit(X, y)
     ...     print(classifier.converged_, classifier.predict(X[:3]).compute())
     True [0 1 2]

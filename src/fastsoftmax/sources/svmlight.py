@@ -42,8 +42,9 @@ class SvmlightSource(FileSource):
     >>> from fastsoftmax import SoftmaxClassifier
     >>> from fastsoftmax.sources import SvmlightSource
     >>> path = f"{tempfile.mkdtemp()}/digits.svm"
-    >>> dump_svmlight_file(*load_digits(return_X_y=True), path, zero_based=False)
-    >>> source = SvmlightSource(path, n_features=64, max_memory=1 << 20)
+    >>> X, y = load_digits(n_class=4, return_X_y=True)
+    >>> dump_svmlight_file(X, y, path, zero_based=False)
+    >>> source = SvmlightSource(path, n_features=64)
     >>> SoftmaxClassifier(random_state=0).fit(source).converged_
     True
     """
