@@ -1102,7 +1102,6 @@ def test_ctrl_c_while_predictions_are_written(model, run, at, monkeypatch):
     assert set(os.listdir()) == before
 
 
-@pytest.mark.alone
 def test_ctrl_c_at_a_terminal(at):
     """With progress on the terminal, and the model saved in the end."""
     pty = pytest.importorskip("pty")

@@ -1,10 +1,26 @@
 """Epochs of the kernels against those of their NumPy twin, on every build and number of threads."""
 
+from functools import cache
+
 import numpy as np
 import pytest
+from pairs import pairs
 from twins import DTYPES, assert_close, problem
 
+from fastsoftmax import kernels
 from fastsoftmax.kernels import reference
+
+#: Features, rows of coefficients, loss: of which narrow ones have coefficients for each thread.
+SHAPES_OF_TEAMS = [
+    (1401, 2, "logistic"),
+    (801, 4, "softmax"),
+    (601, 10, "softmax"),
+    (601, 26, "softmax"),
+    (601, 40, "softmax"),
+    (601, 1, "logistic"),  # from here on narrow
+    (54, 7, "softmax"),
+    (16, 26, "softmax"),
+]
 
 
 def run_epoch(module, data, parameters, batch_size, loss, update, n_threads=1, fit_intercept=True):
@@ -46,25 +62,17 @@ def test_epoch_goes_on_from_where_it_is(kernel, update, n_features, dtype):
         assert_close(array, twin, 1 + np.abs(twin).max(), 30)  # measured: 3 at most
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    ("n_features", "n_rows", "loss"),
-    [
-        (1401, 2, "logistic"),
-        (801, 4, "softmax"),
-        (601, 10, "softmax"),
-        (601, 26, "softmax"),
-        (601, 40, "softmax"),
-        (601, 1, "logistic"),  # from here on so narrow that each thread has its own coefficients
-        (54, 7, "softmax"),
-        (16, 26, "softmax"),
-    ],
+    ("kernel", "shape", "dtype", "batch_size"),
+    pairs(kernels.available, SHAPES_OF_TEAMS, DTYPES, [128, 1000]),
+    indirect=["kernel"],
+    ids=str,
 )
-@pytest.mark.parametrize("batch_size", [128, 1000])
 @pytest.mark.alone
-def test_threads_change_no_bit(kernel, dtype, n_features, n_rows, loss, batch_size):
+def test_threads_change_no_bit(kernel, shape, dtype, batch_size):
     # Enough work for a team (2^22 multiply-adds), and enough minibatches for it to be judged; seven
     # threads on fewer cores are broken up in the middle of the epoch.
+    n_features, n_rows, loss = shape
     n_samples = 2**22 // (n_features * n_rows) + 3001
     data, parameters = problem(dtype, n_rows, loss, n_samples=n_samples, n_features=n_features)
     once = run_epoch(kernel, data, parameters, batch_size, loss, "momentum")
@@ -75,13 +83,19 @@ def test_threads_change_no_bit(kernel, dtype, n_features, n_rows, loss, batch_si
             np.testing.assert_array_equal(array, twin, err_msg=f"{n_threads} threads")
 
 
+@cache
+def many_narrow_rows(update):
+    """An epoch's arguments and what its twin makes of them."""
+    data, parameters = problem(np.float64, 3, "softmax", n_samples=41_000, n_features=40)
+    arguments = data, parameters, 40_000, "softmax", update
+    return arguments, run_epoch(reference, *arguments)
+
+
 @pytest.mark.parametrize("update", reference.UPDATES)
 @pytest.mark.alone
 def test_minibatches_of_many_narrow_rows(kernel, update):
     # A share of these is taken in three pieces, and the last minibatch has only a share and a bit.
-    data, parameters = problem(np.float64, 3, "softmax", n_samples=41_000, n_features=40)
-    arguments = data, parameters, 40_000, "softmax", update
-    expected_total, expected = run_epoch(reference, *arguments)
+    arguments, (expected_total, expected) = many_narrow_rows(update)
     for n_threads in (1, 2, 7):
         total, actual = run_epoch(kernel, *arguments, n_threads)
         assert total == pytest.approx(expected_total, rel=1e-12), n_threads

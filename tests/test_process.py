@@ -13,6 +13,7 @@ import threading
 
 import numpy as np
 import pytest
+from pairs import BUILDS, pairs
 from sgd import sgd_classifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -45,9 +46,10 @@ def assert_same(one, other):
 # --- Threads --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("dtype", ["uint8", "int16", "float16", "float64"])
-@pytest.mark.parametrize("build_name", kernels.available)
+@pytest.mark.parametrize(
+    ("build_name", "dtype", "order"),
+    pairs(kernels.available, ["uint8", "int16", "float16", "float64"], ["C", "F"]),
+)
 @pytest.mark.alone
 def test_same_bits_at_any_number_of_threads(build_name, dtype, order):
     data = np.asarray(np.abs(10 * X[:1000]), dtype=dtype, order=order)
@@ -70,8 +72,11 @@ def _settings():
     )
 
 
-@pytest.mark.parametrize("limit", [None, 1, 3])
-@pytest.mark.parametrize("n_jobs", [None, 1, 2, 5])
+@pytest.mark.parametrize(
+    ("build", "n_jobs", "limit"),
+    pairs(BUILDS, [None, 1, 2, 5], [None, 1, 3]),
+    indirect=["build"],
+)
 @pytest.mark.alone
 def test_thread_settings_stay_as_they_are(build, n_jobs, limit):
     effective_n_threads()  # from here on threadpoolctl knows the pool

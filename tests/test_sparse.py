@@ -11,6 +11,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from pairs import pairs
 
 from fastsoftmax import kernels
 from fastsoftmax.kernels import reference
@@ -253,8 +254,11 @@ def test_a_loss_that_is_not_finite_ends_the_epoch(build):
         assert not np.isfinite(epoch.run_sparse(kernels.implementation, X, state)[1])
 
 
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("batch_size", [50, 300, 2000])
+@pytest.mark.parametrize(
+    ("kernel", "batch_size", "update"),
+    pairs(kernels.available, [50, 300, 2000], UPDATES),
+    indirect=["kernel"],
+)
 @pytest.mark.alone
 def test_same_bits_at_any_number_of_threads(kernel, batch_size, update):
     # A team is for 2^22 multiply-adds in all, 2^15 of them a part; more than 24 batches have it
@@ -342,17 +346,24 @@ def test_gradient(kernel, dtype):
                 assert_near(mine, theirs, 200)
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("n_features", [3000, 40])  # two shards of the rows, and eight
-def test_gradient_has_the_same_bits_at_any_number_of_threads(kernel, n_features):
+@cache
+def gradient_of_many(n_features):
+    """Arguments of a gradient that a team takes, and what the twin makes of them."""
     X = sparse_rows(8000, n_features, seed=6)
     rng = np.random.default_rng(8)
     coef, intercept, _, _ = parameters(rng, 120, n_features, np.float32)
     weight = rng.integers(0, 3, 8000).astype(np.float32)
     y_true = targets(rng, 8000, 120, "softmax")
     rest = (X, y_true, weight, (None, None), coef, intercept, "softmax")
+    return rest, gradient(reference, *rest)
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("n_features", [3000, 40])  # two shards of the rows, and eight
+def test_gradient_has_the_same_bits_at_any_number_of_threads(kernel, n_features):
+    rest, expected = gradient_of_many(n_features)
     one = gradient(kernel, *rest)
-    for mine, theirs in zip(one, gradient(reference, *rest), strict=True):
+    for mine, theirs in zip(one, expected, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
     for n_threads in (2, 3, 7):
         for mine, theirs in zip(gradient(kernel, *rest, n_threads), one, strict=True):

@@ -1,6 +1,6 @@
-"""Threads: the same bits at any number of them, how many there are, and forked children.
+"""Threads: the same bits at any number of them, and how many there are.
 
-What changes the process (environment, fork) runs in a child process.
+Forked children are in test_process.py.
 """
 
 import os
@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from pairs import pairs
 from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -31,10 +32,11 @@ SIZES = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
-@pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("build_name", kernels.available)  # the reference starts no threads
+@pytest.mark.parametrize(
+    ("build_name", "size", "multi_class", "dtype"),  # the reference starts no threads
+    pairs(kernels.available, SIZES, ["softmax", "ovr"], ["float32", "float64"]),
+    ids=str,
+)
 def test_same_bits_at_any_number_of_threads(build_name, size, multi_class, dtype):
     with kernels.use(build_name):
         _check_same_bits(size, multi_class, dtype)
@@ -149,32 +151,6 @@ def test_the_control_group_is_asked_again(monkeypatch):
     assert effective_n_threads() == 3  # for a second
     monkeypatch.setattr(threads, "_quota_known", (time.monotonic() - 2, 3))
     assert effective_n_threads() == 2
-
-
-FORK = """
-import os
-import numpy as np
-from fastsoftmax import SoftmaxClassifier
-from fastsoftmax.kernels.threads import effective_n_threads
-
-rng = np.random.default_rng(0)
-X, y = rng.normal(size=(4000, 300)), rng.integers(5, size=4000)
-classifier = SoftmaxClassifier(
-    solver="sgd", learning_rate=0.01, n_jobs=2, max_iter=1, random_state=0
-)
-coef = classifier.fit(X, y).coef_
-child = os.fork()
-if child == 0:
-    same = np.array_equal(classifier.fit(X, y).coef_, coef)
-    os._exit(0 if same and effective_n_threads(2) == 2 else 1)
-_, status = os.waitpid(child, 0)
-print(os.waitstatus_to_exitcode(status))
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_forked_child_does_not_hang():
-    assert _run(FORK) == "0"
 
 
 def test_importing_the_functions_does_not_import_scikit_learn():
