@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import sklearn
 from digits import assert_same_fit, small_digits
+from pairs import BUILDS, pairs, together
 from sgd import sgd_classifier
 from sklearn.exceptions import NotFittedError
 
@@ -38,13 +39,6 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture(params=kernels.available)
-def kernel(request):
-    """The module of one compiled build."""
-    with kernels.use(request.param) as module:
-        yield module
-
-
 def sixteenths(dtype, n_rows=300):
     """The small digits as numbers that every dtype holds exactly: 0 to 16, or 0 to 1 for floats."""
     X, y = small_digits(n_rows)
@@ -64,9 +58,11 @@ def test_stage_knows_every_bfloat16(kernel, tile_dtype):
         np.testing.assert_array_equal(tile, X.astype(tile_dtype))
 
 
-@pytest.mark.parametrize("tile_dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", [*NARROW, "float64"])
+@pytest.mark.parametrize(
+    ("kernel", "tile_dtype", "layout", "dtype"),
+    pairs(together(kernels.available, [np.float32, np.float64]), [*LAYOUTS], [*NARROW, "float64"]),
+    indirect=["kernel"],
+)
 def test_stage_of_any_layout_with_and_without_z_scores(kernel, dtype, layout, tile_dtype):
     rng = np.random.default_rng(0)
     for n_rows, n_features in ((1, 5), (3, 1), (37, 131), (150, 33)):
@@ -96,9 +92,11 @@ def test_other_dtypes_are_refused(kernel):
 # --- The search for NaN ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("n_threads", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "layout", "n_threads"),
+    pairs(together(kernels.available, FLOATS), [*LAYOUTS], [1, 2, 7]),
+    indirect=["kernel"],
+)
 def test_all_finite_finds_one_value_anywhere(kernel, dtype, layout, n_threads):
     for shape in ((3, 4), (2, 5000), (5000, 3), (40, 2500)):
         X = np.array(np.ones(shape), dtype)
@@ -191,8 +189,15 @@ def test_narrow_dtypes_fit_as_their_float32_copy(build, dtype, standardize):
         )
 
 
-@pytest.mark.parametrize("given", ["float32", np.float32, np.dtype("float32")])
-@pytest.mark.parametrize("x_dtype", ["float64", "int64", "uint8"])
+@pytest.mark.parametrize(
+    ("build", "given", "x_dtype"),
+    pairs(
+        BUILDS,
+        ["float32", np.float32, np.dtype("float32")],
+        ["float64", "int64", "uint8"],
+    ),
+    indirect=["build"],
+)
 def test_dtype_float32(build, x_dtype, given):
     X, y = sixteenths(x_dtype)
     classifier = sgd_classifier(dtype=given, random_state=0).fit(X, y)
@@ -201,8 +206,11 @@ def test_dtype_float32(build, x_dtype, given):
     sklearn.clone(classifier).partial_fit(X, y, classes=np.unique(y))
 
 
-@pytest.mark.parametrize("given", ["float64", np.float64, np.dtype("float64")])
-@pytest.mark.parametrize("x_dtype", NARROW)
+@pytest.mark.parametrize(
+    ("build", "given", "x_dtype"),
+    pairs(BUILDS, ["float64", np.float64, np.dtype("float64")], NARROW),
+    indirect=["build"],
+)
 def test_dtype_float64(build, x_dtype, given):
     X, y = sixteenths(x_dtype)
     classifier = sgd_classifier(dtype=given, random_state=0).fit(X, y)
@@ -260,10 +268,13 @@ def test_data_frames(build, dtype):
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
 
-@pytest.mark.parametrize("layout", ["C", "Fortran"])
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "inf")])
-def test_not_finite(build, value, name, dtype, layout):
+@pytest.mark.parametrize(
+    ("build", "value", "dtype", "layout"),
+    pairs(BUILDS, [np.nan, np.inf, -np.inf], FLOATS, ["C", "Fortran"]),
+    indirect=["build"],
+)
+def test_not_finite(build, value, dtype, layout):
+    name = "NaN" if np.isnan(value) else "inf"
     X, y = sixteenths(dtype)
     classifier = sgd_classifier(max_iter=1).fit(X, y)
     two_classes = sgd_classifier(max_iter=1).fit(X, y == 3)

@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from pairs import pairs
+from pairs import pairs, together
 from twins import DTYPES, assert_close, problem
 
 from fastsoftmax import kernels
@@ -32,10 +32,16 @@ def run_epoch(module, data, parameters, batch_size, loss, update, n_threads=1, f
     return total, parameters
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("update", reference.UPDATES)
-@pytest.mark.parametrize(("n_rows", "loss"), [(1, "logistic"), (4, "logistic"), (13, "softmax")])
-@pytest.mark.parametrize("batch_size", [1, 32, 100, 257, 1000])
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "update", "n_rows", "loss", "batch_size"),
+    pairs(
+        together(kernels.available, DTYPES),
+        reference.UPDATES,
+        [*together([1, 4], ["logistic"]), *together([13], ["softmax"])],
+        [1, 32, 100, 257, 1000],
+    ),
+    indirect=["kernel"],
+)
 def test_epoch(kernel, dtype, update, n_rows, loss, batch_size):
     data, parameters = problem(dtype, n_rows, loss)
     total, actual = run_epoch(kernel, data, parameters, batch_size, loss, update)
@@ -47,10 +53,12 @@ def test_epoch(kernel, dtype, update, n_rows, loss, batch_size):
     assert np.abs(actual[0]).max() > 1e-4  # it did move
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("update", reference.UPDATES)
-# Two narrow ones, and one wide, whose minibatches are taken in parts; all end within a vector.
-@pytest.mark.parametrize("n_features", [1, 21, 1101])
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "update", "n_features"),
+    # Two narrow ones, and one wide, whose minibatches are taken in parts; all end within a vector.
+    pairs(together(kernels.available, DTYPES), reference.UPDATES, [1, 21, 1101]),
+    indirect=["kernel"],
+)
 def test_epoch_goes_on_from_where_it_is(kernel, update, n_features, dtype):
     data, parameters = problem(dtype, 3, "softmax", n_features=n_features)
     rng = np.random.default_rng(4)

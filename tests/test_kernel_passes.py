@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from pairs import pairs, together
 from twins import DTYPES, ITEM_DTYPES, assert_close, matrix, problem, twice
 
 from fastsoftmax import kernels
@@ -177,15 +178,19 @@ def test_hessian_product(kernel, dtype, loss, n_samples, n_features, n_rows):
                 np.testing.assert_array_equal(array, first)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("loss", ["softmax", "logistic"])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize(
-    # One share of the rows and several, whose sums a core's cache holds, and does not.
-    ("n_samples", "n_features", "n_rows"),
-    [(1, 1, 1), (5, 3, 2), (700, 21, 10), (9000, 7, 3), (600, 5000, 33)],
+    ("kernel", "dtype", "loss", "smoothing", "shape"),
+    pairs(
+        together(kernels.available, DTYPES),
+        ["softmax", "logistic"],
+        [0.0, 0.1],
+        # One share of the rows and several, whose sums a core's cache holds, and does not.
+        [(1, 1, 1), (5, 3, 2), (700, 21, 10), (9000, 7, 3), (600, 5000, 33)],
+    ),
+    indirect=["kernel"],
 )
-def test_loss_gradient(kernel, dtype, loss, smoothing, n_samples, n_features, n_rows):
+def test_loss_gradient(kernel, dtype, loss, smoothing, shape):
+    n_samples, n_features, n_rows = shape
     rng = np.random.default_rng(n_samples)
     rows = rng.permutation(n_samples)[: n_samples - n_samples // 7].copy()
     X = rng.integers(0, 255, (n_samples, n_features)).astype(np.uint8)

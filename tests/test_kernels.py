@@ -8,8 +8,10 @@ import itertools
 
 import numpy as np
 import pytest
+from pairs import pairs, together
 from twins import DTYPES, ITEM_DTYPES, assert_close, matrix, twice
 
+from fastsoftmax import kernels
 from fastsoftmax.kernels import reference
 
 # Around every vector width (4, 8 and 16 items), odd, even and whole tiles.
@@ -226,19 +228,24 @@ def check_backward(kernel, rng, dtype, update, with_intercept, n_rows, n_feature
         assert_close(array, expected[index], scale, n_samples + 8)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("update", reference.UPDATES)
-@pytest.mark.parametrize("with_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "update", "with_intercept"),
+    pairs(together(kernels.available, DTYPES), reference.UPDATES, [True, False]),
+    indirect=["kernel"],
+)
 def test_backward_update(kernel, dtype, update, with_intercept):
     rng = np.random.default_rng(5)
     for shape in itertools.product(ROWS, FEATURES[::2], [1, 17, 128]):
         check_backward(kernel, rng, dtype, update, with_intercept, *shape)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("update", reference.UPDATES)
-@pytest.mark.parametrize(("n_rows", "n_features"), LONG)
-def test_backward_update_of_long_rows(kernel, dtype, update, n_rows, n_features):
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "update", "shape"),
+    pairs(together(kernels.available, DTYPES), reference.UPDATES, LONG),
+    indirect=["kernel"],
+)
+def test_backward_update_of_long_rows(kernel, dtype, update, shape):
+    n_rows, n_features = shape
     rng = np.random.default_rng(n_features)
     for n_samples in (1, 17, 130):
         check_backward(kernel, rng, dtype, update, True, n_rows, n_features, n_samples)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from digits import assert_same_fit, parameters_of, small_digits
+from pairs import BUILDS, pairs, together
 from scipy.sparse import csr_array
 from sgd import sgd_classifier
 from sklearn.linear_model import LogisticRegression
@@ -23,11 +24,12 @@ CASES = [
 # --- Kernels --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.9])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("name", "shape"), CASES, ids=str)
-@pytest.mark.parametrize("build_name", kernels.available)
-def test_gradient_and_loss_are_the_references(build_name, name, shape, dtype, label_smoothing):
+@pytest.mark.parametrize(
+    ("build_name", "dtype", "case", "label_smoothing"),
+    pairs(together(kernels.available, ["float32", "float64"]), CASES, [0.0, 0.1, 0.9]),
+)
+def test_gradient_and_loss_are_the_references(build_name, dtype, case, label_smoothing):
+    name, shape = case
     rng = np.random.default_rng(0)
     raw = rng.normal(scale=5, size=shape).astype(dtype)
     y = rng.integers(max(shape[0], 2), size=shape[1]).astype(np.int32)
@@ -108,10 +110,10 @@ def test_loss_over_all_rows_is_that_of_the_smoothed_targets(build, loss, n_rows,
 # --- The estimator --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n_classes", [2, 10])
-@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
-@pytest.mark.parametrize("build_name", kernels.available)
+@pytest.mark.parametrize(
+    ("build_name", "multi_class", "n_classes", "dtype"),
+    pairs(kernels.available, ["softmax", "ovr"], [2, 10], ["float32", "float64"]),
+)
 def test_same_fit_as_the_reference(build_name, multi_class, n_classes, dtype):
     X, y = small_digits(dtype=dtype, n_classes=n_classes)
     weight = np.random.default_rng(0).exponential(size=len(X))
@@ -212,9 +214,11 @@ def test_same_bits_at_any_number_of_threads():
 # --- Sparse X and the solvers ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize("multi_class", ["softmax", "ovr"])
-@pytest.mark.parametrize("solver", ["sgd", "lbfgs"])
+@pytest.mark.parametrize(
+    ("build", "n_classes", "multi_class", "solver"),
+    pairs(BUILDS, [2, 3], ["softmax", "ovr"], ["sgd", "lbfgs"]),
+    indirect=["build"],
+)
 def test_sparse_rows_are_as_dense_ones(build, solver, multi_class, n_classes):
     X, y = small_digits(n_classes=n_classes)
     setting = {"label_smoothing": 0.2, "multi_class": multi_class, "random_state": 0}

@@ -22,13 +22,6 @@ UPDATES = ["sgd", "momentum", "nesterov", "adagrad"]
 SHAPES = {"few": (61, 40), "wide": (97, 700), "tall": (700, 9)}
 
 
-@pytest.fixture(params=kernels.available)
-def kernel(request):
-    """The module of one compiled build."""
-    with kernels.use(request.param) as module:
-        yield module
-
-
 @dataclass
 class Rows:
     """The three arrays of a CSR matrix, and the matrix."""
