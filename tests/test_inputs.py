@@ -338,7 +338,7 @@ def test_plain_arrays_are_checked_as_others_are(build, method):
 # --- Memory ---------------------------------------------------------------------------------------
 
 PEAK = """
-import itertools, os, resource, sys, tracemalloc
+import os, resource, sys, tracemalloc
 import numpy as np
 from fastsoftmax import SoftmaxClassifier
 
@@ -346,51 +346,51 @@ def peak():
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-dtype, order = sys.argv[1:]
-if dtype == "bfloat16":
-    from ml_dtypes import bfloat16 as dtype
-rng = np.random.default_rng(0)
 n, d = 50_000, 300
-small = rng.integers(0, 100, (1000, d)).astype(dtype)
-y = rng.integers(10, size=n)
-X = np.empty((n, d), dtype, order=order)
-for start in range(0, n, 1000):
-    X[start : start + 1000] = small
-for solver, standardize in itertools.product(("sgd", "auto"), (False, True)):
+for case in sys.argv[1:]:
     if os.fork():  # a peak is that of a process, and importing takes longer than fitting
-        os.wait()
+        assert os.wait()[1] == 0
         continue
-    setting = dict(solver=solver, standardize=standardize, max_iter=2, n_jobs=2)
+    dtype, order, solver, standardize = case.split()
+    if dtype == "bfloat16":
+        from ml_dtypes import bfloat16 as dtype
+    rng = np.random.default_rng(0)
+    small = rng.integers(0, 100, (1000, d)).astype(dtype)
+    y = rng.integers(10, size=n)
+    X = np.empty((n, d), dtype, order=order)
+    for start in range(0, n, 1000):
+        X[start : start + 1000] = small
+    setting = dict(solver=solver, standardize=standardize == "True", max_iter=2, n_jobs=2)
     SoftmaxClassifier(**setting).fit(small, y[:1000]).predict_proba(small)  # what is loaded late
     before = peak()
     tracemalloc.start()
     model = SoftmaxClassifier(**setting).fit(X, y)
     model.predict(X)
     traced = tracemalloc.get_traced_memory()[1]
-    print(solver, standardize, traced, peak() - before, flush=True)
+    print(traced, peak() - before, flush=True)
     os._exit(0)
 """
 
 
-@pytest.mark.parametrize(
-    ("dtype", "order"),
-    [
-        ("uint8", "C"),
-        ("uint8", "F"),
-        ("int16", "C"),
-        ("float16", "C"),
-        ("float16", "F"),
-        pytest.param("bfloat16", "C", marks=needs_bfloat16),
-        ("float32", "F"),
-        ("float64", "C"),
-    ],
+#: Dtype and order of X, the solver, and whether it is standardized.
+PEAKS = pairs(
+    together(["uint8", "float16"], ["C", "F"])
+    + together(["int16", "float64"], ["C"])
+    + together(["float32"], ["F"])
+    + (together(["bfloat16"], ["C"]) if bfloat16 is not None else []),
+    ["sgd", "auto"],
+    [False, True],
 )
-def test_fit_and_predict_need_a_few_megabytes(dtype, order):
+
+
+def test_fit_and_predict_need_a_few_megabytes():
     pytest.importorskip("resource")
-    command = [sys.executable, "-W", "ignore", "-c", PEAK, dtype, order]
+    cases = [case.values for case in PEAKS]
+    command = [sys.executable, "-W", "ignore", "-c", PEAK]
+    command += [" ".join(map(str, case)) for case in cases]
     peaks = subprocess.check_output(command, timeout=120, text=True).splitlines()
-    assert len(peaks) == 4
-    for solver, standardize, traced, resident in map(str.split, peaks):
+    for (dtype, *order, solver, standardize), peak in zip(cases, peaks, strict=True):
+        traced, resident = map(int, peak.split())
         # Labels, codes and orders of rows: about 50 bytes a row, and the 2000 rows of which a
         # learning rate is made. X itself is 15 to 120 MB: fewer rows could hide in what the
         # preconditioner is allowed.
@@ -398,5 +398,5 @@ def test_fit_and_predict_need_a_few_megabytes(dtype, order):
         allowed = 4e6 + 2000 * 300 * itemsize
         if solver == "auto":  # the rows that the preconditioner is made of, twice, and its matrices
             allowed += 2 * 2000 * 301 * itemsize + 3 * 301**2 * 8
-        assert int(traced) < allowed, (solver, standardize)
-        assert int(resident) < allowed + 4e6, (solver, standardize)
+        assert traced < allowed, (dtype, *order, solver, standardize)
+        assert resident < allowed + 4e6, (dtype, *order, solver, standardize)

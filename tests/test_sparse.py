@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from pairs import pairs
+from pairs import pairs, together
 
 from fastsoftmax import kernels
 from fastsoftmax.kernels import reference
@@ -146,12 +146,14 @@ def assert_near(actual, expected, n_roundings):
 # --- An epoch -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("update", UPDATES)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_epoch_is_that_of_the_dense_matrix(kernel, shape, update, dtype):
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "shape", "update", "alpha"),
+    pairs(together(kernels.available, DTYPES), [*SHAPES], UPDATES, [0, 0.05]),
+    indirect=["kernel"],
+)
+def test_epoch_is_that_of_the_dense_matrix(kernel, dtype, shape, update, alpha):
     X = sparse_rows(*SHAPES[shape], dtype)
-    for n_rows, alpha in itertools.product(CLASSES, [0, 0.05]):
+    for n_rows in CLASSES:
         rng = np.random.default_rng(n_rows)
         state = parameters(rng, n_rows, X.dense.shape[1], dtype)
         epoch = work(rng, X, n_rows, dtype, update=update, alpha=alpha)
@@ -318,7 +320,7 @@ def test_gradient_is_that_of_finite_differences(build, loss):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_gradient(kernel, dtype):
+def test_gradient(dtype):
     for n_rows, (n_samples, n_features) in itertools.product(CLASSES, [(700, 90), (9000, 33)]):
         X = sparse_rows(n_samples, n_features, dtype)
         loss = "logistic" if n_rows == 1 else "softmax"
@@ -332,11 +334,13 @@ def test_gradient(kernel, dtype):
         )
         for arguments in ((None, (None, None)), (weight, (None, scaling[1])), (weight, scaling)):
             rest = (X, y_true, *arguments, coef, intercept, loss)
-            value, *arrays = gradient(kernel, *rest)
             expected, *expected_arrays = gradient(reference, *rest)
-            assert value == pytest.approx(expected, rel=50 * float(np.finfo(dtype).eps))
-            for mine, theirs in zip(arrays, expected_arrays, strict=True):
-                assert_near(mine, theirs, 200)
+            for build in kernels.available:
+                with kernels.use(build) as kernel:
+                    value, *arrays = gradient(kernel, *rest)
+                assert value == pytest.approx(expected, rel=50 * float(np.finfo(dtype).eps)), build
+                for mine, theirs in zip(arrays, expected_arrays, strict=True):
+                    assert_near(mine, theirs, 200)
 
 
 @cache
@@ -382,13 +386,12 @@ def test_predictions(kernel, dtype, index):
         for (name, (out, *_)), loss in itertools.product(outputs.items(), losses):
             more = (loss,) if name == "predict_proba" else ()
             results = []
-            for module in (kernel, reference):
-                for n_threads in (1, 2, 3):
-                    mine = np.zeros_like(out)
-                    assert getattr(module, f"sparse_{name}")(
-                        *X.parts, coef, intercept, mine, *more, n_threads
-                    )
-                    results.append(mine)
+            for module, n_threads in ((kernel, 1), (kernel, 2), (kernel, 3), (reference, 1)):
+                mine = np.zeros_like(out)
+                assert getattr(module, f"sparse_{name}")(
+                    *X.parts, coef, intercept, mine, *more, n_threads
+                )
+                results.append(mine)
             np.testing.assert_array_equal(results[0], results[1])
             np.testing.assert_array_equal(results[0], results[2])
             if name == "predict":
