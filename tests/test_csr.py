@@ -22,7 +22,6 @@ def check(indices, indptr, n_features, n_values=None, widths=(np.int32, np.int32
     return kernels.implementation.check_csr(indices, indptr, n_values, n_features)
 
 
-@pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize(
     ("indices", "indptr", "n_features", "expected"),
     [
@@ -57,8 +56,9 @@ def check(indices, indptr, n_features, n_values=None, widths=(np.int32, np.int32
         ([0, 1], [], 3, (False, False)),
     ],
 )
-def test_small_cases(build, widths, indices, indptr, n_features, expected):
-    assert check(indices, indptr, n_features, widths=widths) == expected
+def test_small_cases(build, indices, indptr, n_features, expected):
+    for widths in WIDTHS:
+        assert check(indices, indptr, n_features, widths=widths) == expected, widths
 
 
 def test_numbers_beyond_32_bits(build):

@@ -12,13 +12,16 @@ import scipy.special
 from fastsoftmax import functional as F
 
 DTYPES = [np.float32, np.float64]
-N_SAMPLES = [0, 1, 2, 15, 16, 17, 33]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_samples", N_SAMPLES)
 @pytest.mark.parametrize("n_classes", [1, 2, 3, 4, 10, 16, 17, 100])
-def test_scipy_agrees_at_any_number_of_rows(build, n_samples, n_classes, dtype):
+def test_scipy_agrees_at_any_number_of_rows(build, n_classes, dtype):
+    for n_samples in [0, 1, 2, 15, 16, 17, 33]:
+        check_by_scipy(n_samples, n_classes, dtype)
+
+
+def check_by_scipy(n_samples, n_classes, dtype):
     raw = (
         np.random.default_rng(n_samples).normal(size=(n_samples, n_classes), scale=2).astype(dtype)
     )
@@ -67,8 +70,12 @@ TINY = 1.3838965267367376e-87  # e^−200, which is 0 in float32
         ([0, -200], [1, {"f": 0, "d": TINY}], [{"f": 0, "d": -TINY}, -200], {"f": 0, "d": TINY}),
     ],
 )
-@pytest.mark.parametrize("n_classes", [2, 5, 16, 33])
-def test_infinite_and_missing_values(build, row, softmax, log_softmax, logsumexp, n_classes, dtype):
+def test_infinite_and_missing_values(build, row, softmax, log_softmax, logsumexp, dtype):
+    for n_classes in (2, 5, 16, 33):
+        check_special_values(row, softmax, log_softmax, logsumexp, n_classes, dtype)
+
+
+def check_special_values(row, softmax, log_softmax, logsumexp, n_classes, dtype):
     def pick(values):
         return [v[np.dtype(dtype).char] if isinstance(v, dict) else v for v in values]
 

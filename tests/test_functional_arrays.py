@@ -12,6 +12,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.special
+from pairs import BUILDS, pairs
 
 from fastsoftmax import functional as F
 from fastsoftmax import kernels
@@ -461,8 +462,12 @@ DEGENERATE = [
 ANY_DTYPE = [np.float16, np.float32, np.float64, np.int64, np.uint8, bool, ">f8"]
 
 
-@pytest.mark.parametrize("shape", DEGENERATE, ids=str)
-@pytest.mark.parametrize("dtype", ANY_DTYPE)
+@pytest.mark.parametrize(
+    ("build", "shape", "dtype"),
+    pairs(BUILDS, DEGENERATE, ANY_DTYPE),
+    indirect=["build"],
+    ids=str,
+)
 def test_no_rows_no_classes_one_class(build, shape, dtype):
     raw, of_rows = np.zeros(shape, dtype), shape[:-1]
     real = np.dtype(dtype).newbyteorder("=") if np.dtype(dtype).kind == "f" else np.float64

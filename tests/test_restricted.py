@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from pairs import pairs
 from scipy.sparse import csr_array
 from truth import Objective
 from twins import DTYPES, assert_close
@@ -150,17 +151,19 @@ def test_rows_are_read_as_by_the_other_kernels(kernel, item, order):
     np.testing.assert_allclose(actual[2], expected[2], atol=1e-4)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("n_features", [16, 512, 519])
-def test_the_same_bits_on_any_number_of_threads(build, dtype, n_features):
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "n_features"),
+    pairs(kernels.available, DTYPES, [16, 512, 519]),
+    indirect=["kernel"],
+)
+def test_the_same_bits_on_any_number_of_threads(kernel, dtype, n_features):
     work = drawn(2000, n_features, 150, dtype)
     likeliest = met(reference, work)[3:]
     change = changes(150, n_features, dtype)
-    module = kernels.implementation
-    expected = bent(module, work, likeliest, change)
+    expected = bent(kernel, work, likeliest, change)
     for n_threads in (2, 3, 5):
         for one, other in zip(
-            bent(module, work, likeliest, change, n_threads), expected, strict=True
+            bent(kernel, work, likeliest, change, n_threads), expected, strict=True
         ):
             np.testing.assert_array_equal(one, other)
 

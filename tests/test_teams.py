@@ -134,7 +134,7 @@ with kernels.use(sys.argv[1]) as kernel:
 """
 
 TEAMS = """
-    found = [differ(results(n), expected) for n in (2, 3, 4, 7)]
+    found = [differ(results(n), expected) for n in (2, 3, 7)]
     assert _pool.counts()["workers"] == int(sys.argv[2]), _pool.counts()
     if int(sys.argv[2]):
         assert _pool.counts()["came"] > 100, _pool.counts()
@@ -197,18 +197,18 @@ def run(script, *arguments, **options):
 
 @pytest.mark.parametrize("build_name", kernels.available)
 def test_teams_change_no_bit(build_name):
-    assert run(TEAMS, build_name, "6") == "[] [] [] []"
+    assert run(TEAMS, build_name, "6") == "[] [] []"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of the stack as Linux has them")
-@pytest.mark.parametrize("build_name", kernels.available)
-def test_threads_that_cannot_be_had_change_no_bit(build_name):
+def test_threads_that_cannot_be_had_change_no_bit():
     _, hard = resource.getrlimit(resource.RLIMIT_STACK)
     if hard != resource.RLIM_INFINITY:
         pytest.skip("the stack's limit can't be raised")
     environment = {**os.environ, **NO_THREADS}
+    build_name = kernels.available[-1]  # the pool is the same for all
     found = run(TEAMS, build_name, "0", env=environment, preexec_fn=grant_no_threads)
-    assert found == "[] [] [] []"
+    assert found == "[] [] []"
 
 
 @pytest.mark.parametrize("build_name", kernels.available)

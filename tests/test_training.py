@@ -6,6 +6,7 @@ Divergence is provoked by real learning rates where its result is looked at, and
 
 import numpy as np
 import pytest
+from pairs import pairs, together
 from sgd import sgd_classifier
 from sklearn.datasets import load_digits
 
@@ -52,11 +53,10 @@ def _coef_after_5_epochs(build, update, task, dtype, weighted, standardize):
     return np.column_stack([classifier.coef_, classifier.intercept_])
 
 
-@pytest.mark.parametrize("standardize", [False, True], ids=["raw", "standardized"])
-@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("update", UPDATES)
+@pytest.mark.parametrize(
+    ("update", "task", "dtype", "weighted", "standardize"),
+    pairs(together(UPDATES, TASKS), ["float32", "float64"], [False, True], [False, True]),
+)
 def test_same_coef_as_the_reference(update, task, dtype, weighted, standardize):
     setting = (update, task, dtype, weighted, standardize)
     expected = _coef_after_5_epochs("reference", *setting)
