@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from preloaded import Preloaded
 
 pytest.importorskip("matplotlib")
 
@@ -67,19 +68,32 @@ FACTS_OF_GALLERY = {
 }
 
 
-def _run(script, facts, *arguments):
+#: What most of them import, which takes longer than what they do.
+MODULES = ["matplotlib.pyplot", "sklearn.datasets", "sklearn.linear_model", "fastsoftmax"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
     """Run a script, which must print what matches each of the patterns."""
-    result = subprocess.run(
-        [sys.executable, "-W", "error", str(script), *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONUTF8": "1", "MPLBACKEND": "Agg"},
-        timeout=240,
-    )
-    assert result.returncode == 0, result.stderr
-    for fact in facts:
-        assert re.search(fact, result.stdout), f"{fact!r} is not in\n{result.stdout}"
+    options = ["-X", "utf8", "-W", "error"]
+    preloaded = Preloaded(options, MODULES) if hasattr(os, "fork") else None
+
+    def run_script(script, facts, *arguments):
+        if preloaded:
+            folder = tmp_path_factory.mktemp("output")
+            status, printed, errors = preloaded.run(script, arguments, folder, MPLBACKEND="Agg")
+        else:
+            command = [sys.executable, *options, str(script), *arguments]
+            more = {"env": {**os.environ, "MPLBACKEND": "Agg"}, "encoding": "utf-8"}
+            done = subprocess.run(command, capture_output=True, timeout=240, **more)
+            status, printed, errors = done.returncode, done.stdout, done.stderr
+        assert status == 0, errors
+        for fact in facts:
+            assert re.search(fact, printed), f"{fact!r} is not in\n{printed}"
+
+    yield run_script
+    if preloaded:
+        preloaded.close()
 
 
 def test_every_example_is_listed():
@@ -88,15 +102,15 @@ def test_every_example_is_listed():
 
 
 @pytest.mark.parametrize("name", FACTS_OF_GALLERY)
-def test_example_of_the_gallery(name):
+def test_example_of_the_gallery(name, run):
     if name in ("mixed_units", "watching_training"):
         pytest.importorskip("pandas")
-    _run(EXAMPLES / "gallery" / f"{name}.py", FACTS_OF_GALLERY[name])
+    run(EXAMPLES / "gallery" / f"{name}.py", FACTS_OF_GALLERY[name])
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_example(name, tmp_path):
-    _run(EXAMPLES / f"{name}.py", FACTS[name], str(tmp_path))
+def test_example(name, run, tmp_path):
+    run(EXAMPLES / f"{name}.py", FACTS[name], str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.png"]
     picture = (tmp_path / f"{name}.png").read_bytes()
     assert picture.startswith(b"\x89PNG")

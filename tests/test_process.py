@@ -14,6 +14,7 @@ import threading
 import numpy as np
 import pytest
 from pairs import BUILDS, pairs
+from preloaded import Preloaded
 from sgd import sgd_classifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -379,15 +380,20 @@ assert equal(
 }
 
 
+@pytest.fixture(scope="module")
+def preloaded():
+    """A process that has imported what the scripts do, and has no threads of ours."""
+    process = Preloaded(["-W", "ignore"], ["joblib", "fastsoftmax.estimators.classifier"])
+    yield process
+    process.close()
+
+
 @needs_fork
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_fit_in_another_process(name):
+def test_fit_in_another_process(name, preloaded, tmp_path):
     if "another library" in name and shutil.which("cc") is None:
         pytest.skip("no C compiler here")
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PARENT + SCRIPTS[name]],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 0, run.stderr
+    script = tmp_path / "script.py"
+    script.write_text(PARENT + SCRIPTS[name])
+    status, _, errors = preloaded.run(script, [], tmp_path)
+    assert status == 0, errors
