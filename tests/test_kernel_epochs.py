@@ -33,10 +33,10 @@ def run_epoch(module, data, parameters, batch_size, loss, update, n_threads=1, f
 
 
 @pytest.mark.parametrize(
-    ("kernel", "dtype", "update", "n_rows", "loss", "batch_size"),
+    ("kernel", "update", "dtype", "n_rows", "loss", "batch_size"),
     pairs(
-        together(kernels.available, DTYPES),
-        reference.UPDATES,
+        together(kernels.available, reference.UPDATES),
+        DTYPES,
         [*together([1, 4], ["logistic"]), *together([13], ["softmax"])],
         [1, 32, 100, 257, 1000],
     ),

@@ -239,15 +239,11 @@ def test_backward_update(kernel, dtype, update, with_intercept):
         check_backward(kernel, rng, dtype, update, with_intercept, *shape)
 
 
-@pytest.mark.parametrize(
-    ("kernel", "dtype", "update", "shape"),
-    pairs(together(kernels.available, DTYPES), reference.UPDATES, LONG),
-    indirect=["kernel"],
-)
-def test_backward_update_of_long_rows(kernel, dtype, update, shape):
-    n_rows, n_features = shape
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n_rows", "n_features"), LONG)
+def test_backward_update_of_long_rows(kernel, dtype, n_rows, n_features):
     rng = np.random.default_rng(n_features)
-    for n_samples in (1, 17, 130):
+    for update, n_samples in itertools.product(reference.UPDATES, (1, 17, 130)):
         check_backward(kernel, rng, dtype, update, True, n_rows, n_features, n_samples)
 
 
