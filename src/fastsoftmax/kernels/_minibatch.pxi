@@ -4,14 +4,13 @@
 # share, and know nothing of threads. Included by _kernels.pxi; called by _epoch.pxi, _passes.pxi.
 
 from .backward cimport (
-    FS_BY_ROWS, fs_backward_f32, fs_backward_f64, fs_backward_room_f32, fs_backward_room_f64,
-    fs_backward_way_f32, fs_backward_way_f64,
+    fs_backward_calls_f32, fs_backward_calls_f64, fs_backward_f32, fs_backward_f64,
+    fs_backward_room_f32, fs_backward_room_f64,
 )
-from .fetch cimport FS_FETCH_STEPS, fs_fetch_nothing, fs_fetch_rows, fs_fetcher
+from .fetch cimport fs_fetch_nothing, fs_fetch_rows, fs_fetcher
 from .forward cimport (
     fs_forward_calls_f32, fs_forward_calls_f64, fs_forward_f32, fs_forward_f64,
 )
-from .simd cimport FS_BACKWARD_CLASSES, FS_ROWS_CLASSES
 from .vector cimport (
     fs_add_lanes_f32, fs_add_lanes_f64, fs_sigmoid_lanes_f32, fs_sigmoid_lanes_f64,
     fs_softmax_lanes_f32, fs_softmax_lanes_f64, fs_step_array_f32, fs_step_array_f64,
@@ -33,17 +32,6 @@ cdef inline void _forward(
                        fetcher, n_rows)
 
 
-cdef inline bint _is_by_rows(
-    Py_ssize_t n_rows, Py_ssize_t n_features, const real *unused
-) noexcept nogil:
-    """Whether the backward step takes a few rows after another (backward.h)."""
-    n_features = _round_up(n_features, _lanes(unused))
-    if real is float:
-        return fs_backward_way_f32(n_rows, n_features) == FS_BY_ROWS
-    else:
-        return fs_backward_way_f64(n_rows, n_features) == FS_BY_ROWS
-
-
 cdef inline Py_ssize_t _up(Py_ssize_t n, Py_ssize_t size) noexcept nogil:
     """How many of this size hold n."""
     return (n + size - 1) // size
@@ -56,12 +44,12 @@ cdef void _aim(
 ) noexcept nogil:
     """Aim a thread's fetcher at the rows [first, last) that it will stage next.
 
-    It is called once in FS_FETCH_STEPS steps of a tile: of the forward step over n_forward samples,
-    and of the backward step over n_vectors vectors of features of n_backward samples. Where numbers
-    is NULL, the rows are consecutive.
+    Half of them is asked for during the forward step over n_forward samples, and half during the
+    backward step over n_vectors vectors of features of n_backward samples, if there is one. Where
+    numbers is NULL, the rows are consecutive.
     """
-    cdef Py_ssize_t n_lines, n_calls
-    cdef ptrdiff_t span = (X.n_features - 1) * X.item_stride  # of either sign
+    cdef Py_ssize_t n_lines, calls, later_calls, n_features = X.n_features
+    cdef ptrdiff_t span = (n_features - 1) * X.item_stride  # of either sign
     if first >= last or labs(X.item_stride) > min(<Py_ssize_t> LINE, labs(X.row_stride)):
         fs_fetch_nothing(fetcher)  # the end, or items too far apart for a line to hold several
         return
@@ -77,16 +65,16 @@ cdef void _aim(
     fetcher.row_size = labs(span) + X.item_size
     n_lines = (last - first) * (_up(fetcher.row_size, LINE) + 1)  # it may start within a line
     if real is float:
-        n_calls = fs_forward_calls_f32(n_forward, X.n_features, n_rows)
+        calls = fs_forward_calls_f32(n_forward, n_features, n_rows)
+        later_calls = fs_backward_calls_f32(
+            n_backward, n_vectors, _round_up(n_features, _lanes(unused)), n_rows)
     else:
-        n_calls = fs_forward_calls_f64(n_forward, X.n_features, n_rows)
-    if _is_by_rows(n_rows, X.n_features, unused):
-        n_calls += _up(n_rows, FS_ROWS_CLASSES) * _up(n_backward, 4) * n_vectors // FS_FETCH_STEPS
-    else:
-        n_calls += (_up(n_rows, FS_BACKWARD_CLASSES) * _up(n_vectors, 2)
-                    * (n_backward // FS_FETCH_STEPS))
+        calls = fs_forward_calls_f64(n_forward, n_features, n_rows)
+        later_calls = fs_backward_calls_f64(
+            n_backward, n_vectors, _round_up(n_features, _lanes(unused)), n_rows)
     fetcher.due = 0
-    fetcher.pace = 256 * n_lines // max(<Py_ssize_t> 1, n_calls)
+    fetcher.pace = (128 if n_vectors > 0 else 256) * n_lines // max(<Py_ssize_t> 1, calls)
+    fetcher.later_pace = 128 * n_lines // max(<Py_ssize_t> 1, later_calls)
     fs_fetch_rows(fetcher)
 
 

@@ -94,6 +94,8 @@ FS_INLINE void FS_(rows_tile)(const FS_(backward_work) *work, ptrdiff_t i, ptrdi
         for (int step = 0; step < FS_FETCH_STEPS; step++, j += LANES)
             FS_(rows_vector)(x, g, to, j, n_classes, n_samples);
     }
+    if (j < last)
+        fs_fetch(work->fetcher);
     for (; j < last; j += LANES)
         FS_(rows_vector)(x, g, to, j, n_classes, n_samples);
 }
@@ -173,15 +175,18 @@ FS_INLINE void FS_(add_samples)(const FS_(backward_work) *work, ptrdiff_t k, ptr
 {
     const ptrdiff_t stride = work->gradient_stride, n = work->n_samples;
     const REAL *const gradient = work->gradient + k * stride;
+    const REAL *const *const samples = work->samples;
     ptrdiff_t i = 0;
-    while (i + FS_FETCH_STEPS <= n) {
+    while (i + FS_STRIPE_STEPS <= n) {
         fs_fetch(work->fetcher);
         FS_KEEP_LOOP
-        for (int step = 0; step < FS_FETCH_STEPS; step++, i++)
-            FS_(add_sample)(work->samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors);
+        for (int step = 0; step < FS_STRIPE_STEPS; step++, i++)
+            FS_(add_sample)(samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors);
     }
+    if (i < n)
+        fs_fetch(work->fetcher);
     for (; i < n; i++)
-        FS_(add_sample)(work->samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors);
+        FS_(add_sample)(samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors);
 }
 FS_INLINE void FS_(add_packed)(const FS_(backward_work) *work, ptrdiff_t k, VEC *sum,
                                const int n_classes, const int n_vectors)
@@ -189,13 +194,15 @@ FS_INLINE void FS_(add_packed)(const FS_(backward_work) *work, ptrdiff_t k, VEC 
     const ptrdiff_t n = work->n_samples;
     const REAL *const gradient = work->turned + (k - work->first_class) * n;
     ptrdiff_t i = 0;
-    while (i + FS_FETCH_STEPS <= n) {
+    while (i + FS_STRIPE_STEPS <= n) {
         fs_fetch(work->fetcher);
         FS_KEEP_LOOP
-        for (int step = 0; step < FS_FETCH_STEPS; step++, i++)
+        for (int step = 0; step < FS_STRIPE_STEPS; step++, i++)
             FS_(add_sample)(work->packed + i * n_vectors * LANES, gradient + i * n_classes, 1, sum,
                             n_classes, n_vectors);
     }
+    if (i < n)
+        fs_fetch(work->fetcher);
     for (; i < n; i++)
         FS_(add_sample)(work->packed + i * n_vectors * LANES, gradient + i * n_classes, 1, sum,
                         n_classes, n_vectors);
@@ -355,6 +362,7 @@ FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, con
         is_last, learning_rate, momentum, alpha, update, fetcher, NULL, room, 0,
         n_classes * stride * ITEM > FS_NEAR_BYTES,
     };
+    fs_fetch_later(fetcher);
     if (way == FS_BY_ROWS) {
         FS_(backward_rows)(&work, first, last, n_classes);
         return;
@@ -364,4 +372,16 @@ FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, con
         work.turned = room + 2 * LANES * n_samples;
     }
     FS_(backward_stripes)(&work, first, last, n_classes);
+}
+
+/* How often backward calls fs_fetch over so many vectors of features, but for a few calls at the ends
+ * of blocks and of stripes that are wider than two vectors. */
+FS_INLINE ptrdiff_t FS_(backward_calls)(ptrdiff_t n_samples, ptrdiff_t n_vectors,
+                                        ptrdiff_t n_features, ptrdiff_t n_classes)
+{
+    if (FS_(backward_way)(n_classes, n_features) == FS_BY_ROWS)
+        return fs_parts(n_classes, FS_ROWS_CLASSES) * fs_parts(n_samples, 4)
+               * fs_parts(n_vectors, FS_FETCH_STEPS);
+    return fs_parts(n_classes, FS_BACKWARD_CLASSES) * fs_parts(n_vectors, 2)
+           * fs_parts(n_samples, FS_STRIPE_STEPS);
 }

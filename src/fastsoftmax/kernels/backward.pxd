@@ -5,9 +5,9 @@ from libc.stddef cimport ptrdiff_t
 from .fetch cimport fs_fetcher
 
 cdef extern from "simd.h" nogil:
-    const int FS_BY_ROWS
-
-    int fs_backward_way_f32(ptrdiff_t n_classes, ptrdiff_t n_features) noexcept
+    ptrdiff_t fs_backward_calls_f32(
+        ptrdiff_t n_samples, ptrdiff_t n_vectors, ptrdiff_t n_features,
+        ptrdiff_t n_classes) noexcept
     ptrdiff_t fs_backward_room_f32(ptrdiff_t n_classes, ptrdiff_t n_samples) noexcept
     void fs_backward_f32(
         const float **samples, ptrdiff_t stride, const float *gradient, ptrdiff_t gradient_stride,
@@ -15,7 +15,9 @@ cdef extern from "simd.h" nogil:
         float learning_rate, float momentum, float alpha, int update, fs_fetcher *fetcher,
         ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_features, ptrdiff_t n_classes,
         float *room) noexcept
-    int fs_backward_way_f64(ptrdiff_t n_classes, ptrdiff_t n_features) noexcept
+    ptrdiff_t fs_backward_calls_f64(
+        ptrdiff_t n_samples, ptrdiff_t n_vectors, ptrdiff_t n_features,
+        ptrdiff_t n_classes) noexcept
     ptrdiff_t fs_backward_room_f64(ptrdiff_t n_classes, ptrdiff_t n_samples) noexcept
     void fs_backward_f64(
         const double **samples, ptrdiff_t stride, const double *gradient,

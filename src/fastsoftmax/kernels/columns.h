@@ -82,6 +82,8 @@ FS_INLINE void FS_(column_tile)(const FS_(column_work) *work, ptrdiff_t from, pt
         for (int step = 0; step < FS_FETCH_STEPS; step++, j++, coef += width)
             FS_(column_feature)(x, coef, sum, j, n_vectors, n_samples);
     }
+    if (j < work->n_features)
+        fs_fetch(work->fetcher);
     for (; j < work->n_features; j++, coef += width)
         FS_(column_feature)(x, coef, sum, j, n_vectors, n_samples);
     FS_UNROLL

@@ -11,8 +11,9 @@
  * third faster so than to one row after the other, whose lines wait for the same page of it. */
 #define FS_FETCH_ROWS 8
 #define FS_FETCH_LINES 4 /* asked for at once */
-/* Tiles ask once in so many steps. Always as many, as a processor foresees the end of a loop only
- * where it has seen it before; and in line, as a call would drop the sums from their registers. */
+/* Tiles ask once in so many steps, and once before what is left of them. Always as many, as a
+ * processor foresees the end of a loop only where it has seen it before; and in line, as a call would
+ * drop the sums from their registers. */
 #define FS_FETCH_STEPS 4
 
 /* Rows of X that will be staged next. What falls due at each call is its share of them all, so that
@@ -23,6 +24,7 @@ typedef struct {
     ptrdiff_t at;             /* and where in its row, in bytes */
     ptrdiff_t due;            /* lines that weren't asked for yet, in 256ths */
     ptrdiff_t pace;           /* what a call adds to them; 0 where nothing is left */
+    ptrdiff_t later_pace;     /* that of the backward step's calls */
     const char *data;         /* X, or its next row where there are no numbers */
     const intptr_t *rows;     /* row numbers from the next row on, or NULL */
     const int32_t *y_true;    /* a row's class code is asked for with it, or NULL */
@@ -34,7 +36,7 @@ typedef struct {
 /* Make it ask for nothing. */
 FS_INLINE void fs_fetch_nothing(fs_fetcher *f)
 {
-    f->due = f->pace = 0;
+    f->due = f->pace = f->later_pace = 0;
 }
 
 /* Go on to the next rows. Where fewer are left, the first of them stands for the others: what was
@@ -61,6 +63,12 @@ FS_INLINE void fs_fetch_rows(fs_fetcher *f)
         }
     }
     f->n_rows -= FS_FETCH_ROWS;
+}
+
+/* Whose share is due at each call from now on: that of the backward step. */
+FS_INLINE void fs_fetch_later(fs_fetcher *f)
+{
+    f->pace = f->later_pace;
 }
 
 FS_INLINE void fs_fetch(fs_fetcher *f)

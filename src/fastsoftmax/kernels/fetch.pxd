@@ -4,8 +4,6 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, intptr_t
 
 cdef extern from "simd.h" nogil:
-    const int FS_FETCH_STEPS
-
     ctypedef struct fs_fetcher:
         const char *data
         const intptr_t *rows
@@ -15,6 +13,7 @@ cdef extern from "simd.h" nogil:
         ptrdiff_t row_size
         ptrdiff_t due
         ptrdiff_t pace
+        ptrdiff_t later_pace
 
     void fs_fetch_rows(fs_fetcher *fetcher) noexcept
     void fs_fetch_nothing(fs_fetcher *fetcher) noexcept

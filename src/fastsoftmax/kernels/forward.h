@@ -73,6 +73,8 @@ FS_INLINE void FS_(forward_tile)(const FS_(forward_work) *work, ptrdiff_t i, con
         for (int step = 0; step < FS_FETCH_STEPS; step++, j += LANES)
             FS_(forward_vector)(x, coef, stride, sum, j, n_classes, n_samples);
     }
+    if (j < last)
+        fs_fetch(work->fetcher);
     for (; j < last; j += LANES)
         FS_(forward_vector)(x, coef, stride, sum, j, n_classes, n_samples);
     FS_UNROLL
@@ -139,14 +141,14 @@ FS_NOINLINE void FS_(forward)(const REAL *const *samples, const REAL *coef, ptrd
         }
 }
 
-/* How often forward calls fs_fetch. */
+/* How often forward calls fs_fetch, but for a few calls at the ends of blocks. */
 FS_INLINE ptrdiff_t FS_(forward_calls)(ptrdiff_t n_samples, ptrdiff_t n_features,
                                        ptrdiff_t n_classes)
 {
     const int n_vectors = FS_(column_vectors)(n_classes, n_features);
     if (n_vectors)
         return n_samples / FS_COLUMN_GROUP * FS_(column_tiles)(n_vectors)
-               * (n_features / FS_FETCH_STEPS);
+               * fs_parts(n_features, FS_FETCH_STEPS);
     return fs_parts(n_classes, FS_FORWARD_CLASSES) * (n_samples / FS_FORWARD_SAMPLES)
-           * (fs_parts(n_features, LANES) / FS_FETCH_STEPS);
+           * fs_parts(fs_parts(n_features, LANES), FS_FETCH_STEPS);
 }

@@ -30,7 +30,8 @@
  * are short, if at least FILL sixteenths of their lanes have a class, and this many SUMS of a tile;
  * none where it wasn't timed. BACKWARD: this many classes x 2 vectors of features.
  * ROWS: this many classes x 4 samples, which is how up to FEW classes are taken where rows are long;
- * from more than MANY on, stripes are packed (backward.h). */
+ * from more than MANY on, stripes are packed (backward.h). STRIPE_STEPS: samples of a stripe between
+ * two calls of fs_fetch. */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
 #define FS_FORWARD_CLASSES 7 /* one tile of all registers beats one of four and one of three */
@@ -42,6 +43,7 @@
 #define FS_ROWS_CLASSES 5
 #define FS_FEW_CLASSES 5
 #define FS_MANY_CLASSES 36
+#define FS_STRIPE_STEPS 8
 #elif defined(__AVX2__)
 #define FS_VECTOR_BYTES 32
 #define FS_FORWARD_CLASSES 3
@@ -53,6 +55,7 @@
 #define FS_ROWS_CLASSES 3
 #define FS_FEW_CLASSES 16
 #define FS_MANY_CLASSES 16
+#define FS_STRIPE_STEPS 4
 #elif defined(__aarch64__)
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 6
@@ -64,6 +67,7 @@
 #define FS_ROWS_CLASSES 5
 #define FS_FEW_CLASSES 5
 #define FS_MANY_CLASSES 36
+#define FS_STRIPE_STEPS 4
 #else
 #define FS_VECTOR_BYTES 16
 #define FS_FORWARD_CLASSES 2
@@ -75,6 +79,7 @@
 #define FS_ROWS_CLASSES 2
 #define FS_FEW_CLASSES 10
 #define FS_MANY_CLASSES 16
+#define FS_STRIPE_STEPS 4
 #endif
 #define FS_FORWARD_SAMPLES 4
 #define FS_GROUP_SAMPLES 8 /* that all class tiles take in turn */
@@ -91,7 +96,7 @@
 #define FS_ROWS_BYTES 98304
 #define FS_COLUMN_BYTES 16384
 #define FS_GRADIENT_BYTES 98304
-#define FS_NEAR_BYTES 65536
+#define FS_NEAR_BYTES 16384
 #define FS_LONG_ROW_VECTORS 24
 #define FS_DIRECT_CLASSES 24 /* of no more than so many, rows are read where they lie */
 

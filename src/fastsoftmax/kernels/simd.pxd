@@ -2,8 +2,6 @@
 
 cdef extern from "simd.h" nogil:
     const int FS_VECTOR_BYTES
-    const int FS_BACKWARD_CLASSES
-    const int FS_ROWS_CLASSES
     const int FS_DIRECT_CLASSES
     const int FS_SGD
     const int FS_MOMENTUM
