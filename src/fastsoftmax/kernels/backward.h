@@ -88,16 +88,8 @@ FS_INLINE void FS_(rows_tile)(const FS_(backward_work) *work, ptrdiff_t i, ptrdi
                 FS_(broadcast)(work->gradient[(k + c) * work->gradient_stride + i + s]);
     }
     ptrdiff_t j = first;
-    while (j + FS_FETCH_STEPS * LANES <= last) {
-        fs_fetch(work->fetcher);
-        FS_KEEP_LOOP
-        for (int step = 0; step < FS_FETCH_STEPS; step++, j += LANES)
-            FS_(rows_vector)(x, g, to, j, n_classes, n_samples);
-    }
-    if (j < last)
-        fs_fetch(work->fetcher);
-    for (; j < last; j += LANES)
-        FS_(rows_vector)(x, g, to, j, n_classes, n_samples);
+    FS_IN_STEPS(j, last, LANES, FS_FETCH_STEPS, work->fetcher,
+                FS_(rows_vector)(x, g, to, j, n_classes, n_samples));
 }
 
 /* rows_tile of n ≤ 4 samples and n_classes ≤ FS_ROWS_CLASSES classes. */
@@ -177,16 +169,8 @@ FS_INLINE void FS_(add_samples)(const FS_(backward_work) *work, ptrdiff_t k, ptr
     const REAL *const gradient = work->gradient + k * stride;
     const REAL *const *const samples = work->samples;
     ptrdiff_t i = 0;
-    while (i + FS_STRIPE_STEPS <= n) {
-        fs_fetch(work->fetcher);
-        FS_KEEP_LOOP
-        for (int step = 0; step < FS_STRIPE_STEPS; step++, i++)
-            FS_(add_sample)(samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors);
-    }
-    if (i < n)
-        fs_fetch(work->fetcher);
-    for (; i < n; i++)
-        FS_(add_sample)(samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors);
+    FS_IN_STEPS(i, n, 1, FS_STRIPE_STEPS, work->fetcher,
+                FS_(add_sample)(samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors));
 }
 FS_INLINE void FS_(add_packed)(const FS_(backward_work) *work, ptrdiff_t k, VEC *sum,
                                const int n_classes, const int n_vectors)
@@ -194,18 +178,9 @@ FS_INLINE void FS_(add_packed)(const FS_(backward_work) *work, ptrdiff_t k, VEC 
     const ptrdiff_t n = work->n_samples;
     const REAL *const gradient = work->turned + (k - work->first_class) * n;
     ptrdiff_t i = 0;
-    while (i + FS_STRIPE_STEPS <= n) {
-        fs_fetch(work->fetcher);
-        FS_KEEP_LOOP
-        for (int step = 0; step < FS_STRIPE_STEPS; step++, i++)
-            FS_(add_sample)(work->packed + i * n_vectors * LANES, gradient + i * n_classes, 1, sum,
-                            n_classes, n_vectors);
-    }
-    if (i < n)
-        fs_fetch(work->fetcher);
-    for (; i < n; i++)
-        FS_(add_sample)(work->packed + i * n_vectors * LANES, gradient + i * n_classes, 1, sum,
-                        n_classes, n_vectors);
+    FS_IN_STEPS(i, n, 1, FS_STRIPE_STEPS, work->fetcher,
+                FS_(add_sample)(work->packed + i * n_vectors * LANES, gradient + i * n_classes, 1,
+                                sum, n_classes, n_vectors));
 }
 
 FS_INLINE void FS_(step_tile)(const FS_(backward_work) *work, const VEC *gradient, ptrdiff_t at,

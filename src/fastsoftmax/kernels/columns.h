@@ -67,7 +67,7 @@ FS_INLINE void FS_(column_tile)(const FS_(column_work) *work, ptrdiff_t from, pt
                                 const int n_vectors, const int n_samples)
 {
     const int width = n_vectors * LANES;
-    const REAL *x[FS_COLUMN_GROUP], *coef = work->coef;
+    const REAL *x[FS_COLUMN_GROUP], *const coef = work->coef;
     VEC sum[FS_FORWARD_SUMS];
     FS_UNROLL
     for (int t = 0; t < n_samples * n_vectors; t++)
@@ -76,16 +76,8 @@ FS_INLINE void FS_(column_tile)(const FS_(column_work) *work, ptrdiff_t from, pt
     for (int s = 0; s < n_samples; s++)
         x[s] = work->samples[from + s];
     ptrdiff_t j = 0;
-    while (j + FS_FETCH_STEPS <= work->n_features) {
-        fs_fetch(work->fetcher);
-        FS_KEEP_LOOP
-        for (int step = 0; step < FS_FETCH_STEPS; step++, j++, coef += width)
-            FS_(column_feature)(x, coef, sum, j, n_vectors, n_samples);
-    }
-    if (j < work->n_features)
-        fs_fetch(work->fetcher);
-    for (; j < work->n_features; j++, coef += width)
-        FS_(column_feature)(x, coef, sum, j, n_vectors, n_samples);
+    FS_IN_STEPS(j, work->n_features, 1, FS_FETCH_STEPS, work->fetcher,
+                FS_(column_feature)(x, coef + j * width, sum, j, n_vectors, n_samples));
     FS_UNROLL
     for (int t = 0; t < n_samples * n_vectors; t++)
         FS_(store)(work->sums + to * width + t * LANES, sum[t]);

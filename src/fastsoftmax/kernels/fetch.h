@@ -15,6 +15,19 @@
  * processor foresees the end of a loop only where it has seen it before; and in line, as a call would
  * drop the sums from their registers. */
 #define FS_FETCH_STEPS 4
+#define FS_IN_STEPS(at, end, size, n_steps, fetcher, step)                                      \
+    do {                                                                                        \
+        while (at + (n_steps) * (size) <= end) {                                                \
+            fs_fetch(fetcher);                                                                  \
+            FS_KEEP_LOOP                                                                        \
+            for (int taken = 0; taken < (n_steps); taken++, at += (size))                       \
+                step;                                                                           \
+        }                                                                                       \
+        if (at < end)                                                                           \
+            fs_fetch(fetcher);                                                                  \
+        for (; at < end; at += (size))                                                          \
+            step;                                                                               \
+    } while (0)
 
 /* Rows of X that will be staged next. What falls due at each call is its share of them all, so that
  * the memory is kept busy and never flooded. */

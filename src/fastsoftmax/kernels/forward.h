@@ -67,16 +67,8 @@ FS_INLINE void FS_(forward_tile)(const FS_(forward_work) *work, ptrdiff_t i, con
     for (int s = 0; s < n_samples; s++)
         x[s] = work->samples[i + s];
     ptrdiff_t j = work->first;
-    while (j + FS_FETCH_STEPS * LANES <= last) {
-        fs_fetch(work->fetcher);
-        FS_KEEP_LOOP
-        for (int step = 0; step < FS_FETCH_STEPS; step++, j += LANES)
-            FS_(forward_vector)(x, coef, stride, sum, j, n_classes, n_samples);
-    }
-    if (j < last)
-        fs_fetch(work->fetcher);
-    for (; j < last; j += LANES)
-        FS_(forward_vector)(x, coef, stride, sum, j, n_classes, n_samples);
+    FS_IN_STEPS(j, last, LANES, FS_FETCH_STEPS, work->fetcher,
+                FS_(forward_vector)(x, coef, stride, sum, j, n_classes, n_samples));
     FS_UNROLL
     for (int t = 0; t < n_classes * n_samples; t += 4) {
         const int c = t / n_samples, s = t % n_samples;

@@ -12,7 +12,7 @@ FS_INLINE void STEP_(step)(V gradient, REAL *parameter, REAL *state, REAL learni
     if (update == FS_SGD) {
         p -= gradient * learning_rate;
     } else if (update == FS_ADAGRAD) {
-        V squares = STEP_(load)(state) + gradient * gradient, root;
+        V squares = STEP_(load)(state) + gradient * gradient, root = squares;
         for (int l = 0; l < N_LANES; l++)
             root[l] = ITEM == 4 ? (REAL)sqrtf((float)squares[l]) : (REAL)sqrt((double)squares[l]);
         STEP_(store)(state, squares);
