@@ -125,6 +125,14 @@ $(VENV)/stamp-built: $(VENV)/stamp-requirements $(SOURCES)
 	@$(PIP) install --no-build-isolation --editable ".[plot,progress,save]"
 	@touch $@
 
+# Wheels are built of the sdist, by a compiler of their own: not by what builds kernels here.
+$(VENV)/stamp-wheels: $(VENV)/stamp-requirements
+	@echo "Installing what 'wheels' needs"
+	@$(BIN)/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*project["optional-dependencies"]["wheels"], sep="\n")' > $(VENV)/wheels.txt
+	@$(PIP) install --requirement $(VENV)/wheels.txt
+	@touch $@
+
 # The package itself is there already, so this adds what the extra needs and builds nothing.
 $(VENV)/stamp-%: $(VENV)/stamp-built
 	@echo "Installing what '$*' needs"
