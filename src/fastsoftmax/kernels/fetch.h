@@ -15,6 +15,7 @@
  * processor foresees the end of a loop only where it has seen it before; and in line, as a call would
  * drop the sums from their registers. */
 #define FS_FETCH_STEPS 4
+/* Takes `step` for each `at`, a variable, from its value up to `end` in strides of `size`. */
 #define FS_IN_STEPS(at, end, size, n_steps, fetcher, step)                                      \
     do {                                                                                        \
         while (at + (n_steps) * (size) <= end) {                                                \
