@@ -46,7 +46,13 @@ def _held(*arrays, n_rows=800):
 def started():
     """A client of a cluster of processes, which all tests share."""
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
-    with dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}):
+    config = {
+        "distributed.worker.multiprocessing-method": "forkserver",
+        # Longer than the tests take: so long after a worker was lost, its nanny is closed for good
+        # if its next worker is away just then, as it is when a later test restarts it.
+        "distributed.deploy.lost-worker-timeout": "1 hour",
+    }
+    with dask.config.set(config):
         # Forked from a process that has all imported, as that takes seconds, for each worker.
         get_mp_context().set_forkserver_preload(["distributed", "fastsoftmax.dask"])
         with LocalCluster(n_workers=2, **options) as cluster, Client(cluster) as client:
