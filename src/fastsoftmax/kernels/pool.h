@@ -72,9 +72,16 @@ void fs_team_let_in(fs_team *team, int n_threads);
 /* By the leader, at the end: who waits to be let in goes. */
 void fs_team_close(fs_team *team);
 
-/* Threads that a call gets by default at most; 0: no limit. Kept here for all of the process. */
-int fs_pool_limit(void);
-void fs_pool_set_limit(int limit);
+/* Threads that a call gets by default at most; 0: no limit. Kept here for all of the process. The
+ * two are found by name, which is how threadpoolctl tells whose library it has (threads.py); a
+ * library of Windows gives the names that it is told to give. */
+#if defined(_WIN32)
+#define FS_FOUND_BY_NAME __declspec(dllexport)
+#else
+#define FS_FOUND_BY_NAME __attribute__((visibility("default")))
+#endif
+FS_FOUND_BY_NAME int fs_pool_limit(void);
+FS_FOUND_BY_NAME void fs_pool_set_limit(int limit);
 
 /* What has happened so far: threads in the pool, calls that sent for workers, workers that came,
  * calls that were made alone for want of patience. */
