@@ -5,7 +5,6 @@ asked for is tested in test_threads.py, and the pool without kernels in test_poo
 """
 
 import os
-import resource
 import subprocess
 import sys
 
