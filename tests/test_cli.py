@@ -5,6 +5,7 @@ make of it. ``demo`` is in test_demo.py, and the commands of docs/command-line.m
 test_command_line_page.py.
 """
 
+import io
 import json
 import os
 import re
@@ -1158,6 +1159,23 @@ def test_as_a_user_starts_it(at):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == ("fastsoftmax show: error: none.safetensors: No such file or directory\n")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_letters_that_stdout_lacks(at, encoding, monkeypatch):
+    """As Windows has it where stdout is a file or a pipe."""
+    labels = np.array(["é", "αβγ", "δ"])
+    fastsoftmax.LogisticRegression().fit(np.eye(3), labels).save("greek.safetensors")
+    for more in ([], ["--json"]):
+        stdout = io.TextIOWrapper(io.BytesIO(), encoding)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert main(["show", "greek.safetensors", *more]) == 0
+        printed = stdout.buffer.getvalue()
+        if more:
+            assert json.loads(printed)["classes"] == labels.tolist()
+        else:
+            assert rb"\u03b1\u03b2\u03b3" in printed
+            assert "é".encode(encoding, "backslashreplace") in printed
 
 
 def test_help_waits_for_no_library():

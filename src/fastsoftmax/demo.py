@@ -177,19 +177,22 @@ def _objective(pipeline, X, y):
 
 
 def _table(parts, models, seconds):
-    """The comparison as aligned lines: a column a model, a row a quantity."""
+    """The comparison as aligned lines: a column a model, a row a quantity.
+
+    All in ASCII, which every encoding of stdout has: Windows' for files and pipes lacks lines.
+    """
     rows = [("", "fastsoftmax", "its SGD", "NumPy reference", "LogisticRegression")]
     for name, part in parts.items():
         rows.append((f"accuracy, {name}", *(f"{model.score(*part):.4f}" for model in models)))
     epochs = [f"{N_EPOCHS / time:,.0f}" for time in seconds[1:3]]
     rows.append(("time of a fit", *(f"{1e3 * time:.2f} ms" for time in seconds)))
-    rows.append(("time ÷ fastsoftmax's", *(f"{time / seconds[0]:.2f}" for time in seconds)))
-    rows.append(("epochs per second", "–", *epochs, "–"))
+    rows.append(("time / fastsoftmax's", *(f"{time / seconds[0]:.2f}" for time in seconds)))
+    rows.append(("epochs per second", "-", *epochs, "-"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
-    lines.insert(1, "─" * len(lines[0]))
+    lines.insert(1, "-" * len(lines[0]))
     return "\n".join(lines)
 
 

@@ -140,9 +140,9 @@ def _rate(n_rows, seconds):
     return f"{rate:.3g} rows/s"
 
 
-def as_json(document):
-    """JSON, with null for what is no number."""
-    return json.dumps(_plain(document), indent=2, allow_nan=False, ensure_ascii=False)
+def as_json(document, is_ascii=False):
+    """JSON, with null for what is no number, and letters as they are or in ASCII."""
+    return json.dumps(_plain(document), indent=2, allow_nan=False, ensure_ascii=is_ascii)
 
 
 def _plain(value):

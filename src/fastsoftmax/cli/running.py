@@ -3,6 +3,7 @@
 Called by __main__.py.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -34,8 +35,7 @@ def run(options):
     console = Console(options.command, options.quiet)
     try:
         result = _result(options, console)
-        print(as_json(result.document) if options.json else result.text)
-        sys.stdout.flush()
+        _show(result, options.json)
         return result.status
     except KeyboardInterrupt as interrupt:
         console.say(str(interrupt) or "interrupted")
@@ -70,6 +70,27 @@ def _result(options, console):
                 console.say(f"warning: {text}")
     result.document["warnings"] = list(texts)
     return result
+
+
+def _show(result, is_json):
+    """To stdout, in its encoding: what Windows writes to files and pipes lacks most letters."""
+    text = as_json(result.document) if is_json else result.text
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:  # JSON's own way to say a letter, or Python's
+        text = (
+            as_json(result.document, is_ascii=True)
+            if is_json
+            else text.encode(encoding, "backslashreplace").decode(encoding)
+        )
+    try:
+        print(text)
+        sys.stdout.flush()
+    except OSError as error:
+        if os.name == "nt" and error.errno == errno.EINVAL:  # its name for a pipe that is closed
+            raise BrokenPipeError from error
+        raise
 
 
 def _in_one_line(error):
