@@ -358,6 +358,30 @@ def test_a_failed_write_leaves_the_old_file_alone(saved, monkeypatch):
         classifier.save(saved.parent / "none" / "model.safetensors")
 
 
+def test_a_failed_write_over_a_file_that_may_only_be_read(saved, monkeypatch):
+    """Whose mode the new file has by then. Windows removes no such file, others do."""
+    unlink = os.unlink
+
+    def unlink_as_windows(path):
+        if not os.stat(path).st_mode & stat.S_IWUSR:
+            raise PermissionError(path)
+        unlink(path)
+
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    classifier = fastsoftmax.load(saved)
+    saved.chmod(0o444)
+    with monkeypatch.context() as context:
+        context.setattr(os, "unlink", unlink_as_windows)
+        context.setattr(os, "replace", fail)
+        with pytest.raises(OSError, match=r"disk full|[Pp]ermission|denied"):
+            classifier.save(saved)
+    assert os.listdir(saved.parent) == [saved.name]
+    saved.chmod(0o644)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has other permissions, and links for few")
 def test_replacing_keeps_links_and_permissions(saved, tmp_path):
     saved.chmod(0o640)
     link = tmp_path / "link"
@@ -368,6 +392,7 @@ def test_replacing_keeps_links_and_permissions(saved, tmp_path):
     assert stat.S_IMODE(saved.stat().st_mode) == 0o640
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has other permissions")
 def test_a_new_file_has_usual_permissions(path):
     before = os.umask(0o022)
     try:

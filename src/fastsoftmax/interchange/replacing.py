@@ -47,6 +47,8 @@ def replacing(path):
         os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):
+            # Windows removes nothing that may only be read.
+            os.chmod(temporary, stat.S_IRUSR | stat.S_IWUSR)
             os.unlink(temporary)
         raise
     # The new name itself is on the disk only once the folder is. Windows opens no folders.
