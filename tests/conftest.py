@@ -16,6 +16,9 @@ import os
 import signal
 import sys
 import tempfile
+import threading
+from _thread import interrupt_main
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,9 +47,15 @@ def kernel(request):
 
 @pytest.fixture
 def ctrl_c():
-    """SIGINT is KeyboardInterrupt, which a shell takes from what it starts in the background."""
+    """SIGINT is KeyboardInterrupt, which a shell takes from what it starts in the background.
+
+    Gives a function that has the main thread get one, called by whichever thread.
+    """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
+    if hasattr(signal, "pthread_kill"):
+        yield partial(signal.pthread_kill, threading.main_thread().ident, signal.SIGINT)
+    else:  # Windows
+        yield interrupt_main
     signal.signal(signal.SIGINT, before)
 
 

@@ -217,18 +217,16 @@ def test_interrupted_fit_with_early_stopping_keeps_the_best_epoch():
 
 
 @pytest.mark.alone
-@pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_comes_through_within_an_epoch():
+def test_ctrl_c_comes_through_within_an_epoch(ctrl_c):
     # From outside, while the kernels work: what a terminal or a notebook does.
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20_000, 50)).astype(np.float32), rng.integers(10, size=20_000)
-    main_thread = threading.main_thread().ident
     started = []
 
     def press_soon(info):
         if info.epoch == 2:
             started.append(time.perf_counter())
-            threading.Timer(0.2, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
+            threading.Timer(0.2, ctrl_c).start()
 
     classifier = sgd_classifier(max_iter=10**6, tol=None, callbacks=[press_soon])
     with pytest.raises(KeyboardInterrupt):

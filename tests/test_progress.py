@@ -171,15 +171,13 @@ def test_ctrl_c_leaves_the_last_iterate(epoch):
 
 
 @pytest.mark.alone
-@pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_from_outside_comes_through_within_an_iteration():
+def test_ctrl_c_from_outside_comes_through_within_an_iteration(ctrl_c):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20_000, 50)).astype(np.float32), rng.integers(10, size=20_000)
-    main_thread = threading.main_thread().ident
 
     def press_soon(info):
         if info.epoch == 3:
-            threading.Timer(0.05, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
+            threading.Timer(0.05, ctrl_c).start()
         if info.epoch > 3:
             time.sleep(0.01)
 
