@@ -458,9 +458,11 @@ def _raw_prediction(X, coef, intercept):
     """Yield (slice of the rows, float64 raw predictions, sample-major) over blocks of X."""
     for start in range(0, len(X), _BLOCK):
         block = slice(start, min(start + _BLOCK, len(X)))
-        with np.errstate(over="ignore"):  # what is beyond coef's dtype is an infinity
+        # What is beyond coef's dtype, or its product beyond float64, isn't finite; callers ask.
+        with np.errstate(over="ignore", invalid="ignore"):
             tile = as_float64(X[block].astype(coef.dtype))
-        yield block, tile @ as_float64(coef).T + as_float64(intercept)
+            raw = tile @ as_float64(coef).T + as_float64(intercept)
+        yield block, raw
 
 
 def _is_finite(raw_prediction, dtype):
