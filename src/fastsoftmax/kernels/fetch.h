@@ -13,8 +13,7 @@
 #define FS_FETCH_LINES 4 /* asked for at once */
 /* Tiles ask once in so many steps, and once before what is left of them. Always as many, as a
  * processor foresees the end of a loop only where it has seen it before; and in line, as a call would
- * drop the sums from their registers. */
-#define FS_FETCH_STEPS 4
+ * drop the sums from their registers. simd.h says in how many. */
 /* Takes `step` for each `at`, a variable, from its value up to `end` in strides of `size`. */
 #define FS_IN_STEPS(at, end, size, n_steps, fetcher, step)                                      \
     do {                                                                                        \
