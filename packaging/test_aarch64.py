@@ -93,6 +93,9 @@ FILES = (
     *("csr", "sparse", "dual", "newton", "restricted", "passes"),
     *("estimator", "sparse_estimator", "solver", "threads", "pool", "checkpoint", "saving"),
 )
+#: Left out of them: a process that has threads forks there, of which qemu-user 7.2 loses track (its
+#: own assertions fail, or the child hangs).
+NOT_THESE = "not test_beside_another_library and not multiprocessing"
 
 
 def main(arguments):
@@ -103,12 +106,12 @@ def main(arguments):
     unpack_system()
     python, packages = make_environment()
     install(python, packages)
-    files = arguments or [f"tests/test_{name}.py" for name in FILES]
+    arguments = arguments or ["-k", NOT_THESE, *(f"tests/test_{name}.py" for name in FILES)]
     # BLAS's threads wait by spinning, which an emulator makes the most of. OpenBLAS's products for
     # SME, which it finds in the emulator, raise flags that mean nothing, and NumPy warns of them.
     blas = {"OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "ARMV8"}
     environment = os.environ | blas | {"PYTHONDONTWRITEBYTECODE": "1"}
-    command = [python, "-m", "pytest", "-p", "no:cacheprovider", *files]
+    command = [python, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
 
