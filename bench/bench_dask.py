@@ -11,7 +11,8 @@ SGDClassifier, whose partial_fit goes over one block after another, by dask_ml.w
 and softmax for Spark's LogisticRegression on as many local threads. dask_ml's own
 LogisticRegression knows two classes alone, and has them here: the first against the rest. Then what
 a pass costs beside arithmetic, as blocks grow in number, and as weights grow in size: a pass alone,
-without what the solver does between passes.
+without what the solver does between passes, by a task for each block, and as it comes, where blocks
+of one worker share tasks.
 """
 
 import sys
@@ -28,6 +29,7 @@ from sklearn.linear_model import SGDClassifier
 import fastsoftmax
 from bench import cluster_model
 from fastsoftmax.dask import SoftmaxClassifier
+from fastsoftmax.dask.cluster import Cluster
 from fastsoftmax.dask.problem import ClusterProblem
 
 N_FEATURES, N_CLASSES, ALPHA = 256, 10, 1e-4
@@ -182,7 +184,7 @@ def _compare(peer, fits, minimum, ours, X, y, loss):
 
 
 def cost_of_a_pass(client, n_workers):
-    """Measured, and by the model: its seconds a task are those of 256 blocks."""
+    """Measured, and a task each by the model: its seconds a task are those of 256 blocks."""
     print("seconds a pass of hardly any arithmetic")
     measured = {}
     for n_blocks, n_features, n_classes in (
@@ -196,12 +198,14 @@ def cost_of_a_pass(client, n_workers):
         X, y = drawn(max(1000, 4 * n_classes, 8 * n_blocks), n_features, n_classes)
         y[:n_classes] = np.arange(n_classes)
         blocks = on_cluster(client, X, y, n_blocks)
-        seconds = seconds_of_a_pass(blocks, X)
+        seconds, shared = (seconds_of_a_pass(blocks, X, is_shared) for is_shared in (False, True))
         measured[n_blocks, len(X), n_features, n_classes] = seconds
         size = 12 * n_classes * (n_features + 1) / 1e6
         print(
             f"  {n_blocks} blocks, {n_classes} × {n_features} weights ({size:.3g} MB there and "
-            f"back): {seconds:.3f} s, {1e3 * seconds / n_blocks:.1f} ms a block"
+            f"back): {seconds:.3f} s, {1e3 * seconds / n_blocks:.1f} ms a block; tasks shared: "
+            f"{shared:.3f} s",
+            flush=True,
         )
     (task,) = (seconds / n for (n, *_), seconds in measured.items() if n == 256)
     for bandwidth in (1e9, cluster_model.Cluster.bandwidth):
@@ -213,9 +217,9 @@ def cost_of_a_pass(client, n_workers):
         )
 
 
-def seconds_of_a_pass(blocks, X):
+def seconds_of_a_pass(blocks, X, is_shared):
     """The median of those of a short fit, without what the solver does between them."""
-    seconds, gradient = [], ClusterProblem.loss_gradient
+    seconds, gradient, places = [], ClusterProblem.loss_gradient, Cluster.places
 
     def timed(*arguments):
         start = time.perf_counter()
@@ -224,11 +228,13 @@ def seconds_of_a_pass(blocks, X):
         return found
 
     ClusterProblem.loss_gradient = timed
+    if not is_shared:
+        Cluster.places = lambda *_: None
     try:
         model = SoftmaxClassifier(solver="lbfgs", tol=1e-4, max_iter=5, max_memory=X.nbytes // 2)
         model.fit(*blocks)
     finally:
-        ClusterProblem.loss_gradient = gradient
+        ClusterProblem.loss_gradient, Cluster.places = gradient, places
     return float(np.median(seconds))
 
 

@@ -5,6 +5,7 @@ import pickle
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ import dask.array as da
 from distributed import Client, LocalCluster, wait
 from distributed.utils import get_mp_context
 
-from fastsoftmax.dask import ClusterError, LogisticRegression, SoftmaxClassifier
+from fastsoftmax.dask import ClusterError, LogisticRegression, SoftmaxClassifier, cluster
 
 #: So little memory that the sample is a small part of the sets below.
 LITTLE = 1 << 15
@@ -264,6 +265,56 @@ def test_same_bits_at_any_number_of_workers(client):
         coef.append(model.fit(*_held(X, y, n_rows=400)).coef_)
     for other in coef[1:]:
         np.testing.assert_array_equal(coef[0], other)
+
+
+@pytest.mark.parametrize("n_rows", [400, 170, 50])  # one group, some, and more levels of the tree
+def test_same_bits_whichever_blocks_share_a_task(client, monkeypatch, n_rows):
+    """A task each; those of a few that one worker has; and all that a worker has."""
+    X, y = _noisy()
+    blocks = [array.persist() for array in _held(X, y, n_rows=n_rows)]
+    model = SoftmaxClassifier(random_state=0, tol=1e-6, max_memory=LITTLE)
+    tasks, totals, coef = [], [], []
+    task, total = cluster._task, cluster.Cluster.total
+    monkeypatch.setattr(cluster, "_task", lambda *call: tasks.append(call[0]) or task(*call))
+
+    def counting(self, function, *arguments, **more):
+        before = len(tasks)
+        result = total(self, function, *arguments, **more)
+        if function.__name__ == "_on_part":  # of a pass, not of the first one
+            totals.append(len(tasks) - before)
+        return result
+
+    monkeypatch.setattr(cluster.Cluster, "total", counting)
+    n_blocks = len(blocks[0].chunks[0])
+    level = [-(-n_blocks // 8)]  # sums of eight each
+    while level[-1] > 1:
+        level.append(-(-level[-1] // 8))
+    for places, little, most in [
+        (None, cluster.LITTLE, 1 + n_blocks + sum(level)),  # the weights' task is one
+        (cluster.Cluster.places, 3000, 1 + 2 * level[0] + sum(level)),  # each of two workers
+        (cluster.Cluster.places, cluster.LITTLE, 2 + 1),
+    ]:
+        monkeypatch.setattr(cluster.Cluster, "places", places or (lambda *_: None))
+        monkeypatch.setattr(cluster, "LITTLE", little)
+        totals.clear()
+        coef.append(model.fit(*blocks).coef_)
+        assert 0 < max(totals) <= most
+    for other in coef[1:]:
+        np.testing.assert_array_equal(coef[0], other)
+
+
+def test_a_place_is_a_thread_of_a_worker():
+    class Told:
+        asynchronous = False
+
+        def who_has(self, futures):
+            return {"0": ["b", "a"], "1": ["a"], "2": ["b"], "3": ["a"], "4": []}
+
+        def nthreads(self):
+            return {"a": 2, "b": 1}
+
+    places = cluster.Cluster(Told()).places([SimpleNamespace(key=key) for key in "01234"])
+    assert places == [("a", 0), ("a", 1), ("b", 0), ("a", 0), (None, 0)]
 
 
 def test_workers_that_come_and_go_change_no_bit(client):

@@ -12,6 +12,7 @@ from uuid import uuid4
 import dask
 import numpy as np
 from dask import delayed
+from dask.sizeof import sizeof
 from distributed import get_client
 from distributed.comm import CommClosedError
 from distributed.scheduler import KilledWorker
@@ -23,6 +24,11 @@ __all__ = ["Cluster", "ClusterError", "aligned"]
 #: Results that a task of the tree takes in. Fewer would be more tasks and more levels, and each
 #: level is a message to the scheduler and back; more would be more arrays on one worker at once.
 FAN_IN = 8
+
+#: Bytes of a call's arguments, which its results are about as large as, up to which blocks of one
+#: place share tasks: those of a group, or all where it is the bytes for all blocks. A task and a
+#: level take milliseconds, as a megabyte does; larger results travel while others are made.
+LITTLE = 1 << 20
 
 #: Weights go with the tasks by way of the scheduler, so that they can be had again when the worker
 #: that has them ends. Dask warns of more than 10 MB of that in a graph; there is one copy in it.
@@ -89,7 +95,20 @@ class Cluster:
         with _told():
             return self._client.gather(list(futures))
 
-    def total(self, function, add, blocks, *arguments):
+    def places(self, futures):
+        """Where these results are, as :meth:`total` takes it: each a worker and a thread of it."""
+        with _told():
+            workers = self._client.who_has(list(futures))
+            n_threads = self._client.nthreads()
+        places, taken = [], {}
+        for future in futures:
+            # Where several have a block, those that share a task should agree.
+            worker = min(workers.get(future.key, ()), default=None)
+            number = taken[worker] = taken.get(worker, -1) + 1
+            places.append((worker, number % n_threads.get(worker, 1)))
+        return places
+
+    def total(self, function, add, blocks, *arguments, places=None):
         """The sum of ``function(*block, *arguments)`` over blocks, in one round.
 
         Parameters
@@ -100,18 +119,28 @@ class Cluster:
         blocks : list of tuples
             Which may hold futures.
         *arguments
-            Held by one task, from where workers have them from each other.
+            If they are large, held by one task, from where workers have them from each other.
+        places : list or None
+            One for each block, of :meth:`places`, for blocks of one place to share tasks where
+            arguments are small. None for a task each. Where it isn't true any more, blocks travel.
 
         Returns
         -------
         total
             Of a tree whose shape is that of the number of blocks alone: the same blocks give the
-            same bits, whichever workers add them up.
+            same bits, whichever workers add them up, and whatever the places.
         """
-        level = _for_each(function, blocks, arguments)
+        n_bytes, shared, size = sizeof(arguments), arguments, len(blocks)
+        if places is None or n_bytes * len(blocks) > LITTLE:
+            shared, size = _task("weights", _itself, arguments), FAN_IN
+        if places is None or n_bytes > LITTLE:
+            places = range(len(blocks))
+        level = [
+            _sum_of(function, add, shared, blocks[k : k + size], places[k : k + size])
+            for k in range(0, len(blocks), size)
+        ]
         while len(level) > 1:
-            groups = (level[k : k + FAN_IN] for k in range(0, len(level), FAN_IN))
-            level = [_task("sum", _added_up, add, group) for group in groups]
+            level = [_task("sum", _added_up, add, group) for group in _groups(level)]
         (future,) = self.started(level)
         with _told():
             return future.result()
@@ -121,6 +150,26 @@ def _for_each(function, blocks, arguments):
     name = function.__name__.strip("_")
     shared = _task("weights", _itself, arguments)
     return [_task(name, _with_shared, function, shared, *block) for block in blocks]
+
+
+def _sum_of(function, add, shared, blocks, places):
+    """A delayed sum over blocks, of which those of one place are one task."""
+    name, at = function.__name__.strip("_"), {}
+    for number, place in enumerate(places):
+        at.setdefault(place, []).append(number)
+    numbers = list(at.values())
+    if len(numbers) == 1:
+        return _task(name, _total_with_shared, function, add, shared, blocks)
+    values = [
+        _task(name, _each_with_shared, function, shared, [blocks[i] for i in those])
+        for those in numbers
+    ]
+    return _task("sum", _total_in_order, add, numbers, values)
+
+
+def _groups(results):
+    """What is added up at once, of each level of the tree."""
+    return [results[k : k + FAN_IN] for k in range(0, len(results), FAN_IN)]
 
 
 def _task(name, function, *arguments):
@@ -136,6 +185,29 @@ def _itself(value):
 @one_blas_thread()
 def _with_shared(function, shared, *block):
     return function(*map(aligned, (*block, *shared)))
+
+
+def _each_with_shared(function, shared, blocks):
+    return [_with_shared(function, shared, *block) for block in blocks]
+
+
+def _total_with_shared(function, add, shared, blocks):
+    return _total(add, _each_with_shared(function, shared, blocks))
+
+
+def _total_in_order(add, numbers, values):
+    """The total of results that come in lists, each with the list of their numbers."""
+    of_number = {}
+    for those, here in zip(numbers, values, strict=True):
+        of_number.update(zip(those, here, strict=True))
+    return _total(add, [of_number[number] for number in sorted(of_number)])
+
+
+def _total(add, results):
+    """The sum of the tree over these results."""
+    while len(results) > 1:
+        results = [_added_up(add, group) for group in _groups(results)]
+    return results[0]
 
 
 def aligned(value):

@@ -26,20 +26,24 @@ class ClusterProblem(OfBlocks):
     scan : ClusterScan
     blocks : list of tuples
         Futures of X, of codes and weights, and of what a part's problem is beside these.
+    places : list or None
+        Of :meth:`cluster.Cluster.places`, for the blocks.
     sampled, n_used, class_share
         As in :class:`streamed.OfBlocks`.
     """
 
     scan: Scan
     blocks: Any
+    places: Any
 
     @classmethod
     def of(cls, scan, blocks, sampled, **of_all):
         """The problem of these blocks, each a tuple of futures of X and of codes and weights."""
         source, none = scan.source, dict.fromkeys(("X", "rows", "y_true", "sample_weight"))
         form = source.cluster.held(replace(sampled, n_threads=source.n_threads, **none))
+        places = source.cluster.places([X for X, _ in blocks])
         blocks = [(form, *block) for block in blocks]
-        return cls(scan=scan, blocks=blocks, sampled=sampled, **of_all)
+        return cls(scan=scan, blocks=blocks, places=places, sampled=sampled, **of_all)
 
     @property
     def column_statistics(self):
@@ -49,7 +53,7 @@ class ClusterProblem(OfBlocks):
     def summed(self, function, *arguments):
         """As :meth:`OfBlocks.summed`, by the workers that have the blocks."""
         cluster = self.scan.source.cluster
-        return cluster.total(_on_part, added, self.blocks, function, arguments)
+        return cluster.total(_on_part, added, self.blocks, function, arguments, places=self.places)
 
     # --- Epochs -----------------------------------------------------------------------------------
 
