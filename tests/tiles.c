@@ -282,6 +282,42 @@ static void test_backward(int update)
     check(what, worst, 1);
 }
 
+/* How many of SAMPLES rows have been asked for. */
+static wide asked(const fs_fetcher *f)
+{
+    if (f->n_rows <= 0 && f->at == 0) /* the last of them is over */
+        return SAMPLES;
+    return SAMPLES - f->n_rows - FS_FETCH_ROWS + (wide)f->at / f->row_size * FS_FETCH_ROWS;
+}
+
+/* That rows to come are asked for evenly: half of them while the forward step goes by, or all, and
+ * the others while the backward step does; by two lines of a row. */
+static void test_fetch(void)
+{
+    static real coef[MAX_CLASSES * STRIDE], raw[MAX_CLASSES * SAMPLES], intercept[MAX_CLASSES];
+    static real state[MAX_CLASSES * STRIDE], partial[MAX_CLASSES * STRIDE];
+    static real room[2 * LANES * SAMPLES + FS_GRADIENT_BYTES / sizeof(real) + MAX_CLASSES * SAMPLES];
+    wide worst = 0;
+    for (int n_classes = 1; n_classes <= MAX_CLASSES; n_classes++)
+        for (int d = 17 * LANES; d <= MAX_FEATURES; d += MAX_FEATURES - 17 * LANES)
+            for (int has_later = 0; has_later < 2; has_later++) {
+                const ptrdiff_t steps = FS(forward_steps)(SAMPLES, d, n_classes);
+                const ptrdiff_t later = FS(backward_steps)(SAMPLES, d / LANES, d, n_classes);
+                fs_fetcher f = {.data = (const char *)tile, .n_rows = SAMPLES,
+                                .row_stride = STRIDE * sizeof(real), .row_size = d * sizeof(real)};
+                fs_fetch_start(&f, steps, has_later ? later : 0);
+                FS(forward)(rows, coef, STRIDE, d, intercept, raw, SAMPLES, SAMPLES, &f, n_classes);
+                const wide allowed = 2 * FS_FETCH_ROWS * (wide)64 / f.row_size;
+                worst = larger(worst, fabsl(asked(&f) - SAMPLES / (1 + has_later)) / allowed);
+                if (!has_later)
+                    continue;
+                FS(backward)(rows, STRIDE, raw, SAMPLES, SAMPLES, coef, state, partial, 1, 1, 0, 0, 0,
+                             FS_SGD, &f, 0, d, d, n_classes, room);
+                worst = larger(worst, fabsl(asked(&f) - SAMPLES) / allowed);
+            }
+    check("rows asked for too early or too late", worst, 1);
+}
+
 int main(void)
 {
     printf("%d-byte numbers, %d-byte vectors\n", (int)sizeof(real), FS_VECTOR_BYTES);
@@ -293,6 +329,7 @@ int main(void)
     test_log1p();
     test_half();
     test_forward();
+    test_fetch();
     test_softmax();
     test_sigmoid();
     for (int update = FS_SGD; update <= FS_ADAGRAD; update++)

@@ -4,12 +4,12 @@
 # share, and know nothing of threads. Included by _kernels.pxi; called by _epoch.pxi, _passes.pxi.
 
 from .backward cimport (
-    fs_backward_calls_f32, fs_backward_calls_f64, fs_backward_f32, fs_backward_f64,
-    fs_backward_room_f32, fs_backward_room_f64,
+    fs_backward_f32, fs_backward_f64, fs_backward_room_f32, fs_backward_room_f64,
+    fs_backward_steps_f32, fs_backward_steps_f64,
 )
-from .fetch cimport fs_fetch_nothing, fs_fetch_rows, fs_fetcher
+from .fetch cimport fs_fetch_nothing, fs_fetch_start, fs_fetcher
 from .forward cimport (
-    fs_forward_calls_f32, fs_forward_calls_f64, fs_forward_f32, fs_forward_f64,
+    fs_forward_f32, fs_forward_f64, fs_forward_steps_f32, fs_forward_steps_f64,
 )
 from .vector cimport (
     fs_add_lanes_f32, fs_add_lanes_f64, fs_sigmoid_lanes_f32, fs_sigmoid_lanes_f64,
@@ -48,7 +48,7 @@ cdef void _aim(
     backward step over n_vectors vectors of features of n_backward samples, if there is one. Where
     numbers is NULL, the rows are consecutive.
     """
-    cdef Py_ssize_t n_lines, calls, later_calls, n_features = X.n_features
+    cdef Py_ssize_t steps, later_steps, n_features = X.n_features
     cdef ptrdiff_t span = (n_features - 1) * X.item_stride  # of either sign
     if first >= last or labs(X.item_stride) > min(<Py_ssize_t> LINE, labs(X.row_stride)):
         fs_fetch_nothing(fetcher)  # the end, or items too far apart for a line to hold several
@@ -63,19 +63,15 @@ cdef void _aim(
     fetcher.n_rows = last - first
     fetcher.row_stride = X.row_stride
     fetcher.row_size = labs(span) + X.item_size
-    n_lines = (last - first) * (_up(fetcher.row_size, LINE) + 1)  # it may start within a line
     if real is float:
-        calls = fs_forward_calls_f32(n_forward, n_features, n_rows)
-        later_calls = fs_backward_calls_f32(
+        steps = fs_forward_steps_f32(n_forward, n_features, n_rows)
+        later_steps = fs_backward_steps_f32(
             n_backward, n_vectors, _round_up(n_features, _lanes(unused)), n_rows)
     else:
-        calls = fs_forward_calls_f64(n_forward, n_features, n_rows)
-        later_calls = fs_backward_calls_f64(
+        steps = fs_forward_steps_f64(n_forward, n_features, n_rows)
+        later_steps = fs_backward_steps_f64(
             n_backward, n_vectors, _round_up(n_features, _lanes(unused)), n_rows)
-    fetcher.due = 0
-    fetcher.pace = (128 if n_vectors > 0 else 256) * n_lines // max(<Py_ssize_t> 1, calls)
-    fetcher.later_pace = 128 * n_lines // max(<Py_ssize_t> 1, later_calls)
-    fs_fetch_rows(fetcher)
+    fs_fetch_start(fetcher, steps, later_steps if n_vectors > 0 else 0)
 
 
 # --- Loss and gradient, in place ------------------------------------------------------------------

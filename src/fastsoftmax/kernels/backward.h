@@ -52,6 +52,7 @@ FS_INLINE ptrdiff_t FS_(backward_room)(ptrdiff_t n_classes, ptrdiff_t n_samples)
 FS_INLINE void FS_(rows_vector)(const REAL *const *x, const VEC *g, REAL *const *to, ptrdiff_t j,
                                 const int n_classes, const int n_samples)
 {
+    const int n_held = n_classes * (n_samples + 1) + 1;
     VEC sum[FS_ROWS_CLASSES];
     FS_UNROLL
     for (int c = 0; c < n_classes; c++)
@@ -61,7 +62,7 @@ FS_INLINE void FS_(rows_vector)(const REAL *const *x, const VEC *g, REAL *const 
         const VEC of_sample = FS_(load)(x[s] + j);
         FS_UNROLL
         for (int c = 0; c < n_classes; c++)
-            sum[c] += g[c * n_samples + s] * of_sample;
+            FS_(add_product)(&sum[c], g[c * n_samples + s], of_sample, n_held);
     }
     FS_UNROLL
     for (int c = 0; c < n_classes; c++)
@@ -88,7 +89,7 @@ FS_INLINE void FS_(rows_tile)(const FS_(backward_work) *work, ptrdiff_t i, ptrdi
                 FS_(broadcast)(work->gradient[(k + c) * work->gradient_stride + i + s]);
     }
     ptrdiff_t j = first;
-    FS_IN_STEPS(j, last, LANES, FS_FETCH_STEPS, work->fetcher,
+    FS_IN_STEPS(j, last, LANES, work->fetcher,
                 FS_(rows_vector)(x, g, to, j, n_classes, n_samples));
 }
 
@@ -169,7 +170,7 @@ FS_INLINE void FS_(add_samples)(const FS_(backward_work) *work, ptrdiff_t k, ptr
     const REAL *const gradient = work->gradient + k * stride;
     const REAL *const *const samples = work->samples;
     ptrdiff_t i = 0;
-    FS_IN_STEPS(i, n, 1, FS_STRIPE_STEPS, work->fetcher,
+    FS_IN_STEPS(i, n, 1, work->fetcher,
                 FS_(add_sample)(samples[i] + j, gradient + i, stride, sum, n_classes, n_vectors));
 }
 FS_INLINE void FS_(add_packed)(const FS_(backward_work) *work, ptrdiff_t k, VEC *sum,
@@ -178,7 +179,7 @@ FS_INLINE void FS_(add_packed)(const FS_(backward_work) *work, ptrdiff_t k, VEC 
     const ptrdiff_t n = work->n_samples;
     const REAL *const gradient = work->turned + (k - work->first_class) * n;
     ptrdiff_t i = 0;
-    FS_IN_STEPS(i, n, 1, FS_STRIPE_STEPS, work->fetcher,
+    FS_IN_STEPS(i, n, 1, work->fetcher,
                 FS_(add_sample)(work->packed + i * n_vectors * LANES, gradient + i * n_classes, 1,
                                 sum, n_classes, n_vectors));
 }
@@ -349,14 +350,16 @@ FS_NOINLINE void FS_(backward)(const REAL *const *samples, ptrdiff_t stride, con
     FS_(backward_stripes)(&work, first, last, n_classes);
 }
 
-/* How often backward calls fs_fetch over so many vectors of features, but for a few calls at the ends
- * of blocks and of stripes that are wider than two vectors. */
-FS_INLINE ptrdiff_t FS_(backward_calls)(ptrdiff_t n_samples, ptrdiff_t n_vectors,
+/* How many steps backward takes in all over so many vectors of features. */
+FS_INLINE ptrdiff_t FS_(backward_steps)(ptrdiff_t n_samples, ptrdiff_t n_vectors,
                                         ptrdiff_t n_features, ptrdiff_t n_classes)
 {
+    ptrdiff_t n_stripes = 0;
     if (FS_(backward_way)(n_classes, n_features) == FS_BY_ROWS)
-        return fs_parts(n_classes, FS_ROWS_CLASSES) * fs_parts(n_samples, 4)
-               * fs_parts(n_vectors, FS_FETCH_STEPS);
-    return fs_parts(n_classes, FS_BACKWARD_CLASSES) * fs_parts(n_vectors, 2)
-           * fs_parts(n_samples, FS_STRIPE_STEPS);
+        return fs_parts(n_classes, FS_ROWS_CLASSES) * fs_parts(n_samples, 4) * n_vectors;
+    for (ptrdiff_t width = n_classes == 1 ? 8 : n_classes <= 3 ? 4 : 2; width > 0; width /= 2) {
+        n_stripes += n_vectors / width;
+        n_vectors %= width;
+    }
+    return fs_parts(n_classes, FS_BACKWARD_CLASSES) * n_stripes * n_samples;
 }

@@ -5,7 +5,7 @@ from libc.stddef cimport ptrdiff_t
 from .fetch cimport fs_fetcher
 
 cdef extern from "simd.h" nogil:
-    ptrdiff_t fs_backward_calls_f32(
+    ptrdiff_t fs_backward_steps_f32(
         ptrdiff_t n_samples, ptrdiff_t n_vectors, ptrdiff_t n_features,
         ptrdiff_t n_classes) noexcept
     ptrdiff_t fs_backward_room_f32(ptrdiff_t n_classes, ptrdiff_t n_samples) noexcept
@@ -15,7 +15,7 @@ cdef extern from "simd.h" nogil:
         float learning_rate, float momentum, float alpha, int update, fs_fetcher *fetcher,
         ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_features, ptrdiff_t n_classes,
         float *room) noexcept
-    ptrdiff_t fs_backward_calls_f64(
+    ptrdiff_t fs_backward_steps_f64(
         ptrdiff_t n_samples, ptrdiff_t n_vectors, ptrdiff_t n_features,
         ptrdiff_t n_classes) noexcept
     ptrdiff_t fs_backward_room_f64(ptrdiff_t n_classes, ptrdiff_t n_samples) noexcept

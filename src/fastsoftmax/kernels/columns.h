@@ -58,7 +58,8 @@ FS_INLINE void FS_(column_feature)(const REAL *const *x, const REAL *coef, VEC *
         const VEC of_sample = FS_(broadcast)(x[s][j]);
         FS_UNROLL
         for (int v = 0; v < n_vectors; v++)
-            sum[s * n_vectors + v] += of_sample * of_class[v];
+            FS_(add_product)(&sum[s * n_vectors + v], of_sample, of_class[v],
+                             (n_samples + 1) * n_vectors + 1);
     }
 }
 
@@ -76,7 +77,7 @@ FS_INLINE void FS_(column_tile)(const FS_(column_work) *work, ptrdiff_t from, pt
     for (int s = 0; s < n_samples; s++)
         x[s] = work->samples[from + s];
     ptrdiff_t j = 0;
-    FS_IN_STEPS(j, work->n_features, 1, FS_FETCH_STEPS, work->fetcher,
+    FS_IN_STEPS(j, work->n_features, 1, work->fetcher,
                 FS_(column_feature)(x, coef + j * width, sum, j, n_vectors, n_samples));
     FS_UNROLL
     for (int t = 0; t < n_samples * n_vectors; t++)

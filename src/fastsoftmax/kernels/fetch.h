@@ -7,37 +7,39 @@
 #define FS_FETCH_H
 
 #define FS_FETCH_LEVEL 2 /* into the second-level cache: a part does not fit the first */
-/* Rows that are asked for in turn, a line of each: from rows in random order the memory answers a
+/* Rows of which a line each is asked for at once: from rows in random order the memory answers a
  * third faster so than to one row after the other, whose lines wait for the same page of it. */
 #define FS_FETCH_ROWS 8
-#define FS_FETCH_LINES 4 /* asked for at once */
-/* Tiles ask once in so many steps, and once before what is left of them. Always as many, as a
- * processor foresees the end of a loop only where it has seen it before; and in line, as a call would
- * drop the sums from their registers. simd.h says in how many. */
-/* Takes `step` for each `at`, a variable, from its value up to `end` in strides of `size`. */
-#define FS_IN_STEPS(at, end, size, n_steps, fetcher, step)                                      \
+/* Takes `step` for each `at`, a variable, from its value up to `end` in strides of `size`, and asks
+ * for lines whenever a run of steps is over. What lies between two calls is a loop of its own, so
+ * short that a processor keeps it as it was decoded: each call costs ten cycles. The calls are in
+ * line, as others would drop the sums from their registers. */
+#define FS_IN_STEPS(at, end, size, fetcher, step)                                               \
     do {                                                                                        \
-        while (at + (n_steps) * (size) <= end) {                                                \
-            fs_fetch(fetcher);                                                                  \
+        ptrdiff_t left_ = (fetcher)->left;                                                      \
+        for (;;) {                                                                              \
+            const ptrdiff_t to_go_ = ((end) - at) / (size);                                     \
+            const ptrdiff_t stop_ = to_go_ < left_ ? (end) : at + left_ * (size);               \
+            left_ -= to_go_ < left_ ? to_go_ : left_;                                           \
             FS_KEEP_LOOP                                                                        \
-            for (int taken = 0; taken < (n_steps); taken++, at += (size))                       \
+            for (; at < stop_; at += (size))                                                    \
                 step;                                                                           \
+            if (at >= (end))                                                                    \
+                break;                                                                          \
+            left_ = fs_fetch(fetcher);                                                          \
         }                                                                                       \
-        if (at < end)                                                                           \
-            fs_fetch(fetcher);                                                                  \
-        for (; at < end; at += (size))                                                          \
-            step;                                                                               \
+        (fetcher)->left = left_;                                                                \
     } while (0)
 
-/* Rows of X that will be staged next. What falls due at each call is its share of them all, so that
- * the memory is kept busy and never flooded. */
+/* Rows of X that will be staged next. A run is as long as their lines allow, so that the memory is
+ * kept busy and never flooded. */
 typedef struct {
     const char *row[FS_FETCH_ROWS]; /* those under way */
-    ptrdiff_t turn;           /* whose line is next, */
-    ptrdiff_t at;             /* and where in its row, in bytes */
-    ptrdiff_t due;            /* lines that weren't asked for yet, in 256ths */
-    ptrdiff_t pace;           /* what a call adds to them; 0 where nothing is left */
-    ptrdiff_t later_pace;     /* that of the backward step's calls */
+    ptrdiff_t at;             /* what is next of each, in bytes */
+    ptrdiff_t left;           /* steps of this run that are to come */
+    ptrdiff_t run;            /* 256ths of a step in a run; endless where no row is left, */
+    ptrdiff_t later_run;      /* in the backward step, */
+    ptrdiff_t rest;           /* and what the last run left over */
     const char *data;         /* X, or its next row where there are no numbers */
     const intptr_t *rows;     /* row numbers from the next row on, or NULL */
     const int32_t *y_true;    /* a row's class code is asked for with it, or NULL */
@@ -49,14 +51,15 @@ typedef struct {
 /* Make it ask for nothing. */
 FS_INLINE void fs_fetch_nothing(fs_fetcher *f)
 {
-    f->due = f->pace = f->later_pace = 0;
+    f->left = f->run = f->later_run = PTRDIFF_MAX / 2;
+    f->rest = 0;
 }
 
 /* Go on to the next rows. Where fewer are left, the first of them stands for the others: what was
  * asked for already costs nothing. */
 FS_INLINE void fs_fetch_rows(fs_fetcher *f)
 {
-    f->turn = f->at = 0;
+    f->at = 0;
     if (f->n_rows <= 0) {
         fs_fetch_nothing(f);
         return;
@@ -78,32 +81,41 @@ FS_INLINE void fs_fetch_rows(fs_fetcher *f)
     f->n_rows -= FS_FETCH_ROWS;
 }
 
-/* Whose share is due at each call from now on: that of the backward step. */
-FS_INLINE void fs_fetch_later(fs_fetcher *f)
+/* Start with n_rows rows, half of whose lines are asked for in so many steps of the forward step,
+ * the others in later_steps of the backward step; all in the former where there is no latter. */
+FS_INLINE void fs_fetch_start(fs_fetcher *f, ptrdiff_t steps, ptrdiff_t later_steps)
 {
-    f->pace = f->later_pace;
+    /* One more than it has lines, as a row may start within one. */
+    const ptrdiff_t calls_of_row = fs_parts(f->row_size, 64) + 1;
+    const ptrdiff_t n_calls = fs_parts(f->n_rows, FS_FETCH_ROWS) * calls_of_row;
+    f->run = (later_steps ? 512 : 256) * steps / n_calls;
+    f->later_run = 512 * later_steps / n_calls;
+    f->left = f->run >> 8;
+    f->rest = 0;
+    fs_fetch_rows(f);
 }
 
-FS_INLINE void fs_fetch(fs_fetcher *f)
+/* Runs are those of the backward step from now on. */
+FS_INLINE void fs_fetch_later(fs_fetcher *f)
 {
-    f->due += f->pace;
-    while (f->due >= FS_FETCH_LINES * 256) {
-        const char *const *row = f->row + f->turn;
-        f->due -= FS_FETCH_LINES * 256;
-        FS_UNROLL
-        for (int i = 0; i < FS_FETCH_LINES; i++)
-            __builtin_prefetch(row[i] + f->at, 0, FS_FETCH_LEVEL);
-        f->turn += FS_FETCH_LINES;
-        if (f->turn < FS_FETCH_ROWS)
-            continue;
-        /* Its last byte at the end, as a row may start within a line. */
-        const ptrdiff_t last = f->row_size - 1, next = f->at + 64;
-        f->turn = 0;
-        if (f->at == last)
-            fs_fetch_rows(f);
-        else
-            f->at = next < last ? next : last;
-    }
+    f->run = f->later_run;
+    f->left = f->run >> 8;
+}
+
+/* Gives the steps of the next run. */
+FS_INLINE ptrdiff_t fs_fetch(fs_fetcher *f)
+{
+    /* Its last byte at the end, as a row may start within a line. */
+    const ptrdiff_t at = f->at, last = f->row_size - 1, next = at + 64;
+    FS_UNROLL
+    for (int i = 0; i < FS_FETCH_ROWS; i++)
+        __builtin_prefetch(f->row[i] + at, 0, FS_FETCH_LEVEL);
+    if (at == last)
+        fs_fetch_rows(f);
+    else
+        f->at = next < last ? next : last;
+    f->rest = (f->rest & 255) + f->run;
+    return f->rest >> 8;
 }
 
 #endif

@@ -11,11 +11,9 @@ cdef extern from "simd.h" nogil:
         ptrdiff_t n_rows
         ptrdiff_t row_stride
         ptrdiff_t row_size
-        ptrdiff_t due
-        ptrdiff_t pace
-        ptrdiff_t later_pace
 
-    void fs_fetch_rows(fs_fetcher *fetcher) noexcept
+    void fs_fetch_start(
+        fs_fetcher *fetcher, ptrdiff_t steps, ptrdiff_t later_steps) noexcept
     void fs_fetch_nothing(fs_fetcher *fetcher) noexcept
 
 cdef extern from * nogil:  # the compiler's own

@@ -13,7 +13,7 @@ cdef extern from "simd.h" nogil:
         const double **samples, const double *coef, ptrdiff_t stride, ptrdiff_t n_features,
         const double *intercept, double *raw, ptrdiff_t raw_stride, ptrdiff_t n_samples,
         fs_fetcher *fetcher, ptrdiff_t n_classes) noexcept
-    ptrdiff_t fs_forward_calls_f32(
+    ptrdiff_t fs_forward_steps_f32(
         ptrdiff_t n_samples, ptrdiff_t n_features, ptrdiff_t n_classes) noexcept
-    ptrdiff_t fs_forward_calls_f64(
+    ptrdiff_t fs_forward_steps_f64(
         ptrdiff_t n_samples, ptrdiff_t n_features, ptrdiff_t n_classes) noexcept

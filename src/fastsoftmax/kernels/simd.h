@@ -26,16 +26,15 @@
 #define FS_ALIGNED __attribute__((aligned(64))) /* a cache line */
 
 /* Tile shapes leave about a quarter of the registers for operands. FORWARD: this many classes x 4
- * samples, and for two classes PAIR samples. COLUMN: up to this many vectors of classes where rows
+ * samples, and for two classes PAIR samples; TALL: this many x 2, where fewer than FORWARD would be
+ * left over, if any. COLUMN: up to this many vectors of classes where rows
  * are short, if at least FILL sixteenths of their lanes have a class, and this many SUMS of a tile;
  * none where it wasn't timed. BACKWARD: this many classes x 2 vectors of features.
  * ROWS: this many classes x 4 samples, which is how up to FEW classes are taken where rows are long;
- * from more than MANY on, stripes are packed (backward.h). FETCH_STEPS: vectors or features of a tile
- * between two calls of fs_fetch; STRIPE_STEPS: samples of a stripe. A few the compiler writes out,
- * which saves a tenth of AVX2's time. With SSE2 alone it runs out of registers there, and sixteen,
- * which it leaves in a loop, save a tenth. */
+ * from more than MANY on, stripes are packed (backward.h). */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
+#define FS_FORWARD_TALL 0
 #define FS_FORWARD_CLASSES 7 /* one tile of all registers beats one of four and one of three */
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_COLUMN_VECTORS 2
@@ -45,10 +44,9 @@
 #define FS_ROWS_CLASSES 5
 #define FS_FEW_CLASSES 5
 #define FS_MANY_CLASSES 36
-#define FS_FETCH_STEPS 4
-#define FS_STRIPE_STEPS 8
 #elif defined(__AVX2__)
 #define FS_VECTOR_BYTES 32
+#define FS_FORWARD_TALL 5
 #define FS_FORWARD_CLASSES 3
 #define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_COLUMN_VECTORS 3
@@ -58,10 +56,9 @@
 #define FS_ROWS_CLASSES 3
 #define FS_FEW_CLASSES 16
 #define FS_MANY_CLASSES 16
-#define FS_FETCH_STEPS 4
-#define FS_STRIPE_STEPS 4
 #elif defined(__aarch64__)
 #define FS_VECTOR_BYTES 16
+#define FS_FORWARD_TALL 0
 #define FS_FORWARD_CLASSES 6
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_COLUMN_VECTORS 0
@@ -71,10 +68,9 @@
 #define FS_ROWS_CLASSES 5
 #define FS_FEW_CLASSES 5
 #define FS_MANY_CLASSES 36
-#define FS_FETCH_STEPS 4
-#define FS_STRIPE_STEPS 4
 #else
 #define FS_VECTOR_BYTES 16
+#define FS_FORWARD_TALL 0
 #define FS_FORWARD_CLASSES 2
 #define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_COLUMN_VECTORS 0
@@ -84,14 +80,27 @@
 #define FS_ROWS_CLASSES 2
 #define FS_FEW_CLASSES 10
 #define FS_MANY_CLASSES 16
-#define FS_FETCH_STEPS 16
-#define FS_STRIPE_STEPS 16
 #endif
-#define FS_FORWARD_SAMPLES 4
 #define FS_GROUP_SAMPLES 8 /* that all class tiles take in turn */
 #define FS_COLUMN_GROUP 16 /* samples whose sums are turned at once (columns.h) */
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define FS_REGISTERS 32
+#else
+#define FS_REGISTERS 16
+#endif
 #define FS_FORWARD_SUMS 28 /* the most that any tile holds */
 #define FS_BACKWARD_SUMS 24
+
+/* sum += a * b, where all that a tile holds is in registers. GCC, if it is free to choose, loads an
+ * operand again for each product and copies sums about: a sixth of a tile's time, and more of a small
+ * one's. */
+#if defined(__FMA__)
+#define FS_ADD_PRODUCT_4(sum, a, b) __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
+#define FS_ADD_PRODUCT_8(sum, a, b) __asm__("vfmadd231pd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
+#else
+#define FS_ADD_PRODUCT_4(sum, a, b) ((sum) += (a) * (b))
+#define FS_ADD_PRODUCT_8 FS_ADD_PRODUCT_4
+#endif
 
 /* How large what stays in a cache may be: a row's block of features, of which there are
  * FS_GROUP_SAMPLES in the first cache; the coefficients that these are multiplied with; the sums

@@ -96,6 +96,15 @@ FS_INLINE VEC FS_(log1p)(VEC x)
     return exponent * LN2_HI + (f - (half_square - small));
 }
 
+/* sum += a * b in a tile that holds so many vectors; of as many as registers, one is in memory. */
+FS_INLINE void FS_(add_product)(VEC *sum, VEC a, VEC b, const int n_held)
+{
+    if (n_held <= FS_REGISTERS)
+        FS_JOIN(FS_ADD_PRODUCT_, ITEM)(*sum, a, b);
+    else
+        *sum += a * b;
+}
+
 /* out[s] = sum of the items of a vector + base, for four vectors; costs 13 operations in place of
  * the 32 of four sums one by one. */
 FS_INLINE void FS_(sum4)(VEC a, VEC b, VEC c, VEC d, REAL base, REAL *out)
