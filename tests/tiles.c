@@ -36,7 +36,8 @@ enum {
     SAMPLES = 32,
     MAX_FEATURES = 49 * LANES, /* short rows and long ones; stripes of 8, 4, 2 and 1 vectors */
     STRIDE = MAX_FEATURES + LANES,
-    MAX_CLASSES = FS_MANY_CLASSES + 2, /* each way of the backward step */
+    IN_PARTS = FS_COLUMN_VECTORS * LANES + 2, /* of the forward step by columns */
+    MAX_CLASSES = FS_MANY_CLASSES + 2 > IN_PARTS ? FS_MANY_CLASSES + 2 : IN_PARTS, /* backward too */
     POINTS = 65536
 };
 
@@ -157,18 +158,19 @@ static wide forward_error(int n_classes, int d)
 static void test_forward(void)
 {
     wide worst = 0;
-    int taken[4] = {0};
+    int taken[MAX_CLASSES / 2 + 1] = {0};
     for (int n_classes = 1; n_classes <= MAX_CLASSES; n_classes++)
         for (int d = LANES; d <= MAX_FEATURES; d += 6 * LANES)
             for (int odd = 0; odd < 2; odd++) {
-                const int n_vectors = FS(column_vectors)(n_classes, d - odd);
+                const int n_vectors = (int)FS(column_vectors)(n_classes, d - odd);
                 if (odd && !n_vectors)
                     continue;
                 taken[n_vectors]++;
                 worst = larger(worst, forward_error(n_classes, d - odd));
             }
     check("forward, of the allowed roundings", worst, 1);
-    for (int v = 0; v <= FS_COLUMN_VECTORS; v++)
+    /* In two parts, too. */
+    for (int v = 0; v <= FS_COLUMN_VECTORS + (FS_COLUMN_VECTORS > 0); v++)
         check("a way of the forward step, not taken", !taken[v], 0);
 }
 

@@ -27,18 +27,18 @@
 
 /* Tile shapes leave about a quarter of the registers for operands. FORWARD: this many classes x 4
  * samples, and for two classes PAIR samples; TALL: this many x 2, where fewer than FORWARD would be
- * left over, if any. COLUMN: up to this many vectors of classes where rows
- * are short, if at least FILL sixteenths of their lanes have a class, and this many SUMS of a tile;
- * none where it wasn't timed. BACKWARD: this many classes x 2 vectors of features.
- * ROWS: this many classes x 4 samples, which is how up to FEW classes are taken where rows are long;
- * from more than MANY on, stripes are packed (backward.h). */
+ * left over, if any. COLUMN: up to this many vectors of classes where rows are short (SHARE and SAVES:
+ * columns.h), and this many SUMS of a tile; none where it wasn't timed. BACKWARD: this many classes x 2
+ * vectors of features. ROWS: this many classes x 4 samples, which is how up to FEW classes are taken
+ * where rows are long; from more than MANY on, stripes are packed (backward.h). */
 #if defined(__AVX512F__)
 #define FS_VECTOR_BYTES 64
 #define FS_FORWARD_TALL 0
 #define FS_FORWARD_CLASSES 7 /* one tile of all registers beats one of four and one of three */
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_COLUMN_VECTORS 2
-#define FS_COLUMN_FILL 13
+#define FS_COLUMN_SHARE 54
+#define FS_COLUMN_SAVES 100
 #define FS_COLUMN_SUMS 24
 #define FS_BACKWARD_CLASSES 12
 #define FS_ROWS_CLASSES 5
@@ -50,7 +50,8 @@
 #define FS_FORWARD_CLASSES 3
 #define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_COLUMN_VECTORS 3
-#define FS_COLUMN_FILL 8
+#define FS_COLUMN_SHARE 85
+#define FS_COLUMN_SAVES 58
 #define FS_COLUMN_SUMS 12
 #define FS_BACKWARD_CLASSES 6
 #define FS_ROWS_CLASSES 3
@@ -62,7 +63,8 @@
 #define FS_FORWARD_CLASSES 6
 #define FS_FORWARD_PAIR_SAMPLES 8
 #define FS_COLUMN_VECTORS 0
-#define FS_COLUMN_FILL 0
+#define FS_COLUMN_SHARE 0
+#define FS_COLUMN_SAVES 0
 #define FS_COLUMN_SUMS 24
 #define FS_BACKWARD_CLASSES 12
 #define FS_ROWS_CLASSES 5
@@ -74,7 +76,8 @@
 #define FS_FORWARD_CLASSES 2
 #define FS_FORWARD_PAIR_SAMPLES 4
 #define FS_COLUMN_VECTORS 0
-#define FS_COLUMN_FILL 0
+#define FS_COLUMN_SHARE 0
+#define FS_COLUMN_SAVES 0
 #define FS_COLUMN_SUMS 12
 #define FS_BACKWARD_CLASSES 4
 #define FS_ROWS_CLASSES 2
