@@ -61,7 +61,7 @@ FS_INLINE void FS_(forward_tile)(const FS_(forward_work) *work, ptrdiff_t i, con
     const REAL *const coef = work->coef, *x[FS_FORWARD_SUMS];
     const ptrdiff_t stride = work->stride, last = work->last;
     const int is_first = work->first == 0;
-    const int n_sums = n_classes * n_samples;
+    const int n_sums = n_classes * n_samples, side_by_side = n_samples < 4 ? n_samples : 4;
     VEC sum[FS_FORWARD_SUMS];
     FS_UNROLL
     for (int t = 0; t < (n_sums + 3) / 4 * 4; t++)
@@ -76,10 +76,16 @@ FS_INLINE void FS_(forward_tile)(const FS_(forward_work) *work, ptrdiff_t i, con
     for (int t = 0; t < n_sums; t += 4) {
         REAL out[4];
         FS_(sum4)(sum[t], sum[t + 1], sum[t + 2], sum[t + 3], 0, out);
-        for (int l = 0; l < 4 && t + l < n_sums; l++) {
+        for (int l = 0; l < 4 && t + l < n_sums; l += side_by_side) {
             const int c = (t + l) / n_samples, s = (t + l) % n_samples;
             REAL *raw = work->raw + c * work->raw_stride + i + s;
-            *raw = out[l] + (is_first ? work->intercept[c] : *raw);
+            const REAL intercept = work->intercept[c];
+            if (is_first)
+                for (int m = 0; m < side_by_side; m++)
+                    raw[m] = out[l + m] + intercept;
+            else
+                for (int m = 0; m < side_by_side; m++)
+                    raw[m] += out[l + m];
         }
     }
 }
