@@ -86,12 +86,17 @@ def install(python, packages):
         run(*pip, "--upgrade", "--no-deps", wheel)
 
 
-#: What is run by default, by the name of the file: the kernels and their accuracy, the functions,
-#: each solver, the pool, files. Left out: everything around an estimator that no CPU changes.
+#: What is run by default, by the name of the file. Left out: the command line, Dask, pages and
+#: examples, which no CPU changes; files that import ONNX Runtime, which ends the process there; and
+#: those that limit a process in time, memory or threads.
 FILES = (
-    *("accuracy", "kernels", "kernel_passes", "kernel_epochs", "functional", "conversion", "isa"),
-    *("csr", "sparse", "dual", "newton", "restricted", "passes"),
-    *("estimator", "sparse_estimator", "solver", "threads", "pool", "checkpoint", "saving"),
+    *("accuracy", "kernels", "kernel_passes", "kernel_epochs", "functional", "functional_arrays"),
+    *("conversion", "isa", "csr", "sparse", "dual", "newton", "restricted", "passes", "solver"),
+    *("estimator", "sparse_estimator", "estimator_data", "logistic", "logistic_cv", "training"),
+    *("linear_classifiers", "partial_fit", "early_stopping", "label_smoothing", "schedules"),
+    *("selection", "folds", "descent", "decrement", "span", "truth", "promises", "fuzz", "repeats"),
+    *("attributes", "bad_input", "refusals", "conformance", "typing", "arrows", "displays"),
+    *("checkpoint", "saving", "pickle", "history", "progress", "threads", "pool"),
 )
 #: Left out of them: a process that has threads forks there, of which qemu-user 7.2 loses track (its
 #: own assertions fail, or the child hangs).
