@@ -5,13 +5,13 @@
  * the coefficients are turned first, so that of each feature one to three vectors of classes lie side
  * by side; a row's values are broadcast and multiplied with them, and what remains is to turn the
  * sums of some samples. What is lost are lanes without a class, and coefficients that are turned for
- * each part of a minibatch.
+ * each part of a minibatch. More classes are taken in chunks.
  */
 
-/* How many vectors of classes there are; 0 where a row is better taken as forward.h does, or one was
- * never timed. There the time of a class is
- * SHARE hundredths a feature of a lane's here and SAVES of them in all, in float64 half as many, as a
- * vector holds half as much: timed for 2 to 32 classes and 8 to 400 features. */
+/* How many vectors of classes there are; 0 where rows are better taken as forward.h does. There a
+ * class takes SHARE hundredths of the time of a lane here for a feature, and beside it as much as SAVES
+ * features, in float64 half as many, as a vector holds half as much: timed for 2 to 32 classes and 8 to
+ * 400 features. */
 FS_INLINE ptrdiff_t FS_(column_vectors)(ptrdiff_t n_classes, ptrdiff_t n_features)
 {
     const ptrdiff_t n_vectors = fs_parts(n_classes, LANES), lanes = n_vectors * LANES;
@@ -104,7 +104,7 @@ FS_INLINE void FS_(turn_sums)(const REAL *sums, const int width, const REAL *int
     }
 }
 
-/* Classes are taken in so many parts, of at most FS_COLUMN_VECTORS. */
+/* Of at most FS_COLUMN_VECTORS vectors. */
 FS_INLINE ptrdiff_t FS_(column_chunks)(ptrdiff_t n_vectors)
 {
     return fs_parts(n_vectors, FS_COLUMN_VECTORS ? FS_COLUMN_VECTORS : 1);
