@@ -10,8 +10,8 @@
 
 /* How many vectors of classes there are; 0 where rows are better taken as forward.h does. There a
  * class takes SHARE hundredths of the time of a lane here for a feature, and beside it as much as SAVES
- * features, in float64 half as many, as a vector holds half as much: timed for 2 to 32 classes and 8 to
- * 400 features. */
+ * features, in float64 half as many, as a vector holds half as much: timed for 2 to 100 classes and 8
+ * to 400 features (bench/bench_narrow.py). */
 FS_INLINE ptrdiff_t FS_(column_vectors)(ptrdiff_t n_classes, ptrdiff_t n_features)
 {
     const ptrdiff_t n_vectors = fs_parts(n_classes, LANES), lanes = n_vectors * LANES;
