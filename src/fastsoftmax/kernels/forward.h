@@ -168,13 +168,14 @@ FS_INLINE ptrdiff_t FS_(forward_steps)(ptrdiff_t n_samples, ptrdiff_t n_features
                                        ptrdiff_t n_classes)
 {
     const ptrdiff_t n_vectors = FS_(column_vectors)(n_classes, n_features);
-    const ptrdiff_t n_chunks = FS_(column_chunks)(n_vectors);
     ptrdiff_t n_tiles = 0;
-    for (ptrdiff_t chunk = 0; n_vectors && chunk < n_chunks; chunk++)
-        n_tiles += FS_(column_tiles)(n_vectors * (chunk + 1) / n_chunks
-                                     - n_vectors * chunk / n_chunks);
-    if (n_vectors)
+    if (n_vectors) {
+        const ptrdiff_t n_chunks = FS_(column_chunks)(n_vectors);
+        for (ptrdiff_t chunk = 0; chunk < n_chunks; chunk++)
+            n_tiles += FS_(column_tiles)(n_vectors * (chunk + 1) / n_chunks
+                                         - n_vectors * chunk / n_chunks);
         return n_samples / FS_COLUMN_GROUP * n_tiles * n_features;
+    }
     for (ptrdiff_t left = n_classes, n; left > 0; left -= n) {
         n = FS_(forward_classes)(left);
         n_tiles += n_samples / FS_(forward_samples)(n);
