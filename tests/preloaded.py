@@ -11,7 +11,7 @@ import sys
 
 #: Reads a script's path and arguments, and where its output goes; writes its exit status.
 SERVER = """
-import importlib, json, os, sys
+import importlib, json, os, signal, sys
 
 def become(path):
     # In __main__, where functions are looked for, and with nothing that a script hasn't imported.
@@ -29,6 +29,7 @@ for line in sys.stdin:
     arguments, output, variables = json.loads(line)
     child = os.fork()
     if child == 0:
+        signal.alarm(600)  # ends a script that hangs
         for name, number in ((os.devnull, 0), (output, 1), (output + ".errors", 2)):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             os.dup2(os.open(name, flags, 0o600), number)

@@ -372,6 +372,7 @@ assert equal(
 )
 """,
     "joblib multiprocessing": """
+multiprocessing.set_start_method("fork")  # which Python 3.14 no longer does by itself
 fit(2)
 assert equal(
     Parallel(n_jobs=2, backend="multiprocessing")(delayed(fit)(2, s) for s in range(4)), range(4)
