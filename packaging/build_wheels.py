@@ -32,7 +32,7 @@ from elftools.elf.elffile import ELFFile  # auditwheel's own reader
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "wheels"
-MINORS = (11, 12, 13)
+MINORS = (11, 12, 13, 14)
 GLIBC = "2.17"
 TARGETS = {
     "manylinux-x86_64": ("x86_64", f"x86_64-linux-gnu.{GLIBC}"),
