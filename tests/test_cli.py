@@ -1107,6 +1107,7 @@ def test_ctrl_c_while_predictions_are_written(model, run, at, monkeypatch):
     assert set(os.listdir()) == before
 
 
+@pytest.mark.usefixtures("ctrl_c")  # ignored here, it would be in what is started
 def test_ctrl_c_at_a_terminal(at):
     """With progress on the terminal, and the model saved in the end."""
     pty = pytest.importorskip("pty")
