@@ -85,6 +85,7 @@ html_static_path = ["_static"]
 html_favicon = "_static/icon.svg"
 html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
+html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",

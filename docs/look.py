@@ -103,7 +103,8 @@ def search(driver, url, word):
         for a in driver.find_elements(By.CSS_SELECTOR, "#search-results ul.search li a")
     ]
     print(f"search for {word}: {len(found)} found, first {found[0].removeprefix(url)}")
-    return [] if any(f"fastsoftmax.{word}.html" in href for href in found[:5]) else [f"no {word}"]
+    first = f"{url}/api/fastsoftmax.{word}.html"
+    return [] if found[0].startswith(first) else [f"{word} is not the first found"]
 
 
 def main(folder, pictures):
