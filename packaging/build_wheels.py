@@ -94,10 +94,32 @@ def environment_of(python):
     return tag, ours
 
 
+def headers_of(python, tag):
+    """The compiler's option that has it find pyconfig.h of Debian's Python; none for another.
+
+    Debian keeps that file by machine, <x86_64-linux-gnu/python3.11/pyconfig.h> among the system's
+    headers, where a compiler for another libc mustn't look.
+    """
+    ask = "import sysconfig as s; print(s.get_path('include'), s.get_config_var('MULTIARCH'))"
+    folder, multiarch = run(python, "-c", ask).split()
+    include = Path(folder)
+    here = include.parent / multiarch / include.name / "pyconfig.h"
+    if not here.exists():
+        return []
+    headers = WORK / f"headers-{tag}"
+    for machine, _ in TARGETS.values():
+        there = headers / f"{machine}-linux-gnu" / include.name
+        there.mkdir(parents=True, exist_ok=True)
+        shutil.copy(here, there)
+    return [f"-I{headers}"]
+
+
 def build(source, tag, python, target, output):
     """Build the wheel of one Python and one target; gives its path."""
     machine, triple = TARGETS[target]
-    compiler = f"{sys.executable} -m ziglang cc -target {triple}"
+    compiler = " ".join(
+        [sys.executable, "-m", "ziglang", "cc", "-target", triple, *headers_of(python, tag)]
+    )
     libc = "musl" if "musl" in triple else "gnu"
     environment = os.environ | {
         "CC": compiler,
