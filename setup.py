@@ -20,7 +20,7 @@ INCLUDED = (".pxi", ".pxd", ".h")
 COMMON_FLAGS = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
 SANITIZERS = os.environ.get("FASTSOFTMAX_SANITIZE", "")
 SANITIZER_FLAGS = [f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=all"]
-# What is read beyond an object ASan sees too; GCC takes a third longer to look for it twice.
+# ASan sees what is read beyond an object. To have UBSan look for it too takes GCC a third longer.
 SANITIZER_FLAGS += ["-fno-sanitize=object-size"]
 # Later flags win. Lines are known, and calls stay calls, so that a report tells where it was.
 SANITIZED_FLAGS = [*SANITIZER_FLAGS, "-O1", "-g1", "-fno-omit-frame-pointer"]

@@ -100,8 +100,9 @@ def headers_of(python, tag):
     Debian keeps that file by machine, <x86_64-linux-gnu/python3.11/pyconfig.h> among the system's
     headers, where a compiler for another libc mustn't look.
     """
-    ask = "import sysconfig as s; print(s.get_path('include'), s.get_config_var('MULTIARCH'))"
-    folder, multiarch = run(python, "-c", ask).split()
+    asked = "get_path('include'), get_config_var('MULTIARCH')"
+    answer = run(python, "-c", f"from sysconfig import *; print({asked}, sep='|')")
+    folder, _, multiarch = answer.strip().rpartition("|")
     include = Path(folder)
     here = include.parent / multiarch / include.name / "pyconfig.h"
     if not here.exists():
