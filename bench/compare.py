@@ -153,8 +153,8 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("base", help="a revision")
     parser.add_argument("--rows", nargs="*", help="all by default")
-    parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="even, to start either first")
+    parser.add_argument("--turns", type=int, default=TURNS, help="even, to have either lead")
     parser.add_argument("--inject", type=float, default=0.0, metavar="SHARE")
     options = parser.parse_args(arguments)
     trees = built(options.base), ROOT

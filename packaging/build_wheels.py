@@ -90,37 +90,32 @@ def environment_of(python):
     if not ours.exists():
         requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
         run(python, "-m", "venv", folder)
+        copy_pyconfig(python, folder / "include")  # where builds in the environment look first
         run(ours, "-m", "pip", "install", "--quiet", *requires)
     return tag, ours
 
 
-def headers_of(python, tag):
-    """The compiler's option that has it find pyconfig.h of Debian's Python; none for another.
+def copy_pyconfig(python, folder):
+    """Have compilers that look in a folder find pyconfig.h of Debian's Python; else do nothing.
 
     Debian keeps that file by machine, <x86_64-linux-gnu/python3.11/pyconfig.h> among the system's
     headers, where a compiler for another libc mustn't look.
     """
     asked = "get_path('include'), get_config_var('MULTIARCH')"
     answer = run(python, "-c", f"from sysconfig import *; print({asked}, sep='|')")
-    folder, _, multiarch = answer.strip().rpartition("|")
-    include = Path(folder)
-    here = include.parent / multiarch / include.name / "pyconfig.h"
-    if not here.exists():
-        return []
-    headers = WORK / f"headers-{tag}"
-    for machine, _ in TARGETS.values():
-        there = headers / f"{machine}-linux-gnu" / include.name
-        there.mkdir(parents=True, exist_ok=True)
-        shutil.copy(here, there)
-    return [f"-I{headers}"]
+    include, _, multiarch = answer.strip().rpartition("|")
+    here = Path(include).parent / multiarch / Path(include).name / "pyconfig.h"
+    if here.exists():
+        for machine in {machine for machine, _ in TARGETS.values()}:  # alike on all, see above
+            there = folder / f"{machine}-linux-gnu" / here.parent.name
+            there.mkdir(parents=True)
+            shutil.copy(here, there)
 
 
 def build(source, tag, python, target, output):
     """Build the wheel of one Python and one target; gives its path."""
     machine, triple = TARGETS[target]
-    compiler = " ".join(
-        [sys.executable, "-m", "ziglang", "cc", "-target", triple, *headers_of(python, tag)]
-    )
+    compiler = f"{sys.executable} -m ziglang cc -target {triple}"
     libc = "musl" if "musl" in triple else "gnu"
     environment = os.environ | {
         "CC": compiler,
